@@ -1,0 +1,3 @@
+//! Side-by-side measurements of the exchange and the stack.
+
+fn main() {}

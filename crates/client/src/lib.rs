@@ -1,0 +1,1 @@
+//! An XMPP client over any carrier: TCP, TLS, WebSocket, QUIC.

@@ -1,0 +1,1 @@
+//! Devices that carry frames: memory, fault, pcap, tun and tap.

@@ -1,0 +1,1 @@
+//! Who receives what, sans-IO: routing, presence, roster, features.

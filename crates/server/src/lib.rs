@@ -1,0 +1,1 @@
+//! The exchange: event loops, networks, carriers, HTTP, admin socket, configuration.

@@ -1,0 +1,1 @@
+//! One client's XMPP conversation, sans-IO: negotiation, SASL, bind, stream management.

@@ -1,0 +1,1 @@
+//! The world in a box: virtual clock, seeded links, hosts, oracles.

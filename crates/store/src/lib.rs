@@ -1,0 +1,1 @@
+//! What the exchange must not forget: request and reply types, SQLite, memory.

@@ -1,0 +1,3 @@
+//! Switchboard: instant messaging by number, over TCP and UDP.
+
+fn main() {}

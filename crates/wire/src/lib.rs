@@ -1,0 +1,1 @@
+//! Packet headers to values and back: Ethernet, ARP, IPv4, IPv6, ICMP, UDP, TCP, checksums.

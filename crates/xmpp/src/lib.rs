@@ -1,0 +1,1 @@
+//! XMPP grammar: streams, stanzas, addresses, namespaces, errors.

@@ -1,0 +1,3 @@
+//! Development tasks: check, interop, fuzz.
+
+fn main() {}
