@@ -2,6 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod seq;
+mod time;
 
+pub use budget::{BLOCK_SIZE, Block, Budget, Purpose};
 pub use seq::SeqNum;
+pub use time::Instant;
