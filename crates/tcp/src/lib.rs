@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod buffer;
+mod reassembly;
 mod seq;
 mod time;
 
 pub use budget::{BLOCK_SIZE, Block, Budget, Purpose};
-pub use seq::SeqNum;
+pub use buffer::Slices;
+pub use seq::{SackBlocks, SeqNum, SeqRange};
 pub use time::Instant;

@@ -129,5 +129,90 @@ impl fmt::Display for SeqNum {
     }
 }
 
+/// The octets from `start` up to, and not including, `end`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct SeqRange {
+    /// The first octet.
+    pub start: SeqNum,
+    /// The first octet after it.
+    pub end: SeqNum,
+}
+
+impl SeqRange {
+    /// `start .. end`.
+    pub const fn new(start: SeqNum, end: SeqNum) -> Self {
+        SeqRange { start, end }
+    }
+
+    /// Its octets.
+    pub const fn len(self) -> u32 {
+        self.end.since(self.start)
+    }
+
+    /// Whether it holds nothing.
+    pub const fn is_empty(self) -> bool {
+        self.start.0 == self.end.0
+    }
+
+    /// Whether `seq` is one of its octets.
+    pub const fn contains(self, seq: SeqNum) -> bool {
+        seq.between(self.start, self.end)
+    }
+
+    /// Whether all of `other` lies inside.
+    pub const fn covers(self, other: SeqRange) -> bool {
+        self.start.at_or_before(other.start) && other.end.at_or_before(self.end)
+    }
+
+    /// Whether the two share an octet.
+    pub const fn overlaps(self, other: SeqRange) -> bool {
+        !self.is_empty() && !other.is_empty() && self.start.before(other.end) && other.start.before(self.end)
+    }
+}
+
+/// At most four ranges, which is all that a TCP header has room for (RFC 2018 section 3).
+#[derive(Clone, Copy, Default)]
+pub struct SackBlocks {
+    ranges: [SeqRange; SackBlocks::MAX],
+    count: u8,
+}
+
+impl SackBlocks {
+    /// The most that fit into 40 octets of options without timestamps.
+    pub const MAX: usize = 4;
+
+    /// None.
+    pub const fn new() -> Self {
+        SackBlocks { ranges: [SeqRange::new(SeqNum(0), SeqNum(0)); Self::MAX], count: 0 }
+    }
+
+    /// Appends one; false if there is no room.
+    pub fn push(&mut self, range: SeqRange) -> bool {
+        let Some(slot) = self.ranges.get_mut(usize::from(self.count)) else { return false };
+        *slot = range;
+        self.count += 1;
+        true
+    }
+
+    /// In the order they were pushed.
+    pub fn as_slice(&self) -> &[SeqRange] {
+        &self.ranges[..usize::from(self.count)]
+    }
+}
+
+impl PartialEq for SackBlocks {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for SackBlocks {}
+
+impl fmt::Debug for SackBlocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests;

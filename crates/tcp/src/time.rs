@@ -93,3 +93,6 @@ impl fmt::Debug for Instant {
         write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use super::SeqNum;
+use super::{SackBlocks, SeqNum, SeqRange};
 use proptest::prelude::*;
 
 const HALF: u32 = 1 << 31;
@@ -27,7 +27,28 @@ fn within_covers_its_first_and_not_its_end() {
     assert!(!start.between(start, start));
 }
 
+#[test]
+fn at_most_four_blocks_are_kept_in_their_order() {
+    let mut blocks = SackBlocks::new();
+    let range = |i: u32| SeqRange::new(SeqNum(i), SeqNum(i + 1));
+    assert!((0..4).all(|i| blocks.push(range(i))));
+    assert!(!blocks.push(range(4)));
+    assert_eq!(blocks.as_slice(), [range(0), range(1), range(2), range(3)]);
+}
+
 proptest! {
+    #[test]
+    fn ranges_agree_with_counting_octets(base: u32, a in 0u32..50, la in 0u32..20, b in 0u32..50, lb in 1u32..20) {
+        let range = |at: u32, len: u32| SeqRange::new(SeqNum(base) + at, SeqNum(base) + at + len);
+        let (x, y) = (range(a, la), range(b, lb));
+        let inside = |at: u32| at >= a && at < a + la;
+        prop_assert_eq!(x.len(), la);
+        prop_assert_eq!(x.overlaps(y), (b..b + lb).any(inside));
+        prop_assert_eq!(x.covers(y), (b..b + lb).all(inside));
+        prop_assert_eq!(x.contains(SeqNum(base) + b), inside(b));
+        prop_assert_eq!(x.is_empty(), la == 0);
+    }
+
     #[test]
     fn adding_moves_forward(raw: u32, len in 1..HALF) {
         let (a, b) = (SeqNum(raw), SeqNum(raw) + len);
