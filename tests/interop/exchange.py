@@ -1,0 +1,111 @@
+"""The exchange under test: starts the built binary on loopback with ports of its own choosing, and ends it."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+
+BINARY = os.environ["SWITCHBOARD_BIN"]
+PASSWORD = "correct horse battery"
+READY_TIMEOUT = 30
+
+
+class Exchange:
+    """One `switchboard serve`; `restart` keeps the data folder and the ports."""
+
+    def __init__(self, data, *arguments):
+        self.data = str(data)
+        self.arguments = list(arguments)
+        self.ports = {}
+        self.process = None
+
+    def start(self):
+        def listener(name):
+            if name in self.ports:
+                return f"127.0.0.1:{self.ports[name]}"
+            return "127.0.0.1:0"
+
+        command = [BINARY, "serve", "--data", self.data]
+        for name in ("tcp", "tls", "quic", "http"):
+            if f"--{name}" not in self.arguments:
+                command += [f"--{name}", listener(name)]
+        command += self.arguments
+        log = open(self.data + ".log", "ab")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        log.close()
+        line = self._ready_line()
+        for word in line.split()[1:]:
+            name, _, address = word.partition("=")
+            if address != "none":
+                self.ports[name] = int(address.rsplit(":", 1)[1])
+        return self
+
+    def _ready_line(self):
+        deadline = time.monotonic() + READY_TIMEOUT
+        while time.monotonic() < deadline:
+            readable, _, _ = select.select([self.process.stdout], [], [], 0.5)
+            if readable:
+                line = self.process.stdout.readline()
+                if line.startswith("ready"):
+                    return line
+                if not line:
+                    break
+        with open(self.data + ".log") as log:
+            raise AssertionError(f"the exchange is not ready: {log.read()[-2000:]}")
+
+    def account(self, number=None):
+        """Makes an account and returns its number."""
+        command = [BINARY, "account", "create", "--data", self.data]
+        if number is not None:
+            command += ["--number", str(number)]
+        done = run(command, env={**os.environ, "SWITCHBOARD_PASSWORD": PASSWORD})
+        return done.stdout.strip()
+
+    def who(self):
+        done = run([BINARY, "who", "--json", "--data", self.data])
+        text = done.stdout.strip()
+        if text.startswith("["):
+            return json.loads(text)
+        return [json.loads(line) for line in text.splitlines()]
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(timeout=30) == 0, "a told end is exit 0"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    @property
+    def certificate(self):
+        for name in ("cert.pem", "tls/cert.pem", "certificate.pem"):
+            path = os.path.join(self.data, name)
+            if os.path.exists(path):
+                return path
+        raise AssertionError(f"no certificate in {os.listdir(self.data)}")
+
+
+def run(command, timeout=60, check=True, **more):
+    """Runs a command and returns what it printed; a failure shows it."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **more)
+    if check:
+        assert done.returncode == 0, f"{command}: exit {done.returncode}: {done.stderr} {done.stdout}"
+    return done
+
+
+def until(condition, seconds=20, what="the condition"):
+    """Polls `condition` until it holds; for programs that tell us nothing when they are done."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not come true within {seconds} s")

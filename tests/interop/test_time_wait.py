@@ -1,0 +1,84 @@
+"""Ten thousand polite log-outs by two foreign libraries: no TIME-WAIT on the exchange's ports, no RST on the wire."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from exchange import PASSWORD, until
+from slix import Person
+
+EACH = int(os.environ.get("SWITCHBOARD_LOG_OUTS", "10000")) // 2
+AT_ONCE = 20
+TIME_WAIT = "06"
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def time_wait_on(ports):
+    count = 0
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table) as rows:
+            for row in list(rows)[1:]:
+                _, local, _, state = row.split()[:4]
+                if int(local.rsplit(":", 1)[1], 16) in ports and state == TIME_WAIT:
+                    count += 1
+    return count
+
+
+class ResetWatch:
+    """tcpdump on loopback: keeps every RST from or to these ports."""
+
+    def __init__(self, ports, path):
+        self.path = path
+        of_port = " or ".join(f"tcp port {port}" for port in ports)
+        self.process = subprocess.Popen(
+            ["tcpdump", "-i", "lo", "-U", "-w", str(path), f"({of_port}) and tcp[tcpflags] & tcp-rst != 0"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        line = self.process.stderr.readline()
+        while "listening on" not in line:
+            assert line, "tcpdump did not start"
+            line = self.process.stderr.readline()
+
+    def end(self):
+        self.process.terminate()
+        said = self.process.stderr.read()
+        self.process.wait(timeout=10)
+        assert "0 packets dropped by kernel" in said, said
+        return subprocess.run(
+            ["tcpdump", "-nr", str(self.path)], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+
+
+@pytest.mark.timeout(900)
+async def test_polite_log_outs_leave_nothing(exchange, numbers, tmp_path):
+    ports = {exchange.ports["tcp"], exchange.ports["tls"]}
+    watch = ResetWatch(ports, tmp_path / "resets.pcap")
+
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def once(index):
+        async with gate:
+            carrier = ("clear", "starttls", "direct-tls")[index % 3]
+            person = await Person(exchange, numbers[0], carrier, resource=f"r{index % AT_ONCE}-{index}").log_in()
+            await person.log_out()
+            await asyncio.wait_for(person.gone, 20)
+
+    for begin in range(0, EACH, 200):
+        await asyncio.gather(*(once(index) for index in range(begin, min(begin + 200, EACH))))
+
+    # xmpp.js in a process of its own, by Node.
+    done = await asyncio.create_subprocess_exec(
+        shutil.which("node"), os.path.join(HERE, "log_outs.mjs"), str(exchange.ports["tcp"]), numbers[1], str(EACH),
+        env={**os.environ, "SWITCHBOARD_PASSWORD": PASSWORD, "NODE_EXTRA_CA_CERTS": exchange.certificate},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await done.communicate()
+    assert done.returncode == 0 and said.decode().strip() == f"done {EACH}", said
+
+    until(lambda: not exchange.who(), what="all lines gone")
+    assert time_wait_on(ports) == 0
+    assert watch.end() == []

@@ -1,0 +1,65 @@
+//! Fuzz: builds the targets in `fuzz/` with coverage instrumentation and runs each for a while, on seeds of its own.
+//! A crash leaves its input in `fuzz/artifacts`, and the command that replays it is printed.
+
+use std::fs;
+
+use crate::shell;
+use crate::tally::Tally;
+
+/// What makes LLVM report the edges a run takes, so that the fuzzer can steer; the same flags `cargo fuzz` gives, less
+/// the address sanitizer, which needs a nightly compiler and finds little in code without `unsafe`.
+const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cdebug-assertions -Ccodegen-units=1";
+
+/// Memory a target may take before that counts as a finding, in MiB.
+const MEMORY_MAX_MIB: u32 = 1024;
+
+pub(crate) fn run(seconds: u32) -> Result<Tally, String> {
+    let target = shell::target().join("fuzz");
+    // A target given by name, so that build scripts and macros are built without the instrumentation.
+    let host = host_triple()?;
+    let mut build = shell::command(&[
+        "cargo",
+        "build",
+        "--release",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--target",
+        &host,
+    ]);
+    build.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &target);
+    shell::run_command(&mut build)?;
+    let mut names: Vec<String> = fs::read_dir(shell::root().join("fuzz/targets"))
+        .map_err(|error| format!("fuzz/targets: {error}"))?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+        .collect();
+    names.sort();
+    let mut tally = Tally::default();
+    for name in &names {
+        let program = target.join(&host).join("release").join(name);
+        let corpus = shell::root().join("fuzz/corpus").join(name);
+        let artifacts = shell::root().join("fuzz/artifacts").join(name);
+        fs::create_dir_all(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
+        fs::create_dir_all(&artifacts).map_err(|error| format!("{}: {error}", artifacts.display()))?;
+        let mut fuzz = shell::command(&[
+            &program.to_string_lossy(),
+            &corpus.to_string_lossy(),
+            &format!("-max_total_time={seconds}"),
+            &format!("-rss_limit_mb={MEMORY_MAX_MIB}"),
+            "-timeout=5",
+            "-max_len=4096",
+            "-print_final_stats=1",
+            "-verbosity=0",
+            &format!("-artifact_prefix={}/", artifacts.display()),
+        ]);
+        tally.count(name, shell::run_command(&mut fuzz));
+    }
+    if names.is_empty() { Err("fuzz/targets is empty".to_owned()) } else { Ok(tally) }
+}
+
+fn host_triple() -> Result<String, String> {
+    let version = shell::output(&["rustc", "-vV"])?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| "rustc -vV names no host".to_owned())
+}
