@@ -1,0 +1,298 @@
+//! Retransmission: remembers what was sent and is not acknowledged, and decides when silence means loss.
+//! Spec: RFC 9293 3.8.1 and 3.8.3 (R1, R2); RFC 6298 sections 3 (Karn) and 5; delivery rate by
+//! draft-ietf-ccwg-bbr 4.1.   Units: sequence space in octets, SYN and FIN counting one.
+//! Owns: one record a segment sent, the timer, the backoff. Borrows: the RTO from `rtt`, the time from the caller.
+//! Invariants: records are contiguous and cover exactly SND.UNA..SND.NXT; the timer never runs without records.
+//! Not here: which octets are sent again (`recovery`), zero windows (`persist`), R1's hint to IP (the conductor).
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use crate::congestion::RateSample;
+use crate::seq::{SeqNum, SeqRange};
+use crate::time::Instant;
+
+/// Records a reset room keeps space for.
+const RECORDS_KEPT: usize = 64;
+
+/// Backoff stops doubling here; every RTO times 2^16 exceeds any bound.
+const BACKOFF_MAX: u32 = 16;
+
+/// `rto` doubled `backoff` times, within `rto_max` (RFC 6298 5.5).
+pub(crate) fn backed_off(rto: Duration, backoff: u32, rto_max: Duration) -> Duration {
+    rto.saturating_mul(1 << backoff.min(BACKOFF_MAX)).min(rto_max)
+}
+
+/// When to stop trying.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct GiveUp {
+    /// R2 as a count.
+    pub(crate) retries: u32,
+    /// RFC 5482, TCP_USER_TIMEOUT: where set, decides in place of the count, as in Linux.
+    pub(crate) user_timeout: Option<Duration>,
+}
+
+/// What an expired timer asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timeout {
+    /// Send again.
+    Retransmit,
+    /// The peer is gone.
+    GiveUp,
+}
+
+/// What an ACK taught.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Acked {
+    /// A round trip, of a segment that was sent once (Karn's algorithm).
+    pub(crate) rtt: Option<Duration>,
+    /// How fast the path delivers.
+    pub(crate) rate: Option<RateSample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    range: SeqRange,
+    first_sent: Instant,
+    sent: Instant,
+    delivered: u64,
+    delivered_at: Instant,
+    phase_start: Instant,
+    retransmitted: bool,
+    app_limited: bool,
+}
+
+/// The unacknowledged segments and their timer.
+#[derive(Debug, Default)]
+pub(crate) struct Retransmit {
+    records: VecDeque<Record>,
+    deadline: Option<Instant>,
+    backoff: u32,
+    retries: u32,
+    total: u32,
+    /// Octets delivered in this spell of sending, and when the last of them were.
+    delivered: u64,
+    delivered_at: Instant,
+    phase_start: Instant,
+    app_limited_until: u64,
+}
+
+impl Retransmit {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// New, but with room for records; the count of retransmissions is the connection's to keep.
+    pub(crate) fn reset(&mut self) {
+        let mut records = core::mem::take(&mut self.records);
+        records.clear();
+        records.shrink_to(RECORDS_KEPT);
+        *self = Retransmit { records, ..Self::default() };
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// `range` goes out, for the first time (then it begins at SND.NXT) or again.
+    pub(crate) fn on_sent(&mut self, range: SeqRange, retransmission: bool, now: Instant, rto: Duration) {
+        if range.is_empty() {
+            return;
+        }
+        if retransmission {
+            self.total = self.total.saturating_add(1);
+            self.mark(range, now);
+        } else {
+            self.append(range, now);
+        }
+        // RFC 6298 5.1. What backoff there is holds until a segment that was sent once is acknowledged.
+        if self.deadline.is_none() && !self.records.is_empty() {
+            self.restart(now, rto);
+        }
+    }
+
+    fn append(&mut self, range: SeqRange, now: Instant) {
+        debug_assert!(
+            self.records.back().is_none_or(|last| last.range.end == range.start),
+            "new data begins where the last segment ended"
+        );
+        if self.records.is_empty() {
+            self.phase_start = now;
+            self.delivered_at = now;
+        }
+        self.records.push_back(Record {
+            range,
+            first_sent: now,
+            sent: now,
+            delivered: self.delivered,
+            delivered_at: self.delivered_at,
+            phase_start: self.phase_start,
+            retransmitted: false,
+            app_limited: self.app_limited_until > self.delivered,
+        });
+    }
+
+    /// Marks the records of `range`, splitting those that reach beyond it.
+    fn mark(&mut self, range: SeqRange, now: Instant) {
+        self.split(range.start);
+        self.split(range.end);
+        let first = self.index_of(range.start);
+        let (delivered, delivered_at, phase_start) = (self.delivered, self.delivered_at, self.phase_start);
+        for record in self.records.iter_mut().skip(first) {
+            if record.range.start.at_or_after(range.end) {
+                break;
+            }
+            *record =
+                Record { sent: now, retransmitted: true, delivered, delivered_at, phase_start, ..*record };
+        }
+    }
+
+    fn index_of(&self, seq: SeqNum) -> usize {
+        self.records.partition_point(|record| record.range.end.at_or_before(seq))
+    }
+
+    fn split(&mut self, at: SeqNum) {
+        let index = self.index_of(at);
+        let Some(record) = self.records.get_mut(index) else { return };
+        if at.after(record.range.start) && at.before(record.range.end) {
+            let rest = Record { range: SeqRange::new(at, record.range.end), ..*record };
+            record.range.end = at;
+            self.records.insert(index + 1, rest);
+        }
+    }
+
+    /// SND.UNA moved to `una`. `rto` is the timeout without backoff.
+    pub(crate) fn on_ack(&mut self, una: SeqNum, now: Instant, rto: Duration, rto_max: Duration) -> Acked {
+        let mut oldest_sent = None;
+        let mut latest: Option<Record> = None;
+        let mut ambiguous = false;
+        let mut progress = 0;
+        while let Some(record) = self.records.front_mut() {
+            if record.range.start.at_or_after(una) {
+                break;
+            }
+            let whole = record.range.end.at_or_before(una);
+            let end = if whole { record.range.end } else { una };
+            progress += end - record.range.start;
+            ambiguous |= record.retransmitted;
+            oldest_sent.get_or_insert(record.sent);
+            if latest.is_none_or(|other| record.sent >= other.sent) {
+                latest = Some(*record);
+            }
+            if !whole {
+                record.range.start = una;
+                break;
+            }
+            self.records.pop_front();
+        }
+        if progress == 0 {
+            return Acked::default();
+        }
+        self.delivered += u64::from(progress);
+        self.delivered_at = now;
+        // RFC 6298 section 3: a segment that was sent twice times nothing. The oldest one includes the peer's delay.
+        let rtt = if ambiguous { None } else { oldest_sent.map(|sent| now - sent) };
+        self.retries = 0;
+        if rtt.is_some() {
+            self.backoff = 0;
+        }
+        if self.records.is_empty() {
+            self.stop(); // RFC 6298 5.2
+        } else {
+            self.deadline = Some(now + backed_off(rto, self.backoff, rto_max)); // RFC 6298 5.3
+        }
+        Acked { rtt, rate: latest.and_then(|record| self.rate(&record, now)) }
+    }
+
+    fn rate(&mut self, record: &Record, now: Instant) -> Option<RateSample> {
+        self.phase_start = record.sent;
+        let interval = (record.sent - record.phase_start).max(now - record.delivered_at);
+        let delivered = self.delivered - record.delivered;
+        let app_limited = record.app_limited;
+        (!interval.is_zero()).then_some(RateSample { delivered, interval, app_limited })
+    }
+
+    /// The program had nothing more to send: what is in flight now measures the program, not the path.
+    pub(crate) fn on_app_limited(&mut self) {
+        if let (Some(first), Some(last)) = (self.records.front(), self.records.back()) {
+            let flight = last.range.end - first.range.start;
+            self.app_limited_until = self.delivered + u64::from(flight);
+        }
+    }
+
+    /// A round trip was measured by timestamps, which tell transmissions apart: the backoff has served (RFC 6298 5.7).
+    pub(crate) fn on_sample(&mut self) {
+        self.backoff = 0;
+    }
+
+    /// The timer expired (RFC 6298 5.4 to 5.6).
+    pub(crate) fn on_timeout(
+        &mut self,
+        now: Instant,
+        rto: Duration,
+        rto_max: Duration,
+        give_up: &GiveUp,
+    ) -> Timeout {
+        let waited = self.first_sent().map_or(Duration::ZERO, |first| now - first);
+        let gone = match give_up.user_timeout {
+            Some(limit) => waited >= limit,
+            None => self.retries >= give_up.retries,
+        };
+        if gone {
+            self.deadline = None;
+            return Timeout::GiveUp;
+        }
+        self.retries = self.retries.saturating_add(1);
+        self.backoff = (self.backoff + 1).min(BACKOFF_MAX);
+        let mut next = now + backed_off(rto, self.backoff, rto_max);
+        if let (Some(limit), Some(first)) = (give_up.user_timeout, self.first_sent()) {
+            next = next.min(first + limit).max(now + Duration::from_millis(1));
+        }
+        self.deadline = Some(next);
+        Timeout::Retransmit
+    }
+
+    /// When to act on silence.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The timer stops, and with it the count of failures.
+    pub(crate) const fn stop(&mut self) {
+        self.deadline = None;
+        self.retries = 0;
+    }
+
+    /// The timer starts anew, without a change of backoff.
+    pub(crate) fn restart(&mut self, now: Instant, rto: Duration) {
+        self.deadline = Some(now + rto.saturating_mul(1 << self.backoff));
+    }
+
+    /// How often the RTO is doubled.
+    pub(crate) const fn backoff(&self) -> u32 {
+        self.backoff
+    }
+
+    /// Timeouts in a row.
+    pub(crate) const fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// When the oldest unacknowledged octet first went out.
+    pub(crate) fn first_sent(&self) -> Option<Instant> {
+        self.records.front().map(|record| record.first_sent)
+    }
+
+    /// The length of the oldest unacknowledged segment.
+    pub(crate) fn first_len(&self) -> Option<u32> {
+        self.records.front().map(|record| record.range.len())
+    }
+
+    /// Segments sent again since the room was new.
+    pub(crate) const fn total(&self) -> u32 {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests;
