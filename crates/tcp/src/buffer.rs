@@ -79,14 +79,14 @@ impl Chain {
     }
 
     fn slices(&self, offset: usize, len: usize) -> Slices<'_> {
-        Slices { blocks: &self.blocks, at: self.head + offset, left: len }
+        Slices { blocks: Some(&self.blocks), at: self.head + offset, left: len }
     }
 }
 
 /// A range of a queue, piece by piece.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Slices<'a> {
-    blocks: &'a VecDeque<Option<Block>>,
+    blocks: Option<&'a VecDeque<Option<Block>>>,
     at: usize,
     left: usize,
 }
@@ -121,7 +121,7 @@ impl<'a> Iterator for Slices<'a> {
             return None;
         }
         let (index, within) = (self.at / BLOCK_SIZE, self.at % BLOCK_SIZE);
-        let block = self.blocks.get(index)?.as_ref()?;
+        let block = self.blocks?.get(index)?.as_ref()?;
         let len = self.left.min(BLOCK_SIZE - within);
         self.at += len;
         self.left -= len;

@@ -16,7 +16,7 @@ const LADDER: [u16; 9] = [65_476, 8_940, 4_312, 1_460, 1_400, 1_360, 1_220, 966,
 
 /// The size of segments and the search for a better one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PathMtu {
+pub(crate) struct Pmtu {
     ceiling: u16,
     mss: u16,
     /// Octets of the probe in flight; 0 if there is none.
@@ -25,10 +25,10 @@ pub(crate) struct PathMtu {
     changed: Tick,
 }
 
-impl PathMtu {
+impl Pmtu {
     /// The path is thought to carry `path_mss`.
     pub(crate) const fn new(path_mss: u16) -> Self {
-        PathMtu {
+        Pmtu {
             ceiling: path_mss,
             mss: path_mss,
             probe: 0,
@@ -44,7 +44,7 @@ impl PathMtu {
 
     /// The host learnt anew what the path carries.
     pub(crate) const fn on_path(&mut self, path_mss: u16) {
-        *self = PathMtu::new(path_mss);
+        *self = Pmtu::new(path_mss);
     }
 
     /// A router said "too big", and was believed. Never below `floor`. True if the size fell.

@@ -1,16 +1,16 @@
-use super::PathMtu;
+use super::Pmtu;
 use crate::config::TcpConfig;
 use crate::seq::{SeqNum, SeqRange};
 use crate::time::Instant;
 
 #[test]
 fn sixteen_bytes() {
-    assert!(size_of::<PathMtu>() <= 16);
+    assert!(size_of::<Pmtu>() <= 16);
 }
 
 #[test]
 fn too_big_lowers_and_never_raises_nor_goes_below_the_floor() {
-    let mut room = PathMtu::new(1460);
+    let mut room = Pmtu::new(1460);
     assert!(room.on_too_big(Instant::ZERO, 1360, 512));
     assert!(!room.on_too_big(Instant::ZERO, 1400, 512));
     assert_eq!(room.mss(), 1360);
@@ -22,7 +22,7 @@ fn too_big_lowers_and_never_raises_nor_goes_below_the_floor() {
 #[test]
 fn a_black_hole_is_left_step_by_step_and_small_segments_do_not_accuse_it() {
     let config = TcpConfig::default();
-    let mut room = PathMtu::new(1460);
+    let mut room = Pmtu::new(1460);
     assert!(!room.on_timeout(Instant::ZERO, 2, 1460, &config), "not before the third timeout");
     assert!(!room.on_timeout(Instant::ZERO, 3, 200, &config), "a small segment has another reason");
     let mut sizes = Vec::new();
@@ -33,13 +33,13 @@ fn a_black_hole_is_left_step_by_step_and_small_segments_do_not_accuse_it() {
     }
     assert_eq!(sizes, [1400, 1360, 1220, 966, 516]);
     let off = TcpConfig { black_hole_retries: 0, ..TcpConfig::default() };
-    assert!(!PathMtu::new(1460).on_timeout(Instant::ZERO, 9, 1460, &off));
+    assert!(!Pmtu::new(1460).on_timeout(Instant::ZERO, 9, 1460, &off));
 }
 
 #[test]
 fn a_larger_size_is_tried_after_the_interval_and_kept_if_it_arrives() {
     let config = TcpConfig::default();
-    let mut room = PathMtu::new(1450);
+    let mut room = Pmtu::new(1450);
     room.on_too_big(Instant::ZERO, 1360, 512);
     let later = Instant::ZERO + config.mtu_probe_interval;
     assert_eq!(room.probe_size(Instant::from_secs(1), &config), None);
