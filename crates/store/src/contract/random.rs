@@ -1,0 +1,108 @@
+//! Random conversations: SQLite must answer each as the reference does, also when it is closed and opened in between.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+use crate::sqlite::{Config, tests::Place};
+
+fn any_number() -> impl Strategy<Value = AccountNumber> {
+    select(vec![7, 10_001, 10_002, 10_003, 10_004]).prop_map(number)
+}
+
+fn any_contact() -> impl Strategy<Value = BareJid> {
+    select(vec!["a@x", "b@x", "b@y", "x", "10001@localhost"]).prop_map(contact)
+}
+
+fn any_id() -> impl Strategy<Value = OfflineId> {
+    prop_oneof![0..12_u64, select(vec![(1 << 35) - 1, 1 << 35, 1 << 63, u64::MAX])].prop_map(OfflineId)
+}
+
+fn any_item() -> impl Strategy<Value = RosterItem> {
+    let who_sees = select(vec![Subscription::None, Subscription::To, Subscription::From, Subscription::Both]);
+    let marks = (any::<bool>(), any::<bool>(), any::<bool>());
+    let texts =
+        (proptest::option::of(".{0,5}"), vec(".{0,5}", 0..3), proptest::option::of(vec(any::<u8>(), 0..9)));
+    (any_contact(), who_sees, marks, texts).prop_map(|(contact, subscription, marks, texts)| {
+        let ((listed, ask, approved), (name, groups, pending_in)) = (marks, texts);
+        RosterItem { contact, listed, name, groups, subscription, ask, approved, pending_in }
+    })
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let n = any_number;
+    let any_credentials = || (0..9_u8).prop_map(credentials);
+    let create = (proptest::option::of(n()), proptest::option::of(".{0,5}"), any_credentials())
+        .prop_map(|(number, name, credentials)| Op::CreateAccount { number, name, credentials });
+    let push = (n(), 0..9_u64, vec(any::<u8>(), 0..60)).prop_map(|(number, stamp, stanza)| Op::PushOffline {
+        number,
+        stamp: Wallclock::from_millis(stamp),
+        stanza,
+    });
+    let delete =
+        (n(), any_id(), any_id()).prop_map(|(number, first, last)| Op::DeleteOffline { number, first, last });
+    prop_oneof![
+        4 => create,
+        9 => push,
+        3 => delete,
+        3 => (n(), any_id(), 0..6_u32).prop_map(|(number, after, limit)| Op::LoadOffline { number, after, limit }),
+        2 => n().prop_map(|number| Op::CountOffline { number }),
+        4 => (n(), any_item()).prop_map(|(number, item)| Op::PutRosterItem { number, item: Box::new(item) }),
+        2 => (n(), any_contact()).prop_map(|(number, contact)| Op::RemoveRosterItem { number, contact }),
+        2 => n().prop_map(|number| Op::LoadRoster { number }),
+        1 => n().prop_map(|number| Op::DeleteAccount { number }),
+        1 => n().prop_map(|number| Op::LoadAccount { number }),
+        1 => n().prop_map(|number| Op::LoadCredentials { number }),
+        1 => (n(), any_credentials()).prop_map(|(number, credentials)| Op::SetCredentials { number, credentials }),
+        1 => (n(), any::<bool>()).prop_map(|(number, enabled)| Op::SetEnabled { number, enabled }),
+        1 => (n(), proptest::option::of(".{0,5}")).prop_map(|(number, name)| Op::SetName { number, name }),
+        1 => (proptest::option::of(n()), 0..4_u32).prop_map(|(after, limit)| Op::ListAccounts { after, limit }),
+    ]
+}
+
+fn batches() -> impl Strategy<Value = Vec<Vec<Op>>> {
+    vec(vec(any_op(), 1..20), 1..12)
+}
+
+/// Both answer all batches alike; `between` may replace the store after each.
+fn agree<S: Backend>(batches: Vec<Vec<Op>>, store: S, between: impl Fn(S) -> S) {
+    let mut reference = Memory::new(LIMITS);
+    let mut store = store;
+    for (at, ops) in batches.into_iter().enumerate() {
+        let now = NOW + Duration::from_millis(at as u64);
+        let mut batch: Vec<_> = (0..).zip(ops).map(|(token, op)| Request { token, op }).collect();
+        let asked = batch.clone();
+        let (mut expected, mut answered) = (Vec::new(), Vec::new());
+        reference.run(now, &mut batch.clone(), &mut expected);
+        store.run(now, &mut batch, &mut answered);
+        for (request, (expected, answered)) in asked.iter().zip(expected.iter().zip(&answered)) {
+            assert_eq!(expected, answered, "{request:?}");
+        }
+        assert_eq!(expected.len(), answered.len());
+        store = between(store);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_says_what_the_reference_says(batches in batches()) {
+        let store = Sqlite::in_memory(NOW, Config { limits: LIMITS, ..Config::default() }).unwrap();
+        agree(batches, store, |store| store);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_says_so_too_when_opened_anew(batches in batches()) {
+        let place = Place::new();
+        agree(batches, place.open(), |store| {
+            drop(store);
+            place.open()
+        });
+    }
+}

@@ -1,0 +1,212 @@
+//! The reference back end: what each operation means, in maps and vectors. It forgets everything when it is dropped.
+//!
+//! Owns: everything it keeps. Invariants: the same as SQLite's, which `contract` checks by asking both the same.
+//! Not here: durability.
+
+use std::collections::BTreeMap;
+
+use xmpp::address::{AccountNumber, BareJid};
+use xmpp::time::Wallclock;
+
+use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS_MAX};
+use crate::{
+    Account, AccountState, Answer, Backend, Credentials, Limits, OfflineId, OfflinePage, OfflineRow, Op,
+    Reply, Request, Roster, RosterItem, StoreError,
+};
+
+/// A store that lives as long as its process.
+#[derive(Debug)]
+pub struct Memory {
+    limits: Limits,
+    /// By number. A deleted account leaves `None`, so that its number is never given out again.
+    accounts: BTreeMap<u64, Option<Kept>>,
+    /// No number from [`AccountNumber::FIRST`] to below this one is free.
+    first_free: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    account: Account,
+    credentials: Credentials,
+    roster_version: u64,
+    roster: BTreeMap<BareJid, RosterItem>,
+    offline: BTreeMap<u64, OfflineRow>,
+    offline_bytes: u64,
+    offline_last: u64,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, accounts: BTreeMap::new(), first_free: AccountNumber::FIRST.get() }
+    }
+
+    fn apply(&mut self, now: Wallclock, op: Op) -> Result<Answer, StoreError> {
+        match op {
+            Op::CreateAccount { number, name, credentials } => self.create(now, number, name, *credentials),
+            Op::LoadAccount { number } => {
+                Ok(Answer::Account(self.kept(number).ok().map(|kept| Box::new(kept.account.clone()))))
+            }
+            Op::ListAccounts { after, limit } => Ok(self.list(after, limit)),
+            Op::LoadCredentials { number } => Ok(Answer::Credentials(
+                self.kept(number).ok().map(|kept| (kept.account.state, Box::new(kept.credentials.clone()))),
+            )),
+            Op::SetCredentials { number, credentials } => {
+                self.kept_mut(number)?.credentials = *credentials;
+                Ok(Answer::Done)
+            }
+            Op::SetEnabled { number, enabled } => {
+                self.kept_mut(number)?.account.state =
+                    if enabled { AccountState::Enabled } else { AccountState::Disabled };
+                Ok(Answer::Done)
+            }
+            Op::SetName { number, name } => {
+                self.kept_mut(number)?.account.name = name;
+                Ok(Answer::Done)
+            }
+            Op::DeleteAccount { number } => {
+                self.kept(number)?;
+                self.accounts.insert(number.get(), None);
+                Ok(Answer::Done)
+            }
+            Op::LoadRoster { number } => {
+                let kept = self.kept(number)?;
+                let items = kept.roster.values().cloned().collect();
+                Ok(Answer::Roster(Roster { version: kept.roster_version, items }))
+            }
+            Op::PutRosterItem { number, item } => {
+                let items_max = self.limits.roster_items_max;
+                self.kept_mut(number)?.put(*item, items_max)
+            }
+            Op::RemoveRosterItem { number, contact } => self.kept_mut(number)?.remove(&contact),
+            Op::PushOffline { number, stamp, stanza } => {
+                let limits = self.limits;
+                self.kept_mut(number)?.push(limits, stamp, stanza)
+            }
+            Op::LoadOffline { number, after, limit } => Ok(self.kept(number)?.page(after, limit)),
+            Op::DeleteOffline { number, first, last } => {
+                self.kept_mut(number)?.forget(first, last);
+                Ok(Answer::Done)
+            }
+            Op::CountOffline { number } => {
+                let kept = self.kept(number)?;
+                Ok(Answer::OfflineCount { rows: kept.offline.len() as u64, bytes: kept.offline_bytes })
+            }
+        }
+    }
+
+    fn kept(&self, number: AccountNumber) -> Result<&Kept, StoreError> {
+        self.accounts.get(&number.get()).and_then(Option::as_ref).ok_or(StoreError::NoSuchAccount)
+    }
+
+    fn kept_mut(&mut self, number: AccountNumber) -> Result<&mut Kept, StoreError> {
+        self.accounts.get_mut(&number.get()).and_then(Option::as_mut).ok_or(StoreError::NoSuchAccount)
+    }
+
+    fn create(
+        &mut self,
+        now: Wallclock,
+        number: Option<AccountNumber>,
+        name: Option<String>,
+        credentials: Credentials,
+    ) -> Result<Answer, StoreError> {
+        let number = match number {
+            Some(number) if self.accounts.contains_key(&number.get()) => return Err(StoreError::NumberTaken),
+            Some(number) => number,
+            None => {
+                while self.accounts.contains_key(&self.first_free) {
+                    self.first_free += 1;
+                }
+                AccountNumber::new(self.first_free).ok_or(StoreError::NumberTaken)?
+            }
+        };
+        let kept = Kept {
+            account: Account { number, name, state: AccountState::Enabled, created: now },
+            credentials,
+            roster_version: 0,
+            roster: BTreeMap::new(),
+            offline: BTreeMap::new(),
+            offline_bytes: 0,
+            offline_last: 0,
+        };
+        self.accounts.insert(number.get(), Some(kept));
+        Ok(Answer::Created(number))
+    }
+
+    fn list(&self, after: Option<AccountNumber>, limit: u32) -> Answer {
+        let limit = limit.min(ACCOUNTS_PAGE_MAX) as usize;
+        let from = after.map_or(0, |number| number.get() + 1);
+        let mut rest = self.accounts.range(from..).filter_map(|(_, kept)| kept.as_ref());
+        let accounts = rest.by_ref().take(limit).map(|kept| kept.account.clone()).collect();
+        Answer::Accounts { accounts, more: rest.next().is_some() }
+    }
+}
+
+impl Kept {
+    fn put(&mut self, item: RosterItem, items_max: u64) -> Result<Answer, StoreError> {
+        let before = self.roster.get(&item.contact);
+        if before.is_none() && self.roster.len() as u64 >= items_max {
+            return Err(StoreError::QuotaExceeded);
+        }
+        if item.listed || before.is_some_and(|before| before.listed) {
+            self.roster_version += 1;
+        }
+        self.roster.insert(item.contact.clone(), item);
+        Ok(Answer::RosterVersion(self.roster_version))
+    }
+
+    fn remove(&mut self, contact: &BareJid) -> Result<Answer, StoreError> {
+        let removed = self.roster.remove(contact).ok_or(StoreError::NoSuchItem)?;
+        self.roster_version += u64::from(removed.listed);
+        Ok(Answer::RosterVersion(self.roster_version))
+    }
+
+    fn push(&mut self, limits: Limits, stamp: Wallclock, stanza: Vec<u8>) -> Result<Answer, StoreError> {
+        let bytes = self.offline_bytes + stanza.len() as u64;
+        if self.offline.len() as u64 >= limits.offline_rows_max || bytes > limits.offline_bytes_max {
+            return Err(StoreError::QuotaExceeded);
+        }
+        self.offline_bytes = bytes;
+        self.offline_last += 1;
+        let id = OfflineId(self.offline_last);
+        self.offline.insert(id.0, OfflineRow { id, stamp, stanza });
+        Ok(Answer::Pushed(id))
+    }
+
+    fn page(&self, after: OfflineId, limit: u32) -> Answer {
+        let limit = limit.min(OFFLINE_PAGE_ROWS_MAX) as usize;
+        let mut rest = self.offline.range(after.0.saturating_add(1)..).map(|(_, row)| row);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < limit && bytes < OFFLINE_PAGE_BYTES_MAX {
+            let Some(row) = rest.next() else { break };
+            bytes += row.stanza.len() as u64;
+            rows.push(row.clone());
+        }
+        Answer::Offline(OfflinePage { rows, more: rest.next().is_some() })
+    }
+
+    fn forget(&mut self, first: OfflineId, last: OfflineId) {
+        if first > last {
+            return;
+        }
+        let gone: Vec<u64> = self.offline.range(first.0..=last.0).map(|(&id, _)| id).collect();
+        for id in gone {
+            let row = self.offline.remove(&id).expect("just seen");
+            self.offline_bytes -= row.stanza.len() as u64;
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Backend for Memory {
+    fn run(&mut self, now: Wallclock, batch: &mut Vec<Request>, replies: &mut Vec<Reply>) {
+        for Request { token, op } in batch.drain(..) {
+            replies.push(Reply { token, answer: self.apply(now, op) });
+        }
+    }
+}
