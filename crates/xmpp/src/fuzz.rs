@@ -1,0 +1,79 @@
+//! Entry points for fuzzers: each takes any bytes and checks what must hold for all of them.
+//! Not here: the fuzzer; `fuzz/` has one target for each of these.
+
+use crate::relay::{Head, relay};
+use crate::scanner::{Limits, Scanner, Token};
+use crate::stanza::Stanza;
+use crate::{JidRef, StreamErrorKind};
+
+/// A stream's bytes: cut anywhere they say the same, and every stanza parses alone once it was relayed.
+///
+/// # Panics
+/// When that does not hold.
+pub fn tokenizer(data: &[u8]) {
+    let limits = Limits::of(10_000);
+    let whole = run(data, data.len().max(1), limits);
+    let bytewise = run(data, 1, limits);
+    assert_eq!(whole, bytewise, "the cut changes what is found");
+}
+
+/// Any text as an address.
+///
+/// # Panics
+/// When a normalised address is not its own normal form.
+pub fn address(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(jid) = JidRef::parse(text) {
+        let again = JidRef::parse(jid.as_str());
+        assert_eq!(again.as_ref().map(JidRef::as_str), Ok(jid.as_str()));
+    }
+}
+
+/// What a stream says when it comes in pieces of this size.
+fn run(data: &[u8], piece: usize, limits: Limits) -> (Vec<String>, Option<StreamErrorKind>) {
+    let mut scanner = Scanner::new(limits);
+    let mut said = Vec::new();
+    for mut input in data.chunks(piece) {
+        loop {
+            match scanner.next(&mut input) {
+                Ok(None) => break,
+                Ok(Some(Token::Open(header))) => {
+                    said.push(format!("{:?} {:?}", header.to(), header.version()));
+                }
+                Ok(Some(Token::Close)) => said.push("close".into()),
+                Ok(Some(Token::Stanza(stanza))) => {
+                    check(&stanza);
+                    said.push(stanza.raw().into());
+                }
+                Err(kind) => return (said, Some(kind)),
+            }
+        }
+    }
+    (said, None)
+}
+
+fn check(stanza: &Stanza<'_>) {
+    let mut count = 0;
+    for child in stanza.children() {
+        count += child.text().len() + child.children().count();
+        let mut alone = Vec::new();
+        child.write_alone(&mut alone);
+        // What it leans on may pass the limits when it is said again, so only its form is asserted.
+        let again = crate::scanner::document(&alone, Limits::of(u32::MAX));
+        assert!(!matches!(again, Err(StreamErrorKind::NotWellFormed | StreamErrorKind::BadNamespacePrefix)));
+    }
+    assert!(count <= stanza.raw().len());
+    if stanza.kind() != crate::StanzaKind::Other {
+        let mut out = Vec::new();
+        let head = Head { from: Some("a@b/c"), without_stanza_id_by: Some("b"), ..Head::default() };
+        relay(&mut out, stanza, &head);
+        let again = Stanza::parse(&out);
+        assert_eq!(
+            again.as_ref().map(Stanza::kind),
+            Ok(stanza.kind()),
+            "{:?}",
+            String::from_utf8_lossy(&out)
+        );
+        assert_eq!(again.ok().and_then(|s| s.from().map(|f| f.into_owned())).as_deref(), Some("a@b/c"));
+    }
+}
