@@ -277,6 +277,19 @@ impl Recovery {
         self.rescue = None;
     }
 
+    /// The path carries less than was thought: all that is out may have been dropped for its size, and is sent again in
+    /// smaller pieces. No congestion was seen, so the window stays (RFC 1191 6.5, RFC 8201 5.4).
+    pub(crate) fn on_path_shrunk(&mut self, una: SeqNum, nxt: SeqNum, smss: u32) {
+        self.smss = smss;
+        self.phase = Phase::Loss;
+        self.recover = Some(nxt);
+        self.high_rxt = una;
+        self.must_send = true;
+        self.duplicates = 0;
+        self.left_network = 0;
+        self.rescue = None;
+    }
+
     /// What to send again next, at most `smss` octets; RFC 6675 `NextSeg()` rule 1. Does not ask whether it may be sent.
     pub(crate) fn next_retransmission(&self, una: SeqNum, nxt: SeqNum, smss: u32) -> Option<SeqRange> {
         let recover = self.recover?.earlier(nxt);

@@ -1,0 +1,179 @@
+//! Every timer by name, the least of them, and what happens when one is over.
+//! Spec: RFC 9293 3.8.1, 3.8.3, 3.8.4, 3.8.6.1, 3.8.6.3, 3.6.1; 3.10.8 (timeouts).
+//! Owns: the list. The deadlines lie in the rooms.
+//! Invariants: an idle connection without keep-alive has none; handling a timer that is over moves it or stops it.
+//! Not here: how long anything lasts (the rooms, `config`).
+
+use crate::connection::{Bits, Connection};
+use crate::ctx::Ctx;
+use crate::events::Events;
+use crate::info::End;
+use crate::keepalive::KeepAliveVerdict;
+use crate::retransmit::{GiveUp, Timeout};
+use crate::state::State;
+use crate::time::Instant;
+
+/// The timers of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timer {
+    /// Sent, and not acknowledged (RFC 6298).
+    Retransmit,
+    /// Waiting to be sent, and nothing in flight whose ACK would help (3.8.6.1).
+    Persist,
+    /// Received, and not acknowledged (3.8.6.3).
+    DelayedAck,
+    /// Nothing heard for long (3.8.4).
+    KeepAlive,
+    /// FIN-WAIT-2 after close(), or TIME-WAIT.
+    Quiet,
+    /// close() of a socket that lingers.
+    Linger,
+}
+
+impl Timer {
+    pub(crate) const ALL: [Timer; 6] =
+        [Timer::Retransmit, Timer::Persist, Timer::DelayedAck, Timer::KeepAlive, Timer::Quiet, Timer::Linger];
+}
+
+impl Connection {
+    /// When [`Connection::handle_timer`] is to be called at the latest; `None`: not until something else happens.
+    #[must_use]
+    pub fn next_deadline(&self, ctx: &Ctx<'_>) -> Option<Instant> {
+        Timer::ALL.into_iter().filter_map(|timer| self.deadline(timer, ctx)).min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timer(&mut self, ctx: &mut Ctx<'_>) {
+        for timer in Timer::ALL {
+            if self.deadline(timer, ctx).is_some_and(|deadline| deadline <= ctx.now) {
+                match timer {
+                    Timer::Retransmit => self.on_retransmission_timeout(ctx),
+                    Timer::Persist => self.on_persist_timeout(ctx),
+                    Timer::DelayedAck => self.delayed_ack.on_timeout(ctx.now, ctx.config),
+                    Timer::KeepAlive => self.on_keepalive_timeout(ctx),
+                    Timer::Quiet => self.on_quiet_over(ctx),
+                    Timer::Linger => self.on_linger_over(),
+                }
+            }
+        }
+        self.settle(ctx);
+    }
+
+    fn deadline(&self, timer: Timer, ctx: &Ctx<'_>) -> Option<Instant> {
+        let sending = self.sending.as_deref();
+        match timer {
+            Timer::Retransmit => sending.and_then(|sending| sending.retransmit.deadline()),
+            Timer::Persist => sending.and_then(|sending| sending.persist.deadline()),
+            Timer::DelayedAck => self.delayed_ack.deadline(ctx.now, ctx.config),
+            Timer::KeepAlive => {
+                self.keeps_alive().then(|| self.keepalive.deadline(&self.settings.keepalive_timing, ctx.now))
+            }
+            Timer::Quiet => self.closing.quiet_until(ctx.now),
+            Timer::Linger => self.closing.linger_until(ctx.now),
+        }
+    }
+
+    /// RFC 9293 3.8.4, MUST-26: only while nothing is in flight, and (MUST-25) only if the program asked.
+    fn keeps_alive(&self) -> bool {
+        self.settings.keepalive
+            && self.sending.is_none()
+            && self.state.is_synchronized()
+            && self.state != State::TimeWait
+    }
+
+    /// RFC 6298 section 5, RFC 9293 3.8.3.
+    fn on_retransmission_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let now = ctx.now;
+        let rto = self.rtt.rto(ctx.config);
+        let give_up = self.give_up(ctx);
+        let smss = u32::from(self.smss());
+        let (una, nxt, opening) = (self.snd.una, self.snd.nxt, self.syn_is_out());
+        let Some(sending) = self.sending.as_deref_mut() else { return };
+        if !ctx.config.test.retransmission {
+            sending.retransmit.stop();
+            return;
+        }
+        let lost_len = sending.retransmit.first_len().unwrap_or(0);
+        if sending.retransmit.on_timeout(now, rto, ctx.config.rto_max, &give_up) == Timeout::GiveUp {
+            let end = if give_up.user_timeout.is_some() { End::UserTimedOut } else { End::TimedOut };
+            self.give_up_on_peer(ctx, end);
+            return;
+        }
+        let retries = sending.retransmit.retries();
+        // R1 (SHLD-10): the program may hear that something is wrong with the path.
+        if retries == u32::from(ctx.config.retries_1) {
+            self.events |= Events::TROUBLE;
+        }
+        if opening {
+            self.bits.set(Bits::SYN_DUE);
+            self.bits.set(Bits::SYN_RESENT);
+            return;
+        }
+        if self.pmtu.is_probe(una) {
+            // RFC 4821 7.6.2: a probe that is lost says nothing about congestion; one that times out is told apart only here.
+            self.pmtu.on_probe_lost(now);
+        }
+        sending.recovery.on_timeout(now, una, nxt, smss, &mut sending.congestion);
+        if self.pmtu.on_timeout(now, retries, lost_len, ctx.config) {
+            let smss = u32::from(self.smss());
+            if let Some(sending) = self.sending.as_deref_mut() {
+                sending.congestion.on_mss(smss);
+            }
+        }
+    }
+
+    /// The window has been shut for an RTO, or what waits for company has waited long enough.
+    fn on_persist_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let rto = self.rtt.rto(ctx.config);
+        let give_up = self.give_up(ctx);
+        let usable = self.snd.window.usable(self.snd.una, self.snd.nxt);
+        let Some(sending) = self.sending.as_deref_mut() else { return };
+        if usable > 0 {
+            // RFC 9293 3.8.6.2.1 (4): the override timeout. The window is open, so nobody is to be given up.
+            sending.persist.stop();
+            self.bits.set(Bits::OVERRIDE);
+            return;
+        }
+        match sending.persist.on_timeout(ctx.now, rto, ctx.config.rto_max, &give_up) {
+            Timeout::Retransmit => self.bits.set(Bits::PROBE_DUE),
+            Timeout::GiveUp => {
+                let end = if give_up.user_timeout.is_some() { End::UserTimedOut } else { End::TimedOut };
+                self.give_up_on_peer(ctx, end);
+            }
+        }
+    }
+
+    fn on_keepalive_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let timing = self.settings.keepalive_timing;
+        match self.keepalive.on_timeout(ctx.now, &timing, self.settings.user_timeout) {
+            KeepAliveVerdict::NotYet => {}
+            KeepAliveVerdict::Probe => self.bits.set(Bits::PROBE_DUE),
+            // As Linux: a peer that is still there after all learns by RST that we are not.
+            KeepAliveVerdict::GiveUp => self.reset(ctx, End::KeepAliveTimedOut),
+        }
+    }
+
+    /// When to give up: R2, or what the user set; sooner for a connection that nobody owns any more.
+    fn give_up(&self, ctx: &Ctx<'_>) -> GiveUp {
+        let retries = if self.syn_is_out() {
+            self.settings.syn_retries.unwrap_or(ctx.config.syn_retries)
+        } else if self.is_orphan() {
+            ctx.config.orphan_retries
+        } else {
+            ctx.config.retries_2
+        };
+        GiveUp { retries: u32::from(retries), user_timeout: self.settings.user_timeout }
+    }
+
+    /// The peer does not answer. If ICMP has said why, that is the reason the program hears (RFC 9293 3.9.2.2).
+    fn give_up_on_peer(&mut self, ctx: &mut Ctx<'_>, end: End) {
+        let end = match self.soft_error {
+            Some(what) => End::Unreachable(what),
+            None => end,
+        };
+        self.finish(ctx, end);
+    }
+}
+
+#[cfg(test)]
+mod tests;

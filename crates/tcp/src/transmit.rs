@@ -1,0 +1,468 @@
+//! Transmission: what may leave now, and the segment that it becomes.
+//! Spec: RFC 9293 3.7.4 (Nagle), 3.8.6.2.1 (sender's silly window), 3.8.2 (cwnd), 3.8.6.1 (probes), 3.8.5 (urgent), 3.9.1.2 (PSH);
+//! RFC 5681 3.1; RFC 3168 6.1.2; MSG_MORE, MSG_EOR and TCP_CORK as Linux has them.
+//! Owns: the decision (`decide`, a pure function of an `Outlook`), the ends of records.
+//! Invariants: new text never passes SND.UNA+SND.WND; a segment never spans the end of a record; what is sent again keeps
+//! its sequence numbers.
+//! Not here: what is sent again (`recovery`), when an ACK may wait (`delayed_ack`), when a probe is due (`persist`, `keepalive`).
+
+use std::collections::VecDeque;
+
+use wire::tcp::{Flags, SackBlock, TcpOptions};
+
+use crate::config::EcnPolicy;
+use crate::connection::{Bits, Connection, to_u32};
+use crate::ctx::Ctx;
+use crate::handshake::syn_window;
+use crate::options::offer;
+use crate::segment::{SegmentOut, sack_len};
+use crate::seq::{SeqNum, SeqRange};
+use crate::state::State;
+use crate::tcb::Sending;
+use crate::tick::Tick;
+
+/// Ends of records a send queue remembers; a `send` with `end_of_record` beyond takes nothing until some are acknowledged.
+pub(crate) const RECORDS_MAX: usize = 256;
+
+/// While memory is short no window beyond this is offered: two segments of Ethernet, so that every reader goes on.
+const PRESSED_WINDOW: u32 = 2920;
+
+/// All that decides whether new text, or FIN, may leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Outlook {
+    /// Octets queued and never sent, up to the end of the record they belong to.
+    pub(crate) unsent: u32,
+    /// A FIN follows them.
+    pub(crate) fin: bool,
+    /// SND.UNA + SND.WND - SND.NXT.
+    pub(crate) window: u32,
+    /// max(SND.WND).
+    pub(crate) window_max: u32,
+    /// What congestion control still lets out.
+    pub(crate) room: u32,
+    /// What one segment of the wire carries.
+    pub(crate) mss: u32,
+    /// What one polled segment carries: a multiple of `mss`.
+    pub(crate) burst: u32,
+    /// TCP_NODELAY.
+    pub(crate) nodelay: bool,
+    /// TCP_CORK, or MSG_MORE: a last, small piece is to wait.
+    pub(crate) hold: bool,
+    /// A small segment is in flight.
+    pub(crate) small_in_flight: bool,
+    /// The override timeout has run out.
+    pub(crate) override_: bool,
+}
+
+/// What to do about new text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Decision {
+    /// Send so much, and FIN with it.
+    Send { len: u32, fin: bool },
+    /// Nothing is waiting.
+    Idle,
+    /// The peer's window is shut, or too small to be worth it.
+    AwaitWindow,
+    /// The congestion window is full.
+    AwaitCongestion,
+    /// A small piece waits for company.
+    AwaitCompany,
+}
+
+/// RFC 9293 3.8.6.2.1 and 3.7.4.
+pub(crate) fn decide(look: &Outlook) -> Decision {
+    if look.unsent == 0 {
+        return match (look.fin, look.window) {
+            (false, _) => Decision::Idle,
+            (true, 0) if !look.override_ => Decision::AwaitWindow,
+            // A FIN weighs nothing in the network: the congestion window does not hold it (as Linux).
+            (true, _) => Decision::Send { len: 0, fin: true },
+        };
+    }
+    let open = look.unsent.min(look.window);
+    if open == 0 {
+        return Decision::AwaitWindow;
+    }
+    let mss = look.mss;
+    if look.room == 0 || (look.room < mss && look.room < open) {
+        return Decision::AwaitCongestion;
+    }
+    let len = open.min(look.burst.max(mss)).min(look.room);
+    // (1) a full segment can be sent: min(D,U) >= Eff.snd.MSS. As many as fit; a tail goes along below.
+    let full = len - len % mss;
+    if len < look.unsent {
+        if full > 0 {
+            return Decision::Send { len: full, fin: false };
+        }
+        // (3) half of the largest window, or (4) the override timeout: otherwise a silly segment.
+        let worthwhile = len >= look.window_max / 2 && len == look.window;
+        return if worthwhile || look.override_ {
+            Decision::Send { len, fin: false }
+        } else {
+            Decision::AwaitWindow
+        };
+    }
+    // (2) everything goes. The last piece may be small: RFC 9293 3.7.4, Nagle, as amended by Minshall (only a small segment in
+    // flight holds back another; see docs/deviations.md). A FIN pushes.
+    let small = !len.is_multiple_of(mss);
+    let held = look.hold || (!look.nodelay && look.small_in_flight);
+    if small && held && !look.fin && !look.override_ {
+        return if full > 0 { Decision::Send { len: full, fin: false } } else { Decision::AwaitCompany };
+    }
+    Decision::Send { len, fin: look.fin && look.window > len }
+}
+
+/// Ends of records (MSG_EOR), ascending.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    ends: VecDeque<SeqNum>,
+}
+
+impl Records {
+    pub(crate) fn reset(&mut self) {
+        self.ends.clear();
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.ends.len() >= RECORDS_MAX
+    }
+
+    /// A record ends before `end`.
+    pub(crate) fn push(&mut self, end: SeqNum) {
+        if self.ends.back() != Some(&end) {
+            self.ends.push_back(end);
+        }
+    }
+
+    /// The first end after `seq`.
+    pub(crate) fn end_after(&self, seq: SeqNum) -> Option<SeqNum> {
+        self.ends.iter().copied().find(|end| end.after(seq))
+    }
+
+    pub(crate) fn on_ack(&mut self, una: SeqNum) {
+        while self.ends.front().is_some_and(|end| end.at_or_before(una)) {
+            self.ends.pop_front();
+        }
+    }
+}
+
+impl Connection {
+    /// The next segment to send, or nothing until the next input. Its text is [`Connection::payload`].
+    pub fn poll_segment(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        let segment = self.next_segment(ctx);
+        if segment.is_none() {
+            // What is no longer needed goes back only now, when nobody asks for a payload any more.
+            self.settle(ctx);
+        } else {
+            self.check();
+        }
+        segment
+    }
+
+    fn next_segment(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        if self.bits.take(Bits::RST_DUE) {
+            return Some(self.make_rst());
+        }
+        match self.state {
+            State::Closed => None,
+            State::SynSent | State::SynReceived => {
+                self.bits.take(Bits::SYN_DUE).then(|| self.send_syn(ctx)).or_else(|| self.send_owed_ack(ctx))
+            }
+            _ => self
+                .send_again(ctx)
+                .or_else(|| self.send_new(ctx))
+                .or_else(|| self.send_probe(ctx))
+                .or_else(|| self.send_owed_ack(ctx)),
+        }
+    }
+
+    /// RFC 9293 3.10.5: <SEQ=SND.NXT><CTL=RST>; with ACK, as everybody sends it.
+    fn make_rst(&self) -> SegmentOut {
+        SegmentOut::bare(Flags::RST | Flags::ACK, self.snd.nxt, self.rcv.nxt, 0)
+    }
+
+    /// SYN, or SYN,ACK once the peer's has come (simultaneous open).
+    fn send_syn(&mut self, ctx: &mut Ctx<'_>) -> SegmentOut {
+        let wnd = syn_window(self.rcv.window.buffer());
+        let again = self.snd.nxt != self.snd.iss;
+        let segment = if self.state == State::SynSent {
+            // RFC 3168 6.1.1.1: a SYN sent again asks for no ECN, in case that is what a middlebox dislikes.
+            let ecn = ctx.config.ecn == EcnPolicy::Request && !again;
+            let flags = if ecn { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
+            SegmentOut {
+                options: offer(ctx.config, &self.settings, self.own_mss, ctx.now, self.agreed.ts_offset()),
+                ..SegmentOut::bare(flags, self.snd.iss, SeqNum(0), wnd)
+            }
+        } else {
+            let ecn = if self.agreed.ecn() { Flags::ECE } else { Flags::NONE };
+            self.agreed.on_ack_sent(self.rcv.nxt);
+            self.delayed_ack.on_ack_sent();
+            SegmentOut {
+                options: self.agreed.answer(self.own_mss, ctx.now),
+                ..SegmentOut::bare(Flags::SYN | Flags::ACK | ecn, self.snd.iss, self.rcv.nxt, wnd)
+            }
+        };
+        self.note_sent(ctx, SeqRange::new(self.snd.iss, self.snd.iss + 1), again);
+        segment
+    }
+
+    /// What recovery says is lost.
+    fn send_again(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        if !ctx.config.test.retransmission {
+            return None;
+        }
+        let sending = self.sending.as_deref_mut()?;
+        if !sending.recovery.in_recovery() {
+            return None;
+        }
+        let options =
+            make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx, false);
+        let mss =
+            u32::from(self.agreed.smss(self.pmtu.mss(), &self.settings)) - u32::from(sack_len(&options));
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let must = sending.recovery.must_send();
+        let pipe = sending.recovery.pipe(una, nxt);
+        let cwnd = sending.congestion.window();
+        let range = match sending.recovery.next_retransmission(una, nxt, mss) {
+            Some(range) if must || pipe + range.len() <= cwnd => Some(range),
+            Some(_) => return None,
+            // RFC 6675 NextSeg: new text (rule 2) goes before what is only perhaps lost (rules 3 and 4).
+            None if pipe + mss <= cwnd && !self.may_send_new(ctx) => {
+                let sending = self.sending.as_deref_mut()?;
+                sending.recovery.next_rescue(una, nxt, mss)
+            }
+            None => None,
+        }?;
+        // RFC 9293 3.8.6, MUST-34: a window that was taken back holds what lies beyond it; the first segment probes.
+        let inside = range.start == una || range.end.since(una) <= self.snd.window.wnd();
+        inside.then(|| self.send_range(ctx, range, &options, true))
+    }
+
+    fn may_send_new(&self, ctx: &Ctx<'_>) -> bool {
+        let Some(sending) = self.sending.as_deref() else { return false };
+        let mss = u32::from(self.smss());
+        matches!(decide(&self.outlook(ctx, sending, mss)), Decision::Send { .. })
+    }
+
+    /// New text and FIN.
+    fn send_new(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        let sending = self.sending.as_deref()?;
+        let ask_first = self.unsent() > 0 || self.fin_waits();
+        if !ask_first {
+            return None;
+        }
+        let smss = u32::from(self.smss());
+        let look = self.outlook(ctx, sending, smss);
+        match decide(&look) {
+            Decision::Send { .. } => {}
+            refusal => {
+                self.note_refusal(ctx, refusal);
+                return None;
+            }
+        }
+        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx, true);
+        // SACK blocks take room from the text; decide anew with what is left.
+        let mss = smss - u32::from(sack_len(&options));
+        let sending = self.sending.as_deref()?;
+        let look = if mss == smss { look } else { self.outlook(ctx, sending, mss) };
+        let Decision::Send { len, fin } = decide(&look) else { return None };
+        let probe = self.probe_len(ctx, &look, len);
+        let len = probe.unwrap_or(len);
+        let start = self.snd.nxt;
+        let range = SeqRange::new(start, start + len + u32::from(fin && probe.is_none()));
+        let sending = self.sending.as_deref_mut()?;
+        // In flight and held only by the congestion window: it is what limits (RFC 9438 4.2 note, RFC 7661).
+        sending.cwnd_limited = look.room.saturating_sub(len) < mss;
+        if !len.is_multiple_of(mss) && probe.is_none() {
+            sending.small_end = Some(range.end);
+        }
+        self.bits.clear(Bits::OVERRIDE);
+        if probe.is_some() {
+            self.pmtu.on_probe_sent(range);
+        }
+        let mut segment = self.send_range(ctx, range, &options, false);
+        if let Some(len) = probe {
+            segment.segment_size = u16::try_from(len).unwrap_or(u16::MAX);
+        }
+        Some(segment)
+    }
+
+    /// RFC 4821 7.3: one segment of a larger size, of text that is there anyway, if there is enough of it to notice its loss.
+    fn probe_len(&self, ctx: &Ctx<'_>, look: &Outlook, len: u32) -> Option<u32> {
+        let size = self.pmtu.probe_size(ctx.now, ctx.config)?;
+        let text = u32::from(self.agreed.smss(size, &self.settings));
+        let enough = look.unsent >= text + 3 * look.mss && look.window >= text && look.room >= text;
+        (text > look.mss && len >= look.mss && enough).then_some(text)
+    }
+
+    fn outlook(&self, ctx: &Ctx<'_>, sending: &Sending, mss: u32) -> Outlook {
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let all = self.unsent();
+        let record = sending.records.end_after(nxt).map_or(all, |end| end.since(nxt).min(all));
+        let budget = sending.congestion.window().saturating_add(sending.recovery.limited_transmit());
+        Outlook {
+            unsent: record,
+            fin: self.fin_waits() && record == all,
+            window: self.snd.window.usable(una, nxt),
+            window_max: self.snd.window.max(),
+            room: budget.saturating_sub(sending.recovery.pipe(una, nxt)),
+            mss,
+            burst: (ctx.tso_max / mss).max(1) * mss,
+            nodelay: self.settings.nodelay,
+            hold: (self.settings.cork || self.bits.has(Bits::MORE)) && record == all,
+            small_in_flight: sending.small_end.is_some(),
+            override_: self.bits.has(Bits::OVERRIDE),
+        }
+    }
+
+    /// The program has finished, and the FIN has not been sent.
+    fn fin_waits(&self) -> bool {
+        self.state.has_finished() && !self.bits.has(Bits::FIN_SENT)
+    }
+
+    /// New text cannot leave. If nothing is in flight, no ACK will change that: the persist timer must (RFC 9293 3.8.6.1; it
+    /// also is the override timeout of 3.8.6.2.1, and ends a cork after an RTO as Linux does).
+    fn note_refusal(&mut self, ctx: &Ctx<'_>, refusal: Decision) {
+        let rto = self.rtt.rto(ctx.config);
+        let quiet = self.snd.una == self.snd.nxt;
+        let Some(sending) = self.sending.as_deref_mut() else { return };
+        sending.cwnd_limited |= refusal == Decision::AwaitCongestion;
+        if quiet && refusal != Decision::Idle && ctx.config.test.persist {
+            sending.persist.start(ctx.now, rto);
+        }
+    }
+
+    /// A segment that only asks for an ACK: a keep-alive (RFC 9293 3.8.4) or a zero-window probe. It stands one octet before
+    /// SND.NXT and carries nothing, as Linux's (docs/deviations.md): unacceptable to the peer, so it must answer.
+    fn send_probe(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        self.bits.take(Bits::PROBE_DUE).then(|| {
+            let seq = if self.snd.una == self.snd.nxt { self.snd.nxt - 1 } else { self.snd.una - 1 };
+            let mut segment = self.make_ack(ctx);
+            segment.seq = seq;
+            segment
+        })
+    }
+
+    fn send_owed_ack(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        self.delayed_ack.is_due().then(|| self.make_ack(ctx))
+    }
+
+    fn make_ack(&mut self, ctx: &mut Ctx<'_>) -> SegmentOut {
+        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx, true);
+        let wnd = self.advertise(ctx);
+        let segment = SegmentOut {
+            options,
+            ..SegmentOut::bare(Flags::ACK | self.ecn_echo(), self.snd.nxt, self.rcv.nxt, wnd)
+        };
+        self.note_ack_sent();
+        segment
+    }
+
+    /// A range of sequence space, new or again: text, FIN, or both.
+    fn send_range(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        range: SeqRange,
+        options: &TcpOptions,
+        again: bool,
+    ) -> SegmentOut {
+        let (start, end) = (self.text_start(), self.text_end());
+        let text_end = range.end.earlier(end);
+        let text_len = if text_end.after(range.start) { text_end.since(range.start) } else { 0 };
+        let fin = range.end.after(end);
+        let mut flags = Flags::ACK | self.ecn_echo();
+        if fin {
+            flags |= Flags::FIN;
+            self.bits.set(Bits::FIN_SENT);
+        }
+        // RFC 9293 3.9.1.2, MUST-60 and MUST-61: the last segment of what was queued is pushed.
+        if text_len > 0 && text_end == end {
+            flags |= Flags::PSH;
+        }
+        let mut up = 0;
+        if let Some(sending) = self.sending.as_deref_mut() {
+            if let Some(pointer) = sending.up.filter(|pointer| pointer.after(range.start)) {
+                flags |= Flags::URG;
+                up = u16::try_from(pointer.since(range.start)).unwrap_or(u16::MAX);
+            }
+            // RFC 3168 6.1.2: CWR goes with new data.
+            if !again && text_len > 0 && core::mem::take(&mut sending.cwr_due) {
+                flags |= Flags::CWR;
+            }
+        }
+        let wnd = self.advertise(ctx);
+        let segment_size = self.smss() - sack_len(options);
+        let segment = SegmentOut {
+            up,
+            options: *options,
+            text_offset: if text_len > 0 { range.start.since(start) } else { 0 },
+            text_len,
+            segment_size,
+            // RFC 3168 6.1.5: what is sent again is not ECN-capable.
+            ect: self.agreed.ecn() && !again && text_len > 0,
+            ..SegmentOut::bare(flags, range.start, self.rcv.nxt, wnd)
+        };
+        if text_len > 0 {
+            self.delayed_ack.on_data_sent(ctx.now, ctx.config);
+        }
+        self.note_ack_sent();
+        self.note_sent(ctx, range, again);
+        segment
+    }
+
+    /// Sequence space has left: timer, recovery and congestion control hear of it.
+    fn note_sent(&mut self, ctx: &Ctx<'_>, range: SeqRange, again: bool) {
+        let rto = self.rtt.rto(ctx.config);
+        self.snd.nxt = self.snd.nxt.later(range.end);
+        self.last_sent = Tick::at(ctx.now);
+        let flight = self.snd.flight();
+        if let Some(sending) = self.sending.as_deref_mut() {
+            sending.retransmit.on_sent(range, again, ctx.now, rto);
+            sending.recovery.on_sent(range, again);
+            sending.congestion.on_sent(ctx.now, range.len(), flight);
+            sending.persist.stop();
+        }
+    }
+
+    fn note_ack_sent(&mut self) {
+        self.agreed.on_ack_sent(self.rcv.nxt);
+        self.delayed_ack.on_ack_sent();
+    }
+
+    fn ecn_echo(&self) -> Flags {
+        if self.bits.has(Bits::ECN_ECHO) { Flags::ECE } else { Flags::NONE }
+    }
+
+    fn advertise(&mut self, ctx: &Ctx<'_>) -> u16 {
+        let unread = to_u32(self.readable());
+        let cap = if ctx.memory.budget.under_pressure() { PRESSED_WINDOW } else { u32::MAX };
+        let mss = u32::from(self.own_mss);
+        self.rcv.window.advertise(self.rcv.nxt, unread, mss, self.agreed.rcv_scale(), cap)
+    }
+}
+
+/// The options of a segment after the handshake.
+fn make_options(
+    agreed: &crate::options::Agreed,
+    receiving: Option<&mut crate::tcb::Receiving>,
+    delayed_ack: &crate::delayed_ack::DelayedAck,
+    ctx: &Ctx<'_>,
+    with_sack: bool,
+) -> TcpOptions {
+    let mut options = TcpOptions { timestamps: agreed.stamp(ctx.now), ..TcpOptions::NONE };
+    // RFC 2018 3: blocks go with every ACK that does not acknowledge all that is here; a D-SACK only with an ACK that is owed.
+    if with_sack
+        && agreed.sack()
+        && let Some(receiving) = receiving
+        && (!receiving.reassembly.is_empty() || delayed_ack.is_pending())
+    {
+        let blocks = receiving.reassembly.sack_blocks(options.sack_capacity());
+        for block in blocks.as_slice() {
+            options.sack.push(SackBlock { left: block.start.raw(), right: block.end.raw() });
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests;
