@@ -1,0 +1,40 @@
+use super::*;
+use std::net::{TcpListener, UdpSocket};
+
+#[test]
+fn a_line_of_the_kernels_table_is_read() {
+    let line = "   0: 0100007F:1466 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 0";
+    let entry = Entry::read(line).unwrap();
+    // 0100007F is 127.0.0.1 where the machine is little-endian.
+    if cfg!(target_endian = "little") {
+        assert_eq!(entry.local, "127.0.0.1:5222".parse().unwrap());
+    }
+    assert_eq!((entry.listens, entry.inode), (true, 4711));
+    assert_eq!(Entry::read("  sl  local_address rem_address   st"), None);
+}
+
+#[test]
+fn what_is_in_the_way_of_what() {
+    let entry = |local: &str| Entry { local: local.parse().unwrap(), listens: true, inode: 1 };
+    for (held, wanted, in_the_way) in [
+        ("127.0.0.1:1", "127.0.0.1:1", true),
+        ("127.0.0.1:1", "127.0.0.1:2", false),
+        ("127.0.0.2:1", "127.0.0.1:1", false),
+        ("0.0.0.0:1", "127.0.0.1:1", true),
+        ("[::]:1", "127.0.0.1:1", true),
+        ("127.0.0.1:1", "0.0.0.0:1", true),
+        ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
+    ] {
+        assert_eq!(entry(held).is_in_the_way_of(wanted.parse().unwrap()), in_the_way, "{held} {wanted}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn our_own_ports_are_ours() {
+    let tcp_listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp_socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let me = std::process::id();
+    assert_eq!(tcp(tcp_listener.local_addr().unwrap()).unwrap().pid, me);
+    assert_eq!(udp(udp_socket.local_addr().unwrap()).unwrap().pid, me);
+}
