@@ -14,7 +14,11 @@ pub fn tokenizer(data: &[u8]) {
     let limits = Limits::of(10_000);
     let whole = run(data, data.len().max(1), limits);
     let bytewise = run(data, 1, limits);
-    assert_eq!(whole, bytewise, "the cut changes what is found");
+    assert_eq!(whole.0, bytewise.0, "the cut changes what is found");
+    // A tag that comes in pieces is judged when its `>` has come, so its fault may not be known yet, or its length be
+    // what is refused.
+    let later = bytewise.1.is_none() || bytewise.1 == Some(StreamErrorKind::PolicyViolation);
+    assert!(whole.1 == bytewise.1 || (whole.1.is_some() && later), "{:?} {:?}", whole.1, bytewise.1);
 }
 
 /// Any text as an address.

@@ -324,4 +324,4 @@ fn whole<'a>(bytes: &'a [u8], limits: Limits, outer: &'static Outer) -> Result<S
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

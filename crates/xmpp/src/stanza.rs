@@ -461,4 +461,4 @@ impl<'a> TryFrom<&'a [u8]> for Stanza<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

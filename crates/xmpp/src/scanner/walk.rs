@@ -185,6 +185,12 @@ impl Walk {
     /// Walks to the end of a stream's header.
     pub(crate) fn header(&mut self, bytes: &[u8]) -> Result<Step, StreamErrorKind> {
         loop {
+            self.at += xml::space_run(&bytes[self.at..]);
+            match bytes.get(self.at) {
+                None => return Ok(Step::Incomplete),
+                Some(b'<') => {}
+                Some(_) => return Err(NotWellFormed),
+            }
             if self.tag_is_cut(bytes) {
                 return Ok(Step::Incomplete);
             }
@@ -196,12 +202,7 @@ impl Walk {
                 }
                 declaration(&rest[5..self.cursor - self.at])?;
                 self.at = self.cursor;
-                self.at += xml::space_run(&bytes[self.at..]);
-                match bytes.get(self.at) {
-                    None => return Ok(Step::Incomplete),
-                    Some(b'<') => continue,
-                    Some(_) => return Err(NotWellFormed),
-                }
+                continue;
             }
             let start = self.at;
             match rest.get(1) {
