@@ -1,0 +1,279 @@
+//! Ports: who holds which, who may share, and which one a socket that asks for none is given.
+//! Spec: RFC 6056 3.3.4 (double-hash port selection); RFC 9293 3.9.1.1, MUST-43; sharing as Linux's SO_REUSEADDR and
+//! SO_REUSEPORT.
+//! Owns: for each port in use, the sockets bound to it and how many connections use it, by local address.
+//! Invariants: connections only count; a port without sockets and connections has no entry. Two listeners on one address and
+//! port exist only if both asked for SO_REUSEPORT.
+//! Not here: four-tuples (`demux`: connect() may share a port between remotes), which listener gets a SYN (`listener`).
+
+use crate::flow::FlowKey;
+use crate::random::{HashKey, Random, Secret};
+use hashbrown::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// The local addresses that a socket speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Any address of either family: bound to `::` without IPV6_V6ONLY.
+    Any,
+    /// Any IPv4 address.
+    AnyV4,
+    /// Any IPv6 address.
+    AnyV6,
+    /// One address.
+    One(IpAddr),
+}
+
+impl Scope {
+    /// What bind() to `addr` means.
+    pub(crate) fn of(addr: IpAddr, v6_only: bool) -> Self {
+        match addr {
+            IpAddr::V4(addr) if addr.is_unspecified() => Scope::AnyV4,
+            IpAddr::V6(addr) if addr.is_unspecified() && v6_only => Scope::AnyV6,
+            IpAddr::V6(addr) if addr.is_unspecified() => Scope::Any,
+            one => Scope::One(one),
+        }
+    }
+
+    /// Whether packets to `addr` are meant.
+    pub(crate) fn covers(self, addr: IpAddr) -> bool {
+        match self {
+            Scope::Any => true,
+            Scope::AnyV4 => addr.is_ipv4(),
+            Scope::AnyV6 => addr.is_ipv6(),
+            Scope::One(one) => one == addr,
+        }
+    }
+
+    fn overlaps(self, other: Scope) -> bool {
+        match (self, other) {
+            (Scope::One(addr), scope) | (scope, Scope::One(addr)) => scope.covers(addr),
+            (Scope::AnyV4, Scope::AnyV6) | (Scope::AnyV6, Scope::AnyV4) => false,
+            _ => true,
+        }
+    }
+}
+
+/// SO_REUSEADDR and SO_REUSEPORT of a socket; its connections inherit them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Sharing {
+    pub(crate) address: bool,
+    pub(crate) port: bool,
+}
+
+impl Sharing {
+    fn class(self) -> usize {
+        usize::from(self.address) | usize::from(self.port) << 1
+    }
+
+    fn of_class(class: usize) -> Self {
+        Sharing { address: class & 1 != 0, port: class & 2 != 0 }
+    }
+}
+
+/// The port, or all of the range, is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InUse;
+
+#[derive(Debug)]
+enum Holder {
+    /// A socket that was bound and is not connected.
+    Socket { place: u32, sharing: Sharing, listening: bool },
+    /// Connections, TIME-WAIT included, by the way in which they share.
+    Connections { counts: [u32; 4] },
+}
+
+#[derive(Debug)]
+struct Binding {
+    scope: Scope,
+    holder: Holder,
+}
+
+impl Binding {
+    /// Whether a socket that shares as `sharing` says may be bound beside this (Linux's `inet_bind_conflict`).
+    fn tolerates(&self, sharing: Sharing) -> bool {
+        match &self.holder {
+            Holder::Socket { sharing: mine, listening, .. } => {
+                (mine.port && sharing.port) || (mine.address && sharing.address && !listening)
+            }
+            Holder::Connections { counts } => (0..4).all(|class| {
+                let mine = Sharing::of_class(class);
+                counts[class] == 0 || (mine.port && sharing.port) || (mine.address && sharing.address)
+            }),
+        }
+    }
+}
+
+/// Counters of RFC 6056 3.3.4, picked by hash: enough that busy destinations rarely share one.
+const COUNTERS: usize = 1024;
+
+/// The ports of one transport protocol.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    bindings: HashMap<u16, Vec<Binding>, HashKey>,
+    first: u16,
+    count: u16,
+    offset: HashKey,
+    pick: HashKey,
+    counters: Box<[u16; COUNTERS]>,
+    random: Random,
+}
+
+impl Ports {
+    /// Ephemeral ports are taken from `first..=last`.
+    pub(crate) fn new(secret: &Secret, (first, last): (u16, u16)) -> Self {
+        Ports {
+            bindings: HashMap::with_hasher(secret.key("tcp ports")),
+            first,
+            count: last.saturating_sub(first).saturating_add(1),
+            offset: secret.key("tcp port offset"),
+            pick: secret.key("tcp port counter"),
+            counters: Box::new([0; COUNTERS]),
+            random: Random::new(secret, "tcp port"),
+        }
+    }
+
+    /// Whether connections may be opened from an ephemeral port at all.
+    pub(crate) fn is_free(&self, port: u16) -> bool {
+        !self.bindings.contains_key(&port)
+    }
+
+    /// bind() to a port that the caller names.
+    pub(crate) fn bind(
+        &mut self,
+        place: u32,
+        scope: Scope,
+        port: u16,
+        sharing: Sharing,
+    ) -> Result<(), InUse> {
+        let bindings = self.bindings.entry(port).or_default();
+        let free = bindings.iter().all(|other| !other.scope.overlaps(scope) || other.tolerates(sharing));
+        if !free {
+            return Err(InUse);
+        }
+        bindings.push(Binding { scope, holder: Holder::Socket { place, sharing, listening: false } });
+        Ok(())
+    }
+
+    /// bind() to port 0: a port that nobody holds in this scope, drawn at random. Odd offsets are tried first, since
+    /// connect() prefers even ones (as Linux), so that neither starves the other.
+    pub(crate) fn bind_any(&mut self, place: u32, scope: Scope, sharing: Sharing) -> Result<u16, InUse> {
+        let start = self.random.below(u64::from(self.count.max(1))) as u16;
+        for step in self.steps(start | 1) {
+            let port = self.first + step;
+            let taken = self
+                .bindings
+                .get(&port)
+                .is_some_and(|bindings| bindings.iter().any(|other| other.scope.overlaps(scope)));
+            if !taken && self.bind(place, scope, port, sharing).is_ok() {
+                return Ok(port);
+            }
+        }
+        Err(InUse)
+    }
+
+    /// Every offset of the range once: those of `start`'s parity first.
+    fn steps(&self, start: u16) -> impl Iterator<Item = u16> + use<> {
+        let count = u32::from(self.count);
+        let start = u32::from(start);
+        let evens = move |parity: u32| {
+            let size = (count + 1 - parity % 2) / 2;
+            (0..size).map(move |i| (2 * ((start / 2 + i) % size.max(1)) + parity) as u16)
+        };
+        evens(start % 2).chain(evens((start + 1) % 2)).filter(move |step| u32::from(*step) < count)
+    }
+
+    /// listen(): the socket's port now refuses other listeners.
+    pub(crate) fn listen(&mut self, place: u32, port: u16) -> Result<(), InUse> {
+        let Some(bindings) = self.bindings.get_mut(&port) else { return Err(InUse) };
+        let own = bindings.iter().find_map(|b| match b.holder {
+            Holder::Socket { place: other, sharing, .. } if other == place => Some((b.scope, sharing)),
+            _ => None,
+        });
+        let Some((scope, mine)) = own else { return Err(InUse) };
+        let rival = bindings.iter().any(|b| {
+            b.scope.overlaps(scope)
+                && matches!(b.holder, Holder::Socket { place: other, listening: true, sharing }
+                    if other != place && !(sharing.port && mine.port))
+        });
+        if rival {
+            return Err(InUse);
+        }
+        for binding in bindings {
+            if let Holder::Socket { place: other, listening, .. } = &mut binding.holder {
+                *listening |= *other == place;
+            }
+        }
+        Ok(())
+    }
+
+    /// The socket holds the port no longer.
+    pub(crate) fn unbind(&mut self, place: u32, port: u16) {
+        self.retain(port, |holder| !matches!(holder, Holder::Socket { place: other, .. } if *other == place));
+    }
+
+    fn retain(&mut self, port: u16, mut keep: impl FnMut(&Holder) -> bool) {
+        if let Some(bindings) = self.bindings.get_mut(&port) {
+            bindings.retain(|binding| keep(&binding.holder));
+            if bindings.is_empty() {
+                self.bindings.remove(&port);
+            }
+        }
+    }
+
+    /// A connection from `local` exists.
+    pub(crate) fn add_connection(&mut self, local: SocketAddr, sharing: Sharing) {
+        let bindings = self.bindings.entry(local.port()).or_default();
+        let scope = Scope::One(local.ip());
+        for binding in bindings.iter_mut().filter(|binding| binding.scope == scope) {
+            if let Holder::Connections { counts } = &mut binding.holder {
+                counts[sharing.class()] += 1;
+                return;
+            }
+        }
+        let mut counts = [0; 4];
+        counts[sharing.class()] = 1;
+        bindings.push(Binding { scope, holder: Holder::Connections { counts } });
+    }
+
+    /// A connection from `local`, added before, is gone, its TIME-WAIT included.
+    pub(crate) fn remove_connection(&mut self, local: SocketAddr, sharing: Sharing) {
+        let scope = Scope::One(local.ip());
+        if let Some(bindings) = self.bindings.get_mut(&local.port()) {
+            for binding in bindings.iter_mut().filter(|binding| binding.scope == scope) {
+                if let Holder::Connections { counts } = &mut binding.holder {
+                    counts[sharing.class()] = counts[sharing.class()].saturating_sub(1);
+                }
+            }
+        }
+        self.retain(local.port(), |holder| !matches!(holder, Holder::Connections { counts: [0, 0, 0, 0] }));
+    }
+
+    /// A port for a connection from `local` to `remote`, whose four-tuple is not `taken`. Ports that sockets are bound to are left
+    /// alone; ports of other connections are shared.
+    pub(crate) fn pick(
+        &mut self,
+        local: IpAddr,
+        remote: SocketAddr,
+        mut taken: impl FnMut(u16) -> bool,
+    ) -> Result<u16, InUse> {
+        let pair = FlowKey::new(SocketAddr::new(local, 0), remote).bytes();
+        let offset = self.offset.digest(&[&pair]) as u32;
+        let slot = self.pick.digest(&[&pair]) as usize % COUNTERS;
+        let start = offset.wrapping_add(u32::from(self.counters[slot]) * 2) % u32::from(self.count.max(1));
+        for (tries, step) in self.steps(start as u16 & !1).enumerate() {
+            let port = self.first + step;
+            let held = self.bindings.get(&port).is_some_and(|bindings| {
+                bindings.iter().any(|b| matches!(b.holder, Holder::Socket { .. }) && b.scope.covers(local))
+            });
+            if !held && !taken(port) {
+                self.counters[slot] = self.counters[slot].wrapping_add(tries as u16 + 1);
+                return Ok(port);
+            }
+        }
+        Err(InUse)
+    }
+}
+
+#[cfg(test)]
+mod tests;

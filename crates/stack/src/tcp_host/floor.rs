@@ -1,0 +1,89 @@
+//! The floor below, over IP: what TCP asks, in IP's words.
+//! Spec: RFC 9293 3.7.2 (SHLD-6: path MTU discovery, so TCP is never fragmented by its host).
+//! Owns: nothing; borrows the stack's rooms for one call.
+//! Not here: what is asked (`below`), routes, neighbours, frames (`ip::output`).
+
+use super::below::{Below, Limits, NotSent, Packet};
+use crate::counters::Counters;
+use crate::events::Events;
+use crate::frame::{FrameSink, InterfaceId, Outlets};
+use crate::ip::output::{self, Outgoing, Pieces, SendError};
+use crate::ip::{Fragmentation, Ip};
+use crate::ready::ReadyQueue;
+use std::net::IpAddr;
+use tcp::Instant;
+use wire::ip::Protocol;
+
+/// The floor below, over IP.
+pub(crate) struct IpFloor<'a> {
+    pub(crate) ip: &'a mut Ip,
+    pub(crate) outlets: &'a mut dyn Outlets,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) events: &'a mut Events,
+    pub(crate) ready: &'a mut ReadyQueue,
+}
+
+/// No sinks: for calls outside a turn, which send nothing at once.
+pub(crate) struct NoOutlets;
+
+impl Outlets for NoOutlets {
+    fn outlet(&mut self, _interface: InterfaceId) -> Option<&mut dyn FrameSink> {
+        None
+    }
+}
+
+impl Below for IpFloor<'_> {
+    type Path = output::Path;
+
+    fn path(&mut self, now: Instant, dst: IpAddr) -> Option<(Self::Path, Limits)> {
+        let path = self.ip.path(now, dst, None).ok()?;
+        Some((path, Limits { mtu: path.mtu, link_mtu: path.link_mtu, tso_max: path.tso_max }))
+    }
+
+    fn choose_source(&self, dst: IpAddr) -> Option<IpAddr> {
+        self.ip.choose_source(dst, None)
+    }
+
+    fn may_bind(&self, addr: IpAddr) -> bool {
+        self.ip.may_bind(addr)
+    }
+
+    fn has_room(&mut self, path: &Self::Path) -> bool {
+        self.ip.has_room(self.outlets, path)
+    }
+
+    fn emit(&mut self, now: Instant, path: &Self::Path, packet: &Packet<'_>) -> Result<(), NotSent> {
+        let header_len = packet.header.header_len();
+        let len = header_len + packet.text.len();
+        let pieces = (packet.text.len() > usize::from(packet.segment_size))
+            .then_some(Pieces { size: packet.segment_size, header_len: header_len as u16 });
+        let mut out = Outgoing::new(packet.src, packet.dst, Protocol::TCP);
+        out.ecn = packet.ecn;
+        // RFC 9293 SHLD-6 lets TCP do path MTU discovery, so it never has itself cut. What is larger than the known path was
+        // meant to be: a probe (RFC 4821).
+        let fits = output::ip_header_len(packet.dst) + len <= path.mtu as usize;
+        out.fragmentation =
+            if fits || pieces.is_some() { Fragmentation::Forbid } else { Fragmentation::Probe };
+        let fill = |segment: &mut [u8]| {
+            let header_len = packet.header.emit(segment);
+            packet.text.clone().copy_to(&mut segment[header_len..]);
+        };
+        let sent = self.ip.emit(now, self.outlets, self.counters, path, &out, len, pieces, fill);
+        sent.map_err(|error| match error {
+            SendError::Blocked => NotSent::Blocked,
+            SendError::TooBig(_) => NotSent::TooBig,
+        })
+    }
+
+    fn counters(&mut self) -> &mut Counters {
+        self.counters
+    }
+
+    fn events(&mut self) -> &mut Events {
+        self.events
+    }
+
+    fn ready(&mut self) -> &mut ReadyQueue {
+        self.ready
+    }
+}

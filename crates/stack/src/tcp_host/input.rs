@@ -1,0 +1,199 @@
+//! Input: from a segment to whoever it concerns.
+//! Spec: RFC 9293 3.10.7.1 (no connection), 3.9.2.2 and 3.9.2.3 (ICMP, addresses); RFC 5927 section 4 (ICMP attacks).
+//! Owns: nothing. Invariants: a segment reaches exactly one record or none; a segment from an end to itself (land, blat)
+//! reaches none; an ICMP error is believed only if it quotes what is in flight.
+//! Not here: segments that open connections (`passive`).
+
+use super::TcpHost;
+use super::below::{Below, mss};
+use super::flows::Place;
+use super::socket::Kind;
+use crate::counters::DropReason;
+use crate::events::{Direction, Event};
+use crate::flow::FlowKey;
+use crate::ip::{Delivery, IpMeta};
+use crate::time_wait_table::TimeWaitPlace;
+use std::net::{IpAddr, SocketAddr};
+use tcp::{Disposition, Instant, Segment, SeqNum, TimeWaitDisposition, Unreachable, make_reset};
+use wire::ip::Ecn;
+use wire::tcp::{Header, Packet};
+
+impl TcpHost {
+    /// A segment whose checksum holds.
+    pub(crate) fn handle_segment<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        meta: &IpMeta,
+        packet: &Packet<'_>,
+    ) {
+        below.counters().tcp_segments_received += 1;
+        let local = SocketAddr::new(meta.dst, packet.dst_port());
+        let remote = SocketAddr::new(meta.src, packet.src_port());
+        // RFC 9293 3.9.2.3, MUST-57; and a host that seems to talk to itself by one socket is a forgery (land, blat).
+        if meta.delivery != Delivery::Unicast || local == remote {
+            below.counters().drop_packet(DropReason::TcpUnwanted);
+            return;
+        }
+        below.events().record(now, || Event::Segment {
+            direction: Direction::Received,
+            src: remote,
+            dst: local,
+            header: Header::parse(packet),
+            payload_len: packet.payload().len() as u32,
+            ecn: meta.ecn,
+        });
+        let seg = Segment::parse(packet, meta.ecn == Ecn::Ce, joined(packet.payload().len(), meta.gso_size));
+        let key = FlowKey::new(local, remote);
+        let hash = self.flows.hash(&key);
+        match self.flows.find(&key, hash) {
+            Some(Place::Socket(index)) => self.to_connection(now, below, index, &key, &seg),
+            Some(Place::TimeWait(place)) => self.to_time_wait(now, below, place, &key, hash, &seg),
+            Some(Place::Syn(place)) => self.to_syn_cache(now, below, place, &key, hash, &seg),
+            None => self.to_listener(now, below, &key, hash, &seg, None),
+        }
+    }
+
+    pub(super) fn to_connection<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        index: u32,
+        key: &FlowKey,
+        seg: &Segment<'_>,
+    ) {
+        let disposition =
+            self.with_connection(now, index, |connected, ctx| connected.connection.handle_segment(ctx, seg));
+        match disposition {
+            Some(Disposition::Answer(_, answer)) => self.reply(below, *key, answer),
+            Some(Disposition::Dropped(tcp::DropReason::NoMemory)) => {
+                below.counters().drop_packet(DropReason::BudgetSpent);
+            }
+            Some(Disposition::Dropped(_)) => below.counters().drop_packet(DropReason::TcpUnwanted),
+            Some(Disposition::Taken) | None => {}
+        }
+        self.after(below, index);
+    }
+
+    fn to_time_wait<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        place: TimeWaitPlace,
+        key: &FlowKey,
+        hash: u64,
+        seg: &Segment<'_>,
+    ) {
+        let offset = self.isn.timestamp_offset(key);
+        let Some(wait) = self.flows.time_wait.get_mut(place) else { return };
+        let before = wait.deadline(now);
+        let disposition = wait.handle_segment(now, &self.config.connection, offset, seg);
+        let renewed = wait.deadline(now) != before;
+        match disposition {
+            TimeWaitDisposition::Ignore => {}
+            TimeWaitDisposition::Answer(answer) => self.reply(below, *key, answer),
+            // RFC 9293 MAY-2, RFC 6191: only if somebody listens; otherwise the wait goes on.
+            TimeWaitDisposition::Reopen { iss_floor } => {
+                let local = key.local();
+                if self.listeners.find(local.ip(), local.port(), hash).is_some() {
+                    self.leave_time_wait(place);
+                    self.to_listener(now, below, key, hash, seg, Some(iss_floor));
+                }
+                return;
+            }
+        }
+        if renewed && let Some(moved) = self.flows.time_wait.renew(place) {
+            self.flows.change(key, Place::TimeWait(place), Place::TimeWait(moved));
+        }
+    }
+
+    /// Nobody has this four-tuple, nor listens for it: RFC 9293 3.10.7.1.
+    pub(super) fn to_nobody<B: Below>(&mut self, below: &mut B, key: &FlowKey, seg: &Segment<'_>) {
+        below.counters().drop_packet(DropReason::NoSocket);
+        if let Some(reset) = make_reset(seg) {
+            self.reply(below, *key, reset);
+        }
+    }
+
+    /// The connection that an ICMP error quotes, and the sequence number, by which it judges whether to believe it.
+    fn quoted(&self, local: IpAddr, remote: IpAddr, quoted: &[u8]) -> Option<(u32, SeqNum)> {
+        let octets: &[u8; 8] = quoted.first_chunk()?;
+        let port = |at: usize| u16::from_be_bytes([octets[at], octets[at + 1]]);
+        let seq = SeqNum(u32::from_be_bytes([octets[4], octets[5], octets[6], octets[7]]));
+        let key = FlowKey::new(SocketAddr::new(local, port(0)), SocketAddr::new(remote, port(2)));
+        let Some(Place::Socket(index)) = self.flows.find(&key, self.flows.hash(&key)) else { return None };
+        Some((index, seq))
+    }
+
+    /// Whether a quoted segment is ours and in flight, so that an ICMP message about it can be believed (RFC 5927 4.1).
+    pub(crate) fn is_in_flight(&self, local: IpAddr, remote: IpAddr, quoted: &[u8]) -> bool {
+        self.quoted(local, remote, quoted).is_some_and(|(index, seq)| {
+            self.flows.sockets.get(index).is_some_and(|socket| match &socket.kind {
+                Kind::Connected(connected) => connected.connection.is_in_flight(seq),
+                Kind::Fresh(_) | Kind::Listening(_) => false,
+            })
+        })
+    }
+
+    /// ICMP says that what we sent cannot arrive. `quoted` begins with the TCP header of what we sent, from `local`.
+    pub(crate) fn handle_unreachable<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        (local, remote): (IpAddr, IpAddr),
+        quoted: &[u8],
+        what: Unreachable,
+    ) {
+        let Some((index, seq)) = self.quoted(local, remote, quoted) else {
+            below.counters().drop_packet(DropReason::IcmpUnrelated);
+            return;
+        };
+        let believed = self.with_connection(now, index, |connected, ctx| {
+            connected.connection.handle_unreachable(ctx, what, Some(seq))
+        });
+        if believed != Some(true) {
+            below.counters().drop_packet(DropReason::IcmpUnrelated);
+        }
+        self.after(below, index);
+    }
+
+    /// The path became narrower: `ip` knows by how much.
+    pub(crate) fn handle_too_big<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        (local, remote): (IpAddr, IpAddr),
+        quoted: &[u8],
+    ) {
+        let Some((index, seq)) = self.quoted(local, remote, quoted) else {
+            below.counters().drop_packet(DropReason::IcmpUnrelated);
+            return;
+        };
+        let Some((_, limits)) = below.path(now, remote) else { return };
+        let path_mss = mss(limits.mtu, remote);
+        self.with_connection(now, index, |connected, ctx| {
+            connected.connection.handle_path(ctx, path_mss, Some(seq))
+        });
+        self.after(below, index);
+    }
+
+    /// Takes an entry out of TIME-WAIT, its port with it.
+    pub(super) fn leave_time_wait(&mut self, place: TimeWaitPlace) {
+        // The index asks records for their keys, so the entry must leave it first.
+        if let Some(key) = self.flows.time_wait.key(place) {
+            self.flows.remove(&key, Place::TimeWait(place));
+        }
+        if let Some(left) = self.flows.time_wait.remove(place) {
+            self.ports.remove_connection(left.key.local(), left.sharing);
+        }
+    }
+}
+
+/// How many segments of the wire a text of `len` octets came in.
+fn joined(len: usize, gso_size: u16) -> u16 {
+    if gso_size == 0 {
+        1
+    } else {
+        u16::try_from(len.div_ceil(usize::from(gso_size))).unwrap_or(u16::MAX).max(1)
+    }
+}

@@ -1,0 +1,200 @@
+//! Output: whose segment leaves next.
+//! Spec: none; the order is ours: answers to strangers first (they are few and bounded), then connections in turn.
+//! Owns: the turn of each connection. Invariants: a connection sends at most [`QUANTUM`] packets, then goes to the back of the
+//! queue; a sink that is full stops only those who need it; nothing is polled from a connection before there is room for it.
+//! Not here: what a connection may send (`tcp`), how it becomes a packet (`ip::output`).
+
+use super::TcpHost;
+use super::below::{Below, Limits, NotSent, Packet, fixed_headers, mss};
+use super::socket::ConnectedBits;
+use crate::counters::DropReason;
+use crate::events::{Direction, Event};
+use crate::ready::Readiness;
+use tcp::{Ctx, Instant, Slices};
+use wire::ip::Ecn;
+
+/// Packets of one connection in one round; with a device that cuts, one super-packet counts as one of them.
+const QUANTUM: usize = 4;
+
+/// Programs told at once that the budget has room again.
+const WAITING_TOLD: usize = 64;
+
+/// What a connection's round came to.
+enum Round {
+    /// It has no more to send.
+    Done(usize),
+    /// It may have more.
+    More(usize),
+    /// Its sink is full.
+    Blocked(usize),
+}
+
+impl TcpHost {
+    /// Whether anything may want to leave.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.replies.is_empty() || !self.output.is_empty()
+    }
+
+    /// Hands out at most `frames_max` packets; returns how many.
+    pub(crate) fn poll_transmit<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        frames_max: usize,
+    ) -> usize {
+        let mut sent = self.send_replies(now, below, frames_max);
+        // Connections that met a full sink since the last one that got through: once that is all of them, the turn is over.
+        let mut blocked = 0;
+        while sent < frames_max && blocked < self.output.len() {
+            let Some(index) = self.output.pop_front() else { break };
+            match self.round(now, below, index, QUANTUM.min(frames_max - sent)) {
+                Round::Done(count) => {
+                    sent += count;
+                    blocked = 0;
+                    self.leave_output(now, below, index);
+                }
+                Round::More(count) => {
+                    sent += count;
+                    blocked = 0;
+                    self.output.push_back(index);
+                }
+                Round::Blocked(count) => {
+                    sent += count;
+                    blocked = if count > 0 { 1 } else { blocked + 1 };
+                    self.output.push_back(index);
+                }
+            }
+        }
+        self.tell_waiting(below);
+        sent
+    }
+
+    fn leave_output<B: Below>(&mut self, now: Instant, below: &mut B, index: u32) {
+        if let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut()) {
+            connected.bits.clear(ConnectedBits::QUEUED);
+            self.settle(now, below, index);
+        }
+    }
+
+    fn send_replies<B: Below>(&mut self, now: Instant, below: &mut B, frames_max: usize) -> usize {
+        let mut sent = 0;
+        // Each reply is looked at once a turn.
+        for _ in 0..self.replies.len().min(frames_max) {
+            let Some(reply) = self.replies.pop_front() else { break };
+            let (local, remote) = (reply.key.local(), reply.key.remote());
+            let Some((path, _)) = below.path(now, remote.ip()) else {
+                below.counters().drop_packet(DropReason::NoRoute);
+                continue;
+            };
+            if !below.has_room(&path) {
+                self.replies.push_back(reply);
+                continue;
+            }
+            let packet = Packet {
+                src: local.ip(),
+                dst: remote.ip(),
+                ecn: Ecn::NotEct,
+                header: reply.segment.header(local.port(), remote.port()),
+                text: Slices::default(),
+                segment_size: u16::MAX,
+            };
+            // Too big it cannot be, and the room was there a moment ago.
+            if below.emit(now, &path, &packet).is_ok() {
+                record(now, below, &packet);
+                sent += 1;
+            }
+        }
+        sent
+    }
+
+    fn round<B: Below>(&mut self, now: Instant, below: &mut B, index: u32, packets_max: usize) -> Round {
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
+        else {
+            return Round::Done(0);
+        };
+        let (local, remote) = (connected.key.local(), connected.key.remote());
+        let way = below.path(now, remote.ip());
+        let limits = way.as_ref().map(|(_, limits)| *limits);
+        let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
+        ctx.tso_max = limits.map_or(0, |limits| text_max(limits, remote.ip()));
+        let mut narrowed = false;
+        let mut count = 0;
+        while count < packets_max {
+            if way.as_ref().is_some_and(|(path, _)| !below.has_room(path)) {
+                return Round::Blocked(count);
+            }
+            let Some(segment) = connected.connection.poll_segment(&mut ctx) else {
+                return Round::Done(count);
+            };
+            count += 1;
+            let Some((path, limits)) = &way else {
+                // As if the network had lost it: what is owed will be sent again, and perhaps there is a route by then.
+                below.counters().drop_packet(DropReason::NoRoute);
+                continue;
+            };
+            let packet = Packet {
+                src: local.ip(),
+                dst: remote.ip(),
+                ecn: if segment.ect { Ecn::Ect0 } else { Ecn::NotEct },
+                header: segment.header(local.port(), remote.port()),
+                text: connected.connection.payload(&segment),
+                segment_size: segment.segment_size,
+            };
+            match below.emit(now, path, &packet) {
+                Ok(()) => record(now, below, &packet),
+                Err(NotSent::TooBig) => {
+                    // The path has narrowed since the segment was made.
+                    connected.connection.handle_path(&mut ctx, mss(limits.mtu, remote.ip()), None);
+                    if core::mem::replace(&mut narrowed, true) {
+                        return Round::Done(count);
+                    }
+                }
+                Err(NotSent::Blocked) => return Round::Blocked(count),
+            }
+        }
+        Round::More(count)
+    }
+
+    /// The program of `index` found the budget empty; it is told when there is room.
+    pub(crate) fn wait_for_budget(&mut self, index: u32) {
+        if let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
+            && !connected.bits.has(ConnectedBits::WAITS)
+        {
+            connected.bits.set(ConnectedBits::WAITS);
+            self.waiting.push_back(index);
+        }
+    }
+
+    fn tell_waiting<B: Below>(&mut self, below: &mut B) {
+        for _ in 0..WAITING_TOLD {
+            if self.memory.budget.under_pressure() {
+                return;
+            }
+            let Some(index) = self.waiting.pop_front() else { return };
+            let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
+            else {
+                continue;
+            };
+            if connected.bits.take(ConnectedBits::WAITS) {
+                self.raise(below, index, Readiness::WRITABLE);
+            }
+        }
+    }
+}
+
+/// The most text in a super-segment: what the device cuts, less headers at their longest.
+fn text_max(limits: Limits, remote: std::net::IpAddr) -> u32 {
+    limits.tso_max.saturating_sub(fixed_headers(remote) + wire::tcp::MAX_OPTIONS_LEN as u32)
+}
+
+fn record<B: Below>(now: Instant, below: &mut B, packet: &Packet<'_>) {
+    below.counters().tcp_segments_sent += 1;
+    below.events().record(now, || Event::Segment {
+        direction: Direction::Sent,
+        src: std::net::SocketAddr::new(packet.src, packet.header.src_port),
+        dst: std::net::SocketAddr::new(packet.dst, packet.header.dst_port),
+        header: packet.header,
+        payload_len: packet.text.len() as u32,
+        ecn: packet.ecn,
+    });
+}

@@ -1,0 +1,132 @@
+//! A TCP socket as the host keeps it: not yet connected, listening, or a connection.
+//! Owns: what a connection needs beside `tcp::Connection`: its key, its timer's name, its place in queues, as bits.
+//! Invariants: the record of an idle connection, with its index entry, is at most 256 bytes (asserted in tests); the rarer
+//! kinds are boxed so that they do not widen it.
+//! Not here: the calls (`socket::tcp`).
+
+use crate::flow::FlowKey;
+use crate::listener::Listener;
+use crate::port::{Scope, Sharing};
+use crate::ready::Readiness;
+use crate::wheel::TimerId;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tcp::{Connection, Settings};
+
+/// One entry of the socket table.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) kind: Kind,
+    /// What its owner has not been told yet.
+    pub(crate) pending: Readiness,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// Made, perhaps bound.
+    Fresh(Box<Fresh>),
+    Listening(Box<Listener>),
+    Connected(Connected),
+}
+
+/// A socket before connect() or listen().
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) bound: Option<(Scope, SocketAddr)>,
+    pub(crate) sharing: Sharing,
+    pub(crate) v6_only: bool,
+    pub(crate) settings: Arc<Settings>,
+    /// Why connect() failed before a segment was sent.
+    pub(crate) error: Option<ErrorKind>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) connection: Connection,
+    pub(crate) key: FlowKey,
+    pub(crate) timer: TimerId,
+    pub(crate) bits: ConnectedBits,
+}
+
+/// Facts about a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ConnectedBits(u16);
+
+impl ConnectedBits {
+    /// In the queue of those that may have something to send.
+    pub(crate) const QUEUED: Self = Self(1);
+    /// Its four-tuple is indexed.
+    pub(crate) const INDEXED: Self = Self(2);
+    /// The program has its handle.
+    pub(crate) const OWNED: Self = Self(4);
+    /// It counts as a user of its local port.
+    pub(crate) const HOLDS_PORT: Self = Self(8);
+    /// In the queue of those that wait for the budget.
+    pub(crate) const WAITS: Self = Self(16);
+    /// It shares its port as SO_REUSEADDR and SO_REUSEPORT say.
+    pub(crate) const REUSE_ADDRESS: Self = Self(32);
+    pub(crate) const REUSE_PORT: Self = Self(64);
+    /// In the accept queue of a listener.
+    pub(crate) const UNACCEPTED: Self = Self(128);
+    /// Its failure was told to the program.
+    pub(crate) const ERROR_TOLD: Self = Self(256);
+
+    pub(crate) fn has(self, bit: Self) -> bool {
+        self.0 & bit.0 != 0
+    }
+
+    pub(crate) fn set(&mut self, bit: Self) {
+        self.0 |= bit.0;
+    }
+
+    pub(crate) fn clear(&mut self, bit: Self) {
+        self.0 &= !bit.0;
+    }
+
+    /// Clears the bit; says whether it was set.
+    pub(crate) fn take(&mut self, bit: Self) -> bool {
+        let had = self.has(bit);
+        self.clear(bit);
+        had
+    }
+
+    pub(crate) fn with_sharing(mut self, sharing: Sharing) -> Self {
+        if sharing.address {
+            self.set(Self::REUSE_ADDRESS);
+        }
+        if sharing.port {
+            self.set(Self::REUSE_PORT);
+        }
+        self
+    }
+
+    pub(crate) fn sharing(self) -> Sharing {
+        Sharing { address: self.has(Self::REUSE_ADDRESS), port: self.has(Self::REUSE_PORT) }
+    }
+}
+
+impl Socket {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Socket { kind, pending: Readiness::NONE }
+    }
+
+    pub(crate) fn flow(&self) -> Option<FlowKey> {
+        match &self.kind {
+            Kind::Connected(connected) => Some(connected.key),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn has_flow(&self, key: &FlowKey) -> bool {
+        matches!(&self.kind, Kind::Connected(connected) if connected.key == *key)
+    }
+
+    pub(crate) fn connected_mut(&mut self) -> Option<&mut Connected> {
+        match &mut self.kind {
+            Kind::Connected(connected) => Some(connected),
+            _ => None,
+        }
+    }
+}

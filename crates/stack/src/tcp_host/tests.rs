@@ -1,0 +1,9 @@
+//! Two hosts on a cable, without IP: the rules of the tables, one play each.
+
+mod cable;
+mod close;
+mod flood;
+mod open;
+mod scale;
+
+use cable::{A, B, World};
