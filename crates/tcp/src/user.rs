@@ -303,7 +303,13 @@ impl Connection {
 
     /// RFC 5927 4.1: an ICMP message quotes something that is in flight.
     fn believes(&self, quoted: Option<SeqNum>) -> bool {
-        quoted.is_none_or(|seq| seq.between(self.snd.una, self.snd.nxt))
+        quoted.is_none_or(|seq| self.is_in_flight(seq))
+    }
+
+    /// Whether `seq` was sent and is not acknowledged: what a forger of ICMP messages does not know.
+    #[must_use]
+    pub fn is_in_flight(&self, seq: SeqNum) -> bool {
+        seq.between(self.snd.una, self.snd.nxt)
     }
 }
 
