@@ -236,7 +236,7 @@ pub(crate) fn oracle(header: &str, bytes: &[u8]) -> Result<Option<Tree>, rxml::E
     let mut parser = rxml::Parser::new();
     let whole = [header.as_bytes(), bytes].concat();
     let mut input = &whole[..];
-    let mut open: Vec<(String, String, Vec<(String, String, String)>, Vec<Tree>)> = Vec::new();
+    let mut open = Vec::new();
     let mut depth = 0;
     loop {
         match parser.parse(&mut input, false) {
