@@ -6,6 +6,7 @@
 
 use crate::port::{Scope, Sharing};
 use crate::random::{HashKey, Secret};
+use crate::ready::Readiness;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -20,6 +21,8 @@ pub(crate) struct Listener {
     pub(crate) port: u16,
     pub(crate) sharing: Sharing,
     pub(crate) settings: Arc<Settings>,
+    /// What its owner has not been told yet.
+    pub(crate) pending: Readiness,
     backlog: u32,
     queue: VecDeque<u32>,
 }
@@ -32,7 +35,7 @@ impl Listener {
         settings: Arc<Settings>,
         backlog: u32,
     ) -> Self {
-        Listener { scope, port, sharing, settings, backlog, queue: VecDeque::new() }
+        Listener { scope, port, sharing, settings, pending: Readiness::NONE, backlog, queue: VecDeque::new() }
     }
 
     /// listen() again changes the bound.

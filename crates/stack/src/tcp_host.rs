@@ -120,8 +120,7 @@ impl TcpHost {
     /// What happened to a socket since it was last asked; nothing if it is gone.
     pub(crate) fn take_readiness(&mut self, handle: TcpHandle) -> Option<Readiness> {
         let index = self.index(handle)?;
-        let socket = self.flows.sockets.get_mut(index)?;
-        let bits = core::mem::take(&mut socket.pending);
+        let bits = core::mem::take(self.flows.sockets.get_mut(index)?.pending_mut()?);
         (!bits.is_empty()).then_some(bits)
     }
 
@@ -136,10 +135,11 @@ impl TcpHost {
             Kind::Connected(connected) => connected.bits.has(ConnectedBits::OWNED),
             Kind::Fresh(_) | Kind::Listening(_) => true,
         };
+        let Some(pending) = socket.pending_mut() else { return };
         if owned {
-            below.ready().raise(handle, &mut socket.pending, bits);
+            below.ready().raise(handle, pending, bits);
         } else {
-            socket.pending |= bits;
+            *pending |= bits;
         }
     }
 

@@ -44,7 +44,6 @@ impl TcpHost {
             sharing: Sharing::default(),
             v6_only: false,
             settings: self.config.connection.defaults.clone(),
-            error: None,
         };
         let (index, generation) = self.flows.sockets.insert(Socket::new(Kind::Fresh(Box::new(fresh))));
         Ok(TcpHandle { index, generation })
@@ -148,8 +147,8 @@ impl TcpHost {
         let index = listener.pop().ok_or(AcceptError::WouldBlock)?;
         let accepted = self.handle(index);
         let socket = self.flows.sockets.get_mut(index).ok_or(AcceptError::WouldBlock)?;
-        let pending = core::mem::take(&mut socket.pending);
         let connected = socket.connected_mut().ok_or(AcceptError::WouldBlock)?;
+        let pending = core::mem::take(&mut connected.pending);
         connected.bits.clear(ConnectedBits::UNACCEPTED);
         connected.bits.set(ConnectedBits::OWNED);
         let remote = connected.key.remote();
@@ -211,7 +210,13 @@ impl TcpHost {
         bits.set(ConnectedBits::OWNED);
         bits.set(ConnectedBits::HOLDS_PORT);
         if let Some(kind) = self.fresh_mut(handle) {
-            *kind = Kind::Connected(Connected { connection, key, timer: TimerId::IDLE, bits });
+            *kind = Kind::Connected(Connected {
+                connection,
+                key,
+                timer: TimerId::IDLE,
+                bits,
+                pending: Readiness::NONE,
+            });
         }
         self.flows.insert(&key, Place::Socket(handle.index));
         self.after(below, handle.index);
@@ -368,7 +373,9 @@ impl TcpHost {
 
     fn let_go<B: Below>(&mut self, now: Instant, below: &mut B, index: u32, abort: bool) {
         let Some(socket) = self.flows.sockets.get_mut(index) else { return };
-        socket.pending = Readiness::NONE;
+        if let Some(pending) = socket.pending_mut() {
+            *pending = Readiness::NONE;
+        }
         match &mut socket.kind {
             Kind::Fresh(fresh) => {
                 if let Some((_, local)) = fresh.bound {
@@ -426,8 +433,7 @@ impl TcpHost {
     pub(crate) fn take_error(&mut self, handle: TcpHandle) -> Option<ErrorKind> {
         let index = self.index(handle)?;
         match &mut self.flows.sockets.get_mut(index)?.kind {
-            Kind::Fresh(fresh) => fresh.error.take(),
-            Kind::Listening(_) => None,
+            Kind::Fresh(_) | Kind::Listening(_) => None,
             Kind::Connected(connected) => {
                 let told = connected.bits.has(ConnectedBits::ERROR_TOLD);
                 let kind = connected.connection.end().and_then(|end| end.error_kind()).filter(|_| !told);

@@ -9,7 +9,6 @@ use crate::listener::Listener;
 use crate::port::{Scope, Sharing};
 use crate::ready::Readiness;
 use crate::wheel::TimerId;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tcp::{Connection, Settings};
@@ -18,8 +17,6 @@ use tcp::{Connection, Settings};
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) kind: Kind,
-    /// What its owner has not been told yet.
-    pub(crate) pending: Readiness,
 }
 
 #[derive(Debug)]
@@ -37,8 +34,6 @@ pub(crate) struct Fresh {
     pub(crate) sharing: Sharing,
     pub(crate) v6_only: bool,
     pub(crate) settings: Arc<Settings>,
-    /// Why connect() failed before a segment was sent.
-    pub(crate) error: Option<ErrorKind>,
 }
 
 /// A connection.
@@ -48,6 +43,8 @@ pub(crate) struct Connected {
     pub(crate) key: FlowKey,
     pub(crate) timer: TimerId,
     pub(crate) bits: ConnectedBits,
+    /// What its owner has not been told yet.
+    pub(crate) pending: Readiness,
 }
 
 /// Facts about a connection.
@@ -109,7 +106,16 @@ impl ConnectedBits {
 
 impl Socket {
     pub(crate) fn new(kind: Kind) -> Self {
-        Socket { kind, pending: Readiness::NONE }
+        Socket { kind }
+    }
+
+    /// What its owner has not been told yet. A socket that is not yet anything has nothing to tell.
+    pub(crate) fn pending_mut(&mut self) -> Option<&mut Readiness> {
+        match &mut self.kind {
+            Kind::Fresh(_) => None,
+            Kind::Listening(listener) => Some(&mut listener.pending),
+            Kind::Connected(connected) => Some(&mut connected.pending),
+        }
     }
 
     pub(crate) fn flow(&self) -> Option<FlowKey> {
