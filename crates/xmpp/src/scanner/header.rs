@@ -163,11 +163,9 @@ impl<'a> StreamHeader<'a> {
         self.attr("xml:lang")
     }
 
-    /// The version as major and minor number (RFC 6120 4.7.5).
+    /// The version, as written (RFC 6120 4.7.5).
     #[must_use]
-    pub fn version(&self) -> Option<(u32, u32)> {
-        let version = self.attr("version")?;
-        let (major, minor) = version.split_once('.')?;
-        Some((major.parse().ok()?, minor.parse().ok()?))
+    pub fn version(&self) -> Option<Cow<'a, str>> {
+        self.attr("version")
     }
 }

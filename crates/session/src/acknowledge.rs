@@ -1,0 +1,164 @@
+//! Acknowledging: XEP-0198 counts in both directions, and what the client has not confirmed.
+//!
+//! Spec: XEP-0198 sections 3, 4.
+//! Owns: the count of processed stanzas, the queue of delivered ones. Units: stanzas, modulo 2^32 (section 4).
+//! Invariants: `h` covers every stanza up to the first that has not been processed, and none behind it; the queue holds
+//! exactly what the client has been sent and has not confirmed.
+//! Not here: resumption.
+
+use std::collections::VecDeque;
+
+use crate::event::Tag;
+
+/// Counts of the stanzas that came from the client. Counted from the bind on, whether or not XEP-0198 is on.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    received: u32,
+    /// Every stanza up to this one has been processed.
+    processed: u32,
+    /// Which of the stanzas behind `processed` have been too: bit 0 is `processed + 1`. There only while some wait.
+    ahead: Option<Box<VecDeque<bool>>>,
+}
+
+impl Inbound {
+    /// Counts a stanza and returns its number.
+    pub(crate) fn receive(&mut self) -> u32 {
+        self.received = self.received.wrapping_add(1);
+        self.received
+    }
+
+    /// Notes that a stanza has been processed.
+    pub(crate) fn process(&mut self, seq: u32) {
+        let distance = seq.wrapping_sub(self.processed);
+        if distance == 0 || distance > self.received.wrapping_sub(self.processed) {
+            debug_assert!(false, "stanza {seq} was not received, or was processed before");
+            return;
+        }
+        if distance == 1 && self.ahead.is_none() {
+            self.processed = seq;
+            return;
+        }
+        let ahead = self.ahead.get_or_insert_default();
+        if ahead.len() < distance as usize {
+            ahead.resize(distance as usize, false);
+        }
+        ahead[distance as usize - 1] = true;
+        while ahead.front() == Some(&true) {
+            ahead.pop_front();
+            self.processed = self.processed.wrapping_add(1);
+        }
+        if ahead.is_empty() {
+            self.ahead = None;
+        }
+    }
+
+    /// How many stanzas have been received and wait to be processed.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.received.wrapping_sub(self.processed)
+    }
+
+    /// The number of the newest stanza that was received.
+    pub(crate) fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// Every stanza up to this one has been processed.
+    pub(crate) fn processed(&self) -> u32 {
+        self.processed
+    }
+}
+
+/// XEP-0198 while it is on.
+#[derive(Debug)]
+pub(crate) struct Acknowledge {
+    /// The inbound count when it was turned on; `h` counts from there.
+    base: u32,
+    /// Answer the client once every stanza up to this one has been processed.
+    answer_due: Option<u32>,
+    /// What the client has been sent and has not confirmed, oldest first.
+    unacked: VecDeque<(Box<[u8]>, Option<Tag>)>,
+    /// The client's `h` so far.
+    confirmed: u32,
+    /// We have asked and not been answered.
+    asked: bool,
+}
+
+/// A client confirmed more than it was sent (XEP-0198 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooHigh {
+    pub(crate) h: u32,
+    pub(crate) sent: u32,
+}
+
+impl Acknowledge {
+    /// Turned on when the inbound count was `base`.
+    pub(crate) fn new(base: u32) -> Acknowledge {
+        Acknowledge { base, answer_due: None, unacked: VecDeque::new(), confirmed: 0, asked: false }
+    }
+
+    /// The client asks how far we are. An answer follows once all it sent before is processed: an earlier one would
+    /// only make it ask again.
+    pub(crate) fn on_request(&mut self, inbound: &Inbound) {
+        self.answer_due = Some(inbound.received());
+    }
+
+    /// The `h` to answer with, if an answer is due.
+    pub(crate) fn take_answer(&mut self, inbound: &Inbound) -> Option<u32> {
+        let due = self.answer_due?;
+        // Circular: due is at or behind what has been processed.
+        if inbound.processed().wrapping_sub(due) > u32::MAX / 2 {
+            return None;
+        }
+        self.answer_due = None;
+        Some(self.h(inbound))
+    }
+
+    /// How far we are.
+    pub(crate) fn h(&self, inbound: &Inbound) -> u32 {
+        // Stanzas from before it was turned on that are still being processed must not make this negative.
+        let since = inbound.processed().wrapping_sub(self.base);
+        if since > u32::MAX / 2 { 0 } else { since }
+    }
+
+    /// Keeps a stanza that is being sent. Returns whether the client should be asked to confirm.
+    pub(crate) fn on_sent(&mut self, stanza: &[u8], tag: Option<Tag>) -> bool {
+        self.unacked.push_back((stanza.into(), tag));
+        !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// Counts what the client has not confirmed.
+    pub(crate) fn unacked(&self) -> usize {
+        self.unacked.len()
+    }
+
+    /// The client confirms everything up to `h`; `pop_confirmed` then gives what that covers.
+    pub(crate) fn on_answer(&mut self, h: u32) -> Result<u32, TooHigh> {
+        let newly = h.wrapping_sub(self.confirmed);
+        if newly as usize > self.unacked.len() {
+            let sent = self.confirmed.wrapping_add(self.unacked.len() as u32);
+            return Err(TooHigh { h, sent });
+        }
+        self.asked = false;
+        Ok(newly)
+    }
+
+    /// The oldest stanza, now confirmed.
+    pub(crate) fn pop_confirmed(&mut self) -> Option<Tag> {
+        let (_, tag) = self.unacked.pop_front()?;
+        self.confirmed = self.confirmed.wrapping_add(1);
+        tag
+    }
+
+    /// Whether the client should be asked again, since more waits than the last answer covered.
+    pub(crate) fn wants_to_ask(&mut self) -> bool {
+        !self.unacked.is_empty() && !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// Everything that was not confirmed, oldest first.
+    pub(crate) fn into_unacked(self) -> impl Iterator<Item = (Vec<u8>, Option<Tag>)> {
+        self.unacked.into_iter().map(|(stanza, tag)| (stanza.into_vec(), tag))
+    }
+}
+
+#[cfg(test)]
+mod tests;

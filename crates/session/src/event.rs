@@ -1,0 +1,98 @@
+//! Events: what a session tells the server.
+//!
+//! Not here: what the server does about them.
+
+use std::fmt;
+
+use xmpp::address::AccountNumber;
+use xmpp::error::StreamErrorKind;
+use xmpp::stanza::Stanza;
+
+use crate::sasl::CredentialsRequest;
+
+/// What a delivered stanza is known by until the client has confirmed it. The session carries it and does not look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tag(pub u64);
+
+/// What a session has to say, one at a time.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The client may begin TLS: write out what is in the outbox, then hand every octet to TLS, then call
+    /// [`Session::handle_secured`](crate::Session::handle_secured). Octets that are left of the input were sent before TLS and must be dropped.
+    StartTls,
+    /// The client wants to prove who it is; [`Session::handle_credentials`](crate::Session::handle_credentials) wants the answer.
+    Credentials(Box<CredentialsRequest>),
+    /// It has.
+    LoggedIn {
+        /// Who it is.
+        number: AccountNumber,
+    },
+    /// It has not. The next attempt is slowed by whoever answers the next [`Event::Credentials`].
+    LogInFailed {
+        /// The number it claimed, if it was one.
+        number: Option<AccountNumber>,
+    },
+    /// The client asks for a resource; [`Session::handle_bound`](crate::Session::handle_bound) or [`Session::handle_bind_refused`](crate::Session::handle_bind_refused) wants the answer.
+    Bind {
+        /// Whose session this is.
+        number: AccountNumber,
+        /// The resource it would like (RFC 6120 7.7), or one of the exchange's choice.
+        resource: Option<String>,
+    },
+    /// A stanza of a bound client.
+    Stanza {
+        /// Its number on this stream, counted from 1, modulo 2^32;
+        /// [`Session::handle_processed`](crate::Session::handle_processed) wants it back.
+        seq: u32,
+        /// The stanza. What it says of its sender has not been checked.
+        stanza: Stanza<'a>,
+    },
+    /// The client has confirmed a stanza that was delivered with a tag (XEP-0198 section 4).
+    Delivered {
+        /// The tag.
+        tag: Tag,
+    },
+    /// The conversation is over: write out what is in the outbox, wait for the client to close the connection, up to a
+    /// bound, and then close it.
+    Finished {
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// Why a conversation ended; recorded once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// The client ended its stream.
+    Client,
+    /// The connection ended under an open stream.
+    ConnectionLost,
+    /// We ended it with this error: the client's mistake, a bound, or the exchange's own wish.
+    Error(StreamErrorKind),
+    /// We ended it without an error.
+    Exchange,
+}
+
+impl EndReason {
+    /// Whether the client went on purpose, so that there is nobody to wait for.
+    #[must_use]
+    pub fn is_polite(self) -> bool {
+        matches!(self, EndReason::Client | EndReason::Exchange)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndReason::Client => f.write_str("closed by the client"),
+            EndReason::ConnectionLost => f.write_str("connection lost"),
+            EndReason::Error(kind) => write!(f, "stream error {kind}"),
+            EndReason::Exchange => f.write_str("closed by the exchange"),
+        }
+    }
+}
+
+/// A bound was exceeded by what waits for this client: its stream has been closed with `policy-violation`, and
+/// [`Event::Finished`] has to be treated as said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overflow;

@@ -1,0 +1,197 @@
+//! SASL: which mechanisms there are, and one exchange of challenges from `<auth/>` to its end.
+//!
+//! Spec: RFC 6120 section 6; RFC 5802, 7677 (SCRAM); RFC 4616 (PLAIN); RFC 9266 and XEP-0440 (channel binding).
+//! Owns: the mechanisms' names and the exchange's state.
+//! Invariants: a name that does not exist, a disabled account and a wrong password take the same steps, and the first and
+//! the last of these end in the same words; a password is never kept, and never printed.
+//! Not here: the XML around the exchange (`negotiation`), the rate of attempts (`limits`).
+
+use std::fmt;
+
+use store::{AccountState, Credentials};
+use xmpp::address::AccountNumber;
+
+use crate::config::SessionConfig;
+
+pub mod decoy;
+pub mod keys;
+pub mod plain;
+pub mod scram;
+
+/// A SASL mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    /// RFC 7677, bound to the TLS channel.
+    ScramSha256Plus,
+    /// RFC 5802, bound to the TLS channel.
+    ScramSha1Plus,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 5802.
+    ScramSha1,
+    /// RFC 4616: the password itself, so only under TLS.
+    Plain,
+}
+
+impl Mechanism {
+    /// Every one, strongest first.
+    pub const ALL: &'static [Mechanism] = &[
+        Mechanism::ScramSha256Plus,
+        Mechanism::ScramSha1Plus,
+        Mechanism::ScramSha256,
+        Mechanism::ScramSha1,
+        Mechanism::Plain,
+    ];
+
+    /// Its registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mechanism::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Mechanism::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
+            Mechanism::ScramSha256 => "SCRAM-SHA-256",
+            Mechanism::ScramSha1 => "SCRAM-SHA-1",
+            Mechanism::Plain => "PLAIN",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Mechanism> {
+        Mechanism::ALL.iter().copied().find(|mechanism| mechanism.name() == name)
+    }
+
+    /// Whether it is bound to the TLS channel.
+    #[must_use]
+    pub const fn is_plus(self) -> bool {
+        matches!(self, Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus)
+    }
+}
+
+/// The name a client claims: perhaps a number, perhaps not, which the client must not learn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogInName(String);
+
+impl LogInName {
+    pub(crate) fn new(text: &str) -> LogInName {
+        LogInName(text.to_owned())
+    }
+
+    /// The number, if it is one.
+    #[must_use]
+    pub fn number(&self) -> Option<AccountNumber> {
+        AccountNumber::parse(&self.0)
+    }
+
+    /// What the client wrote.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a session needs to know to go on with a log-in. Whoever looks it up calls [`CredentialsRequest::answer`] where
+/// it may take long: for PLAIN it derives keys.
+pub struct CredentialsRequest {
+    /// Who the client says it is.
+    pub name: LogInName,
+    /// How it wants to prove it.
+    pub mechanism: Mechanism,
+    pub(crate) password: Option<String>,
+}
+
+impl fmt::Debug for CredentialsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialsRequest").field("mechanism", &self.mechanism).finish_non_exhaustive()
+    }
+}
+
+/// The answer to a [`CredentialsRequest`].
+#[derive(Debug)]
+pub struct CredentialsAnswer {
+    pub(crate) keys: Keys,
+    /// There is such an account.
+    pub(crate) exists: bool,
+    /// It may log in.
+    pub(crate) enabled: bool,
+    /// The store could not say (RFC 6120 6.5.11).
+    pub(crate) failed: bool,
+}
+
+/// What an answer brings to the exchange.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    Sha1(store::ScramKeys<20>),
+    Sha256(store::ScramKeys<32>),
+    /// PLAIN: whether the password is the account's.
+    Checked(bool),
+}
+
+impl CredentialsRequest {
+    /// Makes the answer from what the store holds. For PLAIN this derives keys and takes as long as that takes, whether
+    /// there is such an account or not.
+    #[must_use]
+    pub fn answer(
+        &self,
+        found: Option<(AccountState, Box<Credentials>)>,
+        config: &SessionConfig,
+    ) -> CredentialsAnswer {
+        let decoy = decoy::credentials(config, &self.name);
+        let (state, credentials, exists) = match found {
+            Some((state, credentials)) => (state, *credentials, true),
+            None => (AccountState::Enabled, decoy.clone(), false),
+        };
+        let keys = match self.mechanism {
+            // An account that lacks the keys of one mechanism is told the decoy's, as if it did not exist for it.
+            Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => {
+                Keys::Sha1(credentials.sha1.or(decoy.sha1).expect("a decoy has the keys of every mechanism"))
+            }
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
+                Keys::Sha256(credentials.sha256.or(decoy.sha256).expect("a decoy has the keys of every mechanism"))
+            }
+            Mechanism::Plain => {
+                let password = self.password.as_deref().unwrap_or_default();
+                Keys::Checked(keys::is_password(password, &credentials) & exists)
+            }
+        };
+        CredentialsAnswer { keys, exists, enabled: state == AccountState::Enabled, failed: false }
+    }
+
+    /// The answer when the store could not say.
+    #[must_use]
+    pub fn failure(&self, config: &SessionConfig) -> CredentialsAnswer {
+        CredentialsAnswer { failed: true, ..self.answer(None, config) }
+    }
+}
+
+/// Why a log-in failed, as the client is told (RFC 6120 6.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Aborted,
+    AccountDisabled,
+    EncryptionRequired,
+    IncorrectEncoding,
+    InvalidAuthzid,
+    InvalidMechanism,
+    MalformedRequest,
+    MechanismTooWeak,
+    NotAuthorized,
+    TemporaryAuthFailure,
+}
+
+impl Failure {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Failure::Aborted => "aborted",
+            Failure::AccountDisabled => "account-disabled",
+            Failure::EncryptionRequired => "encryption-required",
+            Failure::IncorrectEncoding => "incorrect-encoding",
+            Failure::InvalidAuthzid => "invalid-authzid",
+            Failure::InvalidMechanism => "invalid-mechanism",
+            Failure::MalformedRequest => "malformed-request",
+            Failure::MechanismTooWeak => "mechanism-too-weak",
+            Failure::NotAuthorized => "not-authorized",
+            Failure::TemporaryAuthFailure => "temporary-auth-failure",
+        }
+    }
+}
