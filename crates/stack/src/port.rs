@@ -115,7 +115,7 @@ pub(crate) struct Ports {
     count: u16,
     offset: HashKey,
     pick: HashKey,
-    counters: Box<[u16; COUNTERS]>,
+    counters: Box<[u32; COUNTERS]>,
     random: Random,
 }
 
@@ -260,14 +260,23 @@ impl Ports {
         let pair = FlowKey::new(SocketAddr::new(local, 0), remote).bytes();
         let offset = self.offset.digest(&[&pair]) as u32;
         let slot = self.pick.digest(&[&pair]) as usize % COUNTERS;
-        let start = offset.wrapping_add(u32::from(self.counters[slot]) * 2) % u32::from(self.count.max(1));
-        for (tries, step) in self.steps(start as u16 & !1).enumerate() {
-            let port = self.first + step;
+        // Even offsets from `offset` on, then odd ones; the counter says how far earlier connections came, so that a busy
+        // destination does not walk over its own ports again.
+        let count = u32::from(self.count);
+        let evens = count.div_ceil(2);
+        let order = |k: u32| {
+            let (half, k, size) =
+                if k < evens { (0, k, evens) } else { (1, k - evens, (count - evens).max(1)) };
+            2 * ((offset % size + k) % size) + half
+        };
+        for tries in 0..count {
+            let step = order(self.counters[slot].wrapping_add(tries) % count);
+            let port = self.first + step as u16;
             let held = self.bindings.get(&port).is_some_and(|bindings| {
                 bindings.iter().any(|b| matches!(b.holder, Holder::Socket { .. }) && b.scope.covers(local))
             });
             if !held && !taken(port) {
-                self.counters[slot] = self.counters[slot].wrapping_add(tries as u16 + 1);
+                self.counters[slot] = self.counters[slot].wrapping_add(tries + 1);
                 return Ok(port);
             }
         }
