@@ -19,13 +19,25 @@
 //! and no peer can cause it.
 #![forbid(unsafe_code)]
 
+pub mod arp;
 pub mod checksum;
+pub mod ethernet;
+pub mod icmpv4;
+pub mod icmpv6;
+pub mod igmp;
 pub mod ip;
 pub mod ipv4;
+pub mod ipv6;
 pub mod meta;
+pub mod mld;
+pub mod ndisc;
+pub mod pretty;
 pub mod tcp;
 pub mod udp;
 
 mod malformed;
 
 pub use malformed::Malformed;
+
+#[cfg(test)]
+mod arbitrary_bytes;

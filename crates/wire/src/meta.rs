@@ -65,7 +65,7 @@ impl Capabilities {
     pub fn link_header_len(&self) -> usize {
         match self.medium {
             Medium::Ip => 0,
-            Medium::Ethernet => 14,
+            Medium::Ethernet => crate::ethernet::HEADER_LEN,
         }
     }
 }
