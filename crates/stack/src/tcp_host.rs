@@ -3,16 +3,18 @@
 //! Owns: the tables and the queues between them; each rule has its room. Borrows: the floor below, for each call.
 //! Invariants: work is proportional to what happened; every table and queue has its bound in `TcpHostConfig`; a connection is
 //! in the output queue at most once; whoever is not in a queue has nothing to do before its timer.
-//! Not here: one connection's rules (`tcp`), the calls of a program (`socket::tcp`), addresses and routes (`ip`).
+//! Not here: one connection's rules (`tcp`), addresses and routes (`ip`).
 //!
 //! ```text
 //!   segment --> flows (one probe) --> connection | SYN cache | TIME-WAIT      input.rs
 //!                     '-- nobody ---> listener --> SYN cache or cookie        passive.rs
 //!   timer ----> wheel, TIME-WAIT's queue                                      timers.rs
 //!   turn -----> replies, then connections in turn --> packets                 output.rs
+//!   program --> socket, bind, listen, accept, connect, send, recv, close      calls.rs
 //! ```
 
 pub(crate) mod below;
+mod calls;
 mod config;
 pub(crate) mod floor;
 pub(crate) mod flows;

@@ -1,497 +1,217 @@
-//! The calls of a program that uses TCP.
-//! Spec: RFC 9293 3.9.1 (OPEN, SEND, RECEIVE, CLOSE, STATUS, ABORT, and its asynchronous reports); behaviour as Linux's.
-//! Owns: which call a socket's state permits, and what the refusal is called. Borrows: `TcpHost`'s tables.
-//! Invariants: no call waits; what would wait says `WouldBlock`, and readiness tells when to ask again.
-//! Not here: options (`socket::options`), the words of refusals (`socket::error`), what a call does to a connection (`tcp`).
+//! TCP sockets as a program finds them on a [`Stack`].
+//! Spec: RFC 9293 3.9.1 (OPEN, SEND, RECEIVE, CLOSE, STATUS, ABORT); names and behaviour are those of Linux's socket calls.
+//! Owns: nothing. Invariants: no call waits, sends or receives a frame; what it wants to send leaves in the next
+//! `poll_transmit`, and what happens to a socket is told by `poll_ready`, edge-triggered: call until `WouldBlock`.
+//! Not here: how the calls work (`tcp_host::calls`), options (`options`), UDP (`udp`).
 
-use crate::flow::FlowKey;
-use crate::listener::Listener;
-use crate::port::{Scope, Sharing};
-use crate::ready::{Readiness, TcpHandle};
-use crate::socket::error::{
-    AcceptError, BindError, ConnectError, ListenError, RecvError, SendError, SocketError,
-};
+use crate::port::Scope;
+use crate::ready::TcpHandle;
+use crate::socket::error::{AcceptError, BindError, ConnectError, ListenError, RecvError, SendError, SocketError};
+use crate::socket::options::TcpOption;
+use crate::stack::Stack;
 use crate::tcp_host::TcpHost;
-use crate::tcp_host::below::{Below, mss};
-use crate::tcp_host::flows::Place;
-use crate::tcp_host::socket::{Connected, ConnectedBits, Fresh, Kind, Socket};
-use crate::wheel::TimerId;
-use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use tcp::{Connection, Ctx, Instant, Opening, State, TcpInfo};
+use crate::tcp_host::floor::{IpFloor, NoOutlets};
+use std::io::{ErrorKind, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use tcp::{Instant, SendFlags, Settings, TcpInfo};
 
-/// What shutdown() shuts.
-pub use std::net::Shutdown;
-
-/// Flags of one send().
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SendFlags {
-    /// MSG_MORE: more follows; a segment that is not full may wait for it.
-    pub more: bool,
-    /// MSG_EOR: a record ends here; no segment carries what comes after it beside this.
-    pub end_of_record: bool,
-    /// MSG_OOB: the last octet is urgent (RFC 9293 3.8.5). For old protocols only.
-    pub urgent: bool,
+/// How many of each thing the TCP of a host holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpCounts {
+    /// Sockets: listeners, connections, and orphans that still have something to say.
+    pub sockets: usize,
+    /// Handshakes in the SYN cache.
+    pub half_open: usize,
+    /// Entries in TIME-WAIT.
+    pub time_wait: usize,
+    /// Connections that their program has closed and that go on.
+    pub orphans: usize,
+    /// Bytes in all buffers.
+    pub buffer_bytes: usize,
 }
 
-impl TcpHost {
-    pub(crate) fn socket(&mut self) -> Result<TcpHandle, SocketError> {
-        if self.sockets_len() >= self.config.sockets_max {
-            return Err(SocketError::TooMany);
-        }
-        let fresh = Fresh {
-            bound: None,
-            sharing: Sharing::default(),
-            v6_only: false,
-            settings: self.config.connection.defaults.clone(),
-        };
-        let (index, generation) = self.flows.sockets.insert(Socket::new(Kind::Fresh(Box::new(fresh))));
-        Ok(TcpHandle { index, generation })
+impl Stack {
+    /// Runs `act` with TCP and the floor below it.
+    fn with_tcp<R>(&mut self, act: impl FnOnce(&mut TcpHost, &mut IpFloor<'_>) -> R) -> R {
+        let Stack { ip, tcp, counters, events, ready, .. } = self;
+        act(tcp, &mut IpFloor { ip, outlets: &mut NoOutlets, counters, events, ready })
     }
 
-    fn fresh_mut(&mut self, handle: TcpHandle) -> Option<&mut Kind> {
-        let index = self.index(handle)?;
-        self.flows.sockets.get_mut(index).map(|socket| &mut socket.kind)
+    /// socket(): neither bound, listening nor connected yet.
+    pub fn tcp_socket(&mut self) -> Result<TcpHandle, SocketError> {
+        self.tcp.socket()
     }
 
-    /// bind(). Port 0 asks for any port.
-    pub(crate) fn bind<B: Below>(
-        &mut self,
-        below: &mut B,
-        handle: TcpHandle,
-        addr: SocketAddr,
-    ) -> Result<SocketAddr, BindError> {
-        let kind = self.fresh_mut(handle).ok_or(BindError::NoSuchSocket)?;
-        let Kind::Fresh(fresh) = kind else { return Err(BindError::AlreadyBound) };
-        if fresh.bound.is_some() {
-            return Err(BindError::AlreadyBound);
-        }
-        let scope = Scope::of(addr.ip(), fresh.v6_only);
-        let sharing = fresh.sharing;
-        if matches!(scope, Scope::One(ip) if !below.may_bind(ip)) {
-            return Err(BindError::AddrNotAvailable);
-        }
-        let port = if addr.port() == 0 {
-            self.ports.bind_any(handle.index, scope, sharing)
-        } else {
-            self.ports.bind(handle.index, scope, addr.port(), sharing).map(|()| addr.port())
-        };
-        let port = port.map_err(|_| BindError::AddrInUse)?;
-        let local = SocketAddr::new(addr.ip(), port);
-        if let Some(Kind::Fresh(fresh)) = self.fresh_mut(handle) {
-            fresh.bound = Some((scope, local));
-        }
-        Ok(local)
+    /// bind(). Port 0 asks for any free port; the answer says which. `::` means IPv4 too, unless [`TcpOption::V6Only`].
+    pub fn tcp_bind(&mut self, socket: TcpHandle, addr: SocketAddr) -> Result<SocketAddr, BindError> {
+        self.with_tcp(|tcp, floor| tcp.bind(floor, socket, addr))
     }
 
-    /// listen(). A socket that is not bound gets an ephemeral port on any address, as in Linux. Calling it again changes the
-    /// backlog.
-    pub(crate) fn listen<B: Below>(
-        &mut self,
-        below: &mut B,
-        handle: TcpHandle,
-        backlog: u32,
-    ) -> Result<SocketAddr, ListenError> {
-        let backlog = backlog.min(self.config.backlog_max);
-        match self.fresh_mut(handle).ok_or(ListenError::NoSuchSocket)? {
-            Kind::Connected(_) => return Err(ListenError::Connected),
-            Kind::Listening(listener) => {
-                listener.set_backlog(backlog);
-                return Ok(self.local_addr(handle).unwrap_or(UNSPECIFIED));
-            }
-            Kind::Fresh(fresh) if fresh.bound.is_none() => {
-                self.bind(below, handle, UNSPECIFIED).map_err(|_| ListenError::AddrInUse)?;
-            }
-            Kind::Fresh(_) => {}
-        }
-        let Some(Kind::Fresh(fresh)) = self.fresh_mut(handle) else { return Err(ListenError::NoSuchSocket) };
-        let Some((scope, local)) = fresh.bound else { return Err(ListenError::AddrInUse) };
-        let (sharing, settings) = (fresh.sharing, fresh.settings.clone());
-        self.ports.listen(handle.index, local.port()).map_err(|_| ListenError::AddrInUse)?;
-        let listener = Listener::new(scope, local.port(), sharing, settings, backlog);
-        if let Some(kind) = self.fresh_mut(handle) {
-            *kind = Kind::Listening(Box::new(listener));
-        }
-        self.listeners.add(scope, local.port(), handle.index);
-        Ok(local)
+    /// listen(), with `backlog + 1` connections that may wait for accept(). Unbound, it gets any port.
+    pub fn tcp_listen(&mut self, socket: TcpHandle, backlog: u32) -> Result<SocketAddr, ListenError> {
+        self.with_tcp(|tcp, floor| tcp.listen(floor, socket, backlog))
     }
 
-    /// A listener for every port and address, as a tunnel's end wants: connections tell the original destination as their
-    /// local address. Listeners of particular ports come before it.
-    pub(crate) fn listen_any(
-        &mut self,
-        handle: TcpHandle,
-        scope: Scope,
-        backlog: u32,
-    ) -> Result<(), ListenError> {
-        let backlog = backlog.min(self.config.backlog_max);
-        let kind = self.fresh_mut(handle).ok_or(ListenError::NoSuchSocket)?;
-        let Kind::Fresh(fresh) = kind else { return Err(ListenError::Connected) };
-        if fresh.bound.is_some() {
-            return Err(ListenError::AddrInUse);
+    /// Listens on every address and port that no other listener has, as a tunnel's end does;
+    /// [`tcp_local_addr`](Self::tcp_local_addr) of an accepted connection tells what its peer addressed. The interface must take
+    /// any address ([`InterfaceConfig::any_address`](crate::InterfaceConfig::any_address)).
+    pub fn tcp_listen_any(&mut self, socket: TcpHandle, backlog: u32) -> Result<(), ListenError> {
+        self.tcp.listen_any(socket, Scope::Any, backlog)
+    }
+
+    /// socket(), SO_REUSEADDR, bind() and listen() in one, as `std::net::TcpListener::bind` does.
+    pub fn tcp_listener(&mut self, now: Instant, addr: SocketAddr, backlog: u32) -> std::io::Result<TcpHandle> {
+        let socket = self.tcp_socket()?;
+        let made = self
+            .tcp_set_option(now, socket, TcpOption::ReuseAddress(true))
+            .map_err(std::io::Error::from)
+            .and_then(|()| Ok(self.tcp_bind(socket, addr)?))
+            .and_then(|_| Ok(self.tcp_listen(socket, backlog)?));
+        if made.is_err() {
+            // It was made a moment ago, so it can be closed.
+            let _ = self.tcp_close(now, socket);
         }
-        let listener = Listener::new(scope, 0, fresh.sharing, fresh.settings.clone(), backlog);
-        *kind = Kind::Listening(Box::new(listener));
-        self.listeners.add(scope, 0, handle.index);
-        Ok(())
+        made.map(|_| socket)
     }
 
-    /// accept(): the next connection and where it comes from. Its local address is what the peer addressed.
-    pub(crate) fn accept<B: Below>(
-        &mut self,
-        below: &mut B,
-        handle: TcpHandle,
-    ) -> Result<(TcpHandle, SocketAddr), AcceptError> {
-        let kind = self.fresh_mut(handle).ok_or(AcceptError::NoSuchSocket)?;
-        let Kind::Listening(listener) = kind else { return Err(AcceptError::NotListening) };
-        let index = listener.pop().ok_or(AcceptError::WouldBlock)?;
-        let accepted = self.handle(index);
-        let socket = self.flows.sockets.get_mut(index).ok_or(AcceptError::WouldBlock)?;
-        let connected = socket.connected_mut().ok_or(AcceptError::WouldBlock)?;
-        let pending = core::mem::take(&mut connected.pending);
-        connected.bits.clear(ConnectedBits::UNACCEPTED);
-        connected.bits.set(ConnectedBits::OWNED);
-        let remote = connected.key.remote();
-        // What happened while nobody owned it is told now.
-        self.raise(below, index, pending);
-        Ok((accepted, remote))
+    /// accept(): the connection that has waited longest, and its peer.
+    pub fn tcp_accept(&mut self, listener: TcpHandle) -> Result<(TcpHandle, SocketAddr), AcceptError> {
+        self.with_tcp(|tcp, floor| tcp.accept(floor, listener))
     }
 
-    /// connect().
-    pub(crate) fn connect<B: Below>(
+    /// connect(). The socket becomes writable when the connection is open, or reports an error that
+    /// [`tcp_take_error`](Self::tcp_take_error) names. Data may be sent before.
+    pub fn tcp_connect(
         &mut self,
         now: Instant,
-        below: &mut B,
-        handle: TcpHandle,
+        socket: TcpHandle,
         remote: SocketAddr,
     ) -> Result<(), ConnectError> {
-        let kind = self.fresh_mut(handle).ok_or(ConnectError::NoSuchSocket)?;
-        let Kind::Fresh(fresh) = kind else { return Err(ConnectError::AlreadyConnected) };
-        let (bound, sharing, settings) = (fresh.bound, fresh.sharing, fresh.settings.clone());
-        // As Linux: to connect to the unspecified address is to connect to oneself.
-        let remote = SocketAddr::new(loopback_if_unspecified(remote.ip()), remote.port());
-        if remote.port() == 0 || remote.ip().is_multicast() || remote.ip() == IpAddr::V4(Ipv4Addr::BROADCAST)
-        {
-            return Err(ConnectError::InvalidAddress);
-        }
-        let source = match bound {
-            Some((Scope::One(ip), _)) if ip.is_ipv4() == remote.is_ipv4() => ip,
-            Some((scope, _)) if !matches!(scope, Scope::One(_)) && scope.covers(remote.ip()) => {
-                below.choose_source(remote.ip()).ok_or(ConnectError::NetworkUnreachable)?
-            }
-            Some(_) => return Err(ConnectError::InvalidAddress),
-            None => below.choose_source(remote.ip()).ok_or(ConnectError::NetworkUnreachable)?,
-        };
-        let (_, limits) = below.path(now, remote.ip()).ok_or(ConnectError::NetworkUnreachable)?;
-        let port = match bound {
-            Some((_, local)) => local.port(),
-            None => self.pick_port(source, remote)?,
-        };
-        let local = SocketAddr::new(source, port);
-        let key = FlowKey::new(local, remote);
-        if local == remote || !self.make_free(now, &key) {
-            return Err(ConnectError::AddrNotAvailable);
-        }
-        // The port is the connection's now, not the socket's.
-        if bound.is_some() {
-            self.ports.unbind(handle.index, port);
-        }
-        self.ports.add_connection(local, sharing);
-        let opening = Opening {
-            iss: self.iss_for(now, &key),
-            ts_offset: self.timestamp_offset(&key),
-            mss: mss(limits.link_mtu, remote.ip()),
-            path_mss: mss(limits.mtu, remote.ip()),
-        };
-        let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
-        let connection = Connection::connect(&mut ctx, settings, &opening);
-        let mut bits = ConnectedBits::default().with_sharing(sharing);
-        bits.set(ConnectedBits::INDEXED);
-        bits.set(ConnectedBits::OWNED);
-        bits.set(ConnectedBits::HOLDS_PORT);
-        if let Some(kind) = self.fresh_mut(handle) {
-            *kind = Kind::Connected(Connected {
-                connection,
-                key,
-                timer: TimerId::IDLE,
-                bits,
-                pending: Readiness::NONE,
-            });
-        }
-        self.flows.insert(&key, Place::Socket(handle.index));
-        self.after(below, handle.index);
-        Ok(())
+        self.with_tcp(|tcp, floor| tcp.connect(now, floor, socket, remote))
     }
 
-    fn pick_port(&mut self, source: IpAddr, remote: SocketAddr) -> Result<u16, ConnectError> {
-        let flows = &self.flows;
-        let taken = |port: u16| {
-            let local = SocketAddr::new(source, port);
-            let key = FlowKey::new(local, remote);
-            local == remote || flows.find(&key, flows.hash(&key)).is_some()
-        };
-        self.ports.pick(source, remote, taken).map_err(|_| ConnectError::AddrNotAvailable)
-    }
-
-    /// Whether a four-tuple that the caller insists on is free. An entry in the SYN cache gives way to us.
-    fn make_free(&mut self, _now: Instant, key: &FlowKey) -> bool {
-        match self.flows.find(key, self.flows.hash(key)) {
-            None => true,
-            Some(Place::Socket(_) | Place::TimeWait(_)) => false,
-            Some(Place::Syn(place)) => {
-                self.forget_handshake(key, place);
-                true
+    /// socket() and connect() in one, from any port.
+    pub fn tcp_connect_to(&mut self, now: Instant, remote: SocketAddr) -> std::io::Result<TcpHandle> {
+        let socket = self.tcp_socket()?;
+        match self.tcp_connect(now, socket, remote) {
+            Ok(()) => Ok(socket),
+            Err(error) => {
+                let _ = self.tcp_close(now, socket); // it was made a moment ago
+                Err(error.into())
             }
         }
     }
 
-    /// The connection of a handle.
-    fn connected(&mut self, handle: TcpHandle) -> Result<u32, SocketError> {
-        let index = self.index(handle).ok_or(SocketError::NoSuchSocket)?;
-        match self.flows.sockets.get_mut(index).map(|socket| &socket.kind) {
-            Some(Kind::Connected(_)) => Ok(index),
-            _ => Err(SocketError::WrongState),
-        }
-    }
-
-    /// send().
-    pub(crate) fn send<B: Below>(
+    /// send(): takes what there is room for and says how much that was.
+    pub fn tcp_send(
         &mut self,
         now: Instant,
-        below: &mut B,
-        handle: TcpHandle,
+        socket: TcpHandle,
         data: &[u8],
         flags: SendFlags,
     ) -> Result<usize, SendError> {
-        let index = self.connected(handle).map_err(|error| match error {
-            SocketError::NoSuchSocket => SendError::NoSuchSocket,
-            _ => SendError::NotConnected,
-        })?;
-        let flags =
-            tcp::SendFlags { more: flags.more, end_of_record: flags.end_of_record, urgent: flags.urgent };
-        let taken = self
-            .with_connection(now, index, |connected, ctx| connected.connection.send(ctx, data, flags))
-            .ok_or(SendError::NoSuchSocket)?;
-        let starved = match taken {
-            Ok(taken) => taken < data.len() && self.memory.budget.under_pressure(),
-            Err(error) => error == tcp::SendError::NoMemory,
-        };
-        // No event of the connection tells when others have given memory back.
-        if starved {
-            self.wait_for_budget(index);
-        }
-        self.after(below, index);
-        taken.map_err(|error| match error {
-            tcp::SendError::WouldBlock | tcp::SendError::NoMemory => SendError::WouldBlock,
-            tcp::SendError::Shut => SendError::BrokenPipe,
-            tcp::SendError::Ended(_) => {
-                self.take_error(handle).map_or(SendError::BrokenPipe, SendError::Failed)
-            }
-        })
+        self.with_tcp(|tcp, floor| tcp.send(now, floor, socket, data, flags))
     }
 
-    /// recv(); with `peek`, what is read stays.
-    pub(crate) fn recv<B: Below>(
+    /// sendmsg() of several pieces, as one: no small segment ends between them.
+    pub fn tcp_send_vectored(
         &mut self,
         now: Instant,
-        below: &mut B,
-        handle: TcpHandle,
-        out: &mut [u8],
-        peek: bool,
-    ) -> Result<usize, RecvError> {
-        let index = self.connected(handle).map_err(|error| match error {
-            SocketError::NoSuchSocket => RecvError::NoSuchSocket,
-            _ => RecvError::NotConnected,
-        })?;
-        let got = self
-            .with_connection(now, index, |connected, ctx| {
-                let connection = &mut connected.connection;
-                if peek && connection.readable() > 0 {
-                    return Ok(connection.peek().copy_to(out));
-                }
-                connection.recv(ctx, out)
-            })
-            .ok_or(RecvError::NoSuchSocket)?;
-        if !peek {
-            self.after(below, index);
-        }
-        match got {
-            Ok(len) => Ok(len),
-            Err(tcp::RecvError::WouldBlock) => Err(RecvError::WouldBlock),
-            // As Linux: the error is told once; after that there is nothing more to read.
-            Err(tcp::RecvError::Ended(_)) => {
-                self.take_error(handle).map_or(Ok(0), |kind| Err(RecvError::Failed(kind)))
-            }
-        }
-    }
-
-    /// shutdown().
-    pub(crate) fn shutdown<B: Below>(
-        &mut self,
-        now: Instant,
-        below: &mut B,
-        handle: TcpHandle,
-        how: Shutdown,
-    ) -> Result<(), SocketError> {
-        let index = self.connected(handle)?;
-        self.with_connection(now, index, |connected, ctx| {
-            if matches!(how, Shutdown::Read | Shutdown::Both) {
-                connected.connection.shutdown_read(ctx);
-            }
-            if matches!(how, Shutdown::Write | Shutdown::Both) {
-                connected.connection.shutdown_write(ctx);
-            }
-        });
-        self.after(below, index);
-        Ok(())
-    }
-
-    /// close(): the handle is worth nothing any more. A connection goes on in the background as SO_LINGER says, as long as
-    /// there are not too many such orphans.
-    pub(crate) fn close<B: Below>(
-        &mut self,
-        now: Instant,
-        below: &mut B,
-        handle: TcpHandle,
-    ) -> Result<(), SocketError> {
-        let index = self.index(handle).ok_or(SocketError::NoSuchSocket)?;
-        self.let_go(now, below, index, false);
-        Ok(())
-    }
-
-    /// ABORT (RFC 9293 3.9.1.5): RST, and everything queued is gone.
-    pub(crate) fn abort<B: Below>(
-        &mut self,
-        now: Instant,
-        below: &mut B,
-        handle: TcpHandle,
-    ) -> Result<(), SocketError> {
-        let index = self.index(handle).ok_or(SocketError::NoSuchSocket)?;
-        self.let_go(now, below, index, true);
-        Ok(())
-    }
-
-    fn let_go<B: Below>(&mut self, now: Instant, below: &mut B, index: u32, abort: bool) {
-        let Some(socket) = self.flows.sockets.get_mut(index) else { return };
-        if let Some(pending) = socket.pending_mut() {
-            *pending = Readiness::NONE;
-        }
-        match &mut socket.kind {
-            Kind::Fresh(fresh) => {
-                if let Some((_, local)) = fresh.bound {
-                    self.ports.unbind(index, local.port());
-                }
-                self.free(index);
-            }
-            Kind::Listening(listener) => {
-                let port = listener.port;
-                let waiting: Vec<u32> = listener.drain().collect();
-                self.listeners.remove(port, index);
-                self.ports.unbind(index, port);
-                self.free(index);
-                // Nobody will accept them: as Linux, they are reset.
-                for child in waiting {
-                    self.let_go(now, below, child, true);
-                }
-            }
-            Kind::Connected(connected) => {
-                connected.bits.clear(ConnectedBits::OWNED);
-                connected.bits.clear(ConnectedBits::UNACCEPTED);
-                let abort = abort || self.orphans() >= self.config.orphans_max;
-                self.adopt_orphan();
-                self.with_connection(now, index, |connected, ctx| {
-                    if abort {
-                        connected.connection.abort(ctx);
+        socket: TcpHandle,
+        pieces: &[IoSlice<'_>],
+        flags: SendFlags,
+    ) -> Result<usize, SendError> {
+        let mut sent = 0;
+        let mut left = pieces.iter().filter(|piece| !piece.is_empty()).peekable();
+        while let Some(piece) = left.next() {
+            let inner = SendFlags { more: true, end_of_record: false, urgent: false };
+            let flags = if left.peek().is_some() { inner } else { flags };
+            match self.tcp_send(now, socket, piece, flags) {
+                Ok(taken) => {
+                    sent += taken;
+                    if taken < piece.len() {
+                        break;
                     }
-                    connected.connection.close(ctx);
-                });
-                self.after(below, index);
-            }
-        }
-    }
-
-    /// The socket's own address: bound, or the connection's, which on a tunnel is what the peer addressed.
-    pub(crate) fn local_addr(&self, handle: TcpHandle) -> Option<SocketAddr> {
-        let index = self.index(handle)?;
-        match &self.flows.sockets.get(index)?.kind {
-            Kind::Fresh(fresh) => fresh.bound.map(|(_, addr)| addr),
-            Kind::Listening(listener) => Some(SocketAddr::new(unspecified(listener.scope), listener.port)),
-            Kind::Connected(connected) => Some(connected.key.local()),
-        }
-    }
-
-    /// The peer's address.
-    pub(crate) fn peer_addr(&self, handle: TcpHandle) -> Option<SocketAddr> {
-        let index = self.index(handle)?;
-        match &self.flows.sockets.get(index)?.kind {
-            Kind::Connected(connected) => Some(connected.key.remote()),
-            Kind::Fresh(_) | Kind::Listening(_) => None,
-        }
-    }
-
-    /// SO_ERROR: why the connection failed, told once.
-    pub(crate) fn take_error(&mut self, handle: TcpHandle) -> Option<ErrorKind> {
-        let index = self.index(handle)?;
-        match &mut self.flows.sockets.get_mut(index)?.kind {
-            Kind::Fresh(_) | Kind::Listening(_) => None,
-            Kind::Connected(connected) => {
-                let told = connected.bits.has(ConnectedBits::ERROR_TOLD);
-                let kind = connected.connection.end().and_then(|end| end.error_kind()).filter(|_| !told);
-                if kind.is_some() {
-                    connected.bits.set(ConnectedBits::ERROR_TOLD);
                 }
-                kind
+                Err(_) if sent > 0 => break,
+                Err(error) => return Err(error),
             }
         }
+        Ok(sent)
     }
 
-    /// STATUS (RFC 9293 3.9.1.6), TCP_INFO.
-    pub(crate) fn info(&self, handle: TcpHandle) -> Option<TcpInfo> {
-        let index = self.index(handle)?;
-        match &self.flows.sockets.get(index)?.kind {
-            Kind::Connected(connected) => Some(connected.connection.info(&self.config.connection)),
-            Kind::Fresh(_) | Kind::Listening(_) => None,
-        }
+    /// recv(): what has arrived in order, at most as much as fits; zero octets at the end of the stream.
+    pub fn tcp_recv(&mut self, now: Instant, socket: TcpHandle, out: &mut [u8]) -> Result<usize, RecvError> {
+        self.with_tcp(|tcp, floor| tcp.recv(now, floor, socket, out, false))
     }
 
-    /// Octets that recv() would give now (FIONREAD, TCP_INQ).
-    pub(crate) fn readable(&self, handle: TcpHandle) -> Option<usize> {
-        let index = self.index(handle)?;
-        match &self.flows.sockets.get(index)?.kind {
-            Kind::Connected(connected) => Some(connected.connection.readable()),
-            Kind::Fresh(_) | Kind::Listening(_) => None,
-        }
+    /// recv() with MSG_PEEK: what is read stays.
+    pub fn tcp_peek(&mut self, now: Instant, socket: TcpHandle, out: &mut [u8]) -> Result<usize, RecvError> {
+        self.with_tcp(|tcp, floor| tcp.recv(now, floor, socket, out, true))
     }
 
-    /// The state of a connection; `None` for a socket that is none.
-    pub(crate) fn state(&self, handle: TcpHandle) -> Option<State> {
-        self.info(handle).map(|info| info.state)
+    /// shutdown() of one direction, or both.
+    pub fn tcp_shutdown(&mut self, now: Instant, socket: TcpHandle, how: Shutdown) -> Result<(), SocketError> {
+        self.with_tcp(|tcp, floor| tcp.shutdown(now, floor, socket, how))
     }
 
-    /// Connections that wait for accept().
-    pub(crate) fn accept_queue_len(&self, handle: TcpHandle) -> Option<usize> {
-        let index = self.index(handle)?;
-        match &self.flows.sockets.get(index)?.kind {
-            Kind::Listening(listener) => Some(listener.len()),
-            Kind::Fresh(_) | Kind::Connected(_) => None,
-        }
+    /// close(). The handle is dead; a connection delivers what is queued and finishes in the background, as SO_LINGER says.
+    pub fn tcp_close(&mut self, now: Instant, socket: TcpHandle) -> Result<(), SocketError> {
+        self.with_tcp(|tcp, floor| tcp.close(now, floor, socket))
     }
-}
 
-const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
-
-fn unspecified(scope: Scope) -> IpAddr {
-    match scope {
-        Scope::One(addr) => addr,
-        Scope::AnyV4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        Scope::Any | Scope::AnyV6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    /// ABORT: the peer gets RST, queued data is gone, and so is the handle.
+    pub fn tcp_abort(&mut self, now: Instant, socket: TcpHandle) -> Result<(), SocketError> {
+        self.with_tcp(|tcp, floor| tcp.abort(now, floor, socket))
     }
-}
 
-fn loopback_if_unspecified(addr: IpAddr) -> IpAddr {
-    match addr {
-        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        addr => addr,
+    /// setsockopt().
+    pub fn tcp_set_option(
+        &mut self,
+        now: Instant,
+        socket: TcpHandle,
+        option: TcpOption,
+    ) -> Result<(), SocketError> {
+        self.with_tcp(|tcp, floor| tcp.set_option(now, floor, socket, option))
+    }
+
+    /// getsockopt(), all at once; a listener tells what its connections inherit.
+    pub fn tcp_settings(&self, socket: TcpHandle) -> Option<&Settings> {
+        self.tcp.settings(socket)
+    }
+
+    /// TCP_INFO of a connection.
+    pub fn tcp_info(&self, socket: TcpHandle) -> Option<TcpInfo> {
+        self.tcp.info(socket)
+    }
+
+    /// SO_ERROR: why the connection failed; told once, by this or by the next call that fails for it.
+    pub fn tcp_take_error(&mut self, socket: TcpHandle) -> Option<ErrorKind> {
+        self.tcp.take_error(socket)
+    }
+
+    /// getsockname(); for a connection, the address that the peer knows us by.
+    pub fn tcp_local_addr(&self, socket: TcpHandle) -> Option<SocketAddr> {
+        self.tcp.local_addr(socket)
+    }
+
+    /// getpeername().
+    pub fn tcp_peer_addr(&self, socket: TcpHandle) -> Option<SocketAddr> {
+        self.tcp.peer_addr(socket)
+    }
+
+    /// FIONREAD: octets that `tcp_recv` would give now.
+    pub fn tcp_readable(&self, socket: TcpHandle) -> Option<usize> {
+        self.tcp.readable(socket)
+    }
+
+    /// Connections that wait for `tcp_accept`.
+    pub fn tcp_accept_queue_len(&self, listener: TcpHandle) -> Option<usize> {
+        self.tcp.accept_queue_len(listener)
+    }
+
+    /// How many of each thing there are.
+    pub fn tcp_counts(&self) -> TcpCounts {
+        self.tcp.counts()
     }
 }

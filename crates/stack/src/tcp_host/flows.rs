@@ -1,7 +1,7 @@
 //! Flows: every four-tuple of the host in one index, whatever stands behind it.
 //! Owns: sockets, the SYN cache, TIME-WAIT and the index over the three. Invariants: a four-tuple is indexed at most once; an
 //! indexed place exists and has that key.
-//! Not here: what is done with a record (`input`, `output`, `socket::tcp`).
+//! Not here: what is done with a record (`input`, `output`, `calls`).
 
 use super::socket::Socket;
 use crate::demux::Demux;

@@ -2,7 +2,7 @@
 //! Owns: what a connection needs beside `tcp::Connection`: its key, its timer's name, its place in queues, as bits.
 //! Invariants: the record of an idle connection, with its index entry, is at most 256 bytes (asserted in tests); the rarer
 //! kinds are boxed so that they do not widen it.
-//! Not here: the calls (`socket::tcp`).
+//! Not here: the calls (`calls`).
 
 use crate::flow::FlowKey;
 use crate::listener::Listener;

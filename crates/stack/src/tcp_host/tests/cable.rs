@@ -9,13 +9,12 @@ use crate::random::Secret;
 use crate::ready::{Handle, Readiness, ReadyQueue, TcpHandle};
 use crate::socket::error::{ConnectError, RecvError, SendError};
 use crate::socket::options::TcpOption;
-use crate::socket::tcp::{SendFlags, Shutdown};
 use crate::tcp_host::TcpHost;
 use crate::tcp_host::below::{Below, Limits, NotSent, Packet};
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
-use tcp::{Instant, State};
+use tcp::{Instant, SendFlags, State};
 use wire::ip::{Ecn, Protocol};
 use wire::tcp::Header;
 
