@@ -112,7 +112,7 @@ impl Connection {
         let repeated = self.state == State::SynReceived
             && seg.flags.contains(both)
             && !seg.flags.rst()
-            && seg.seq == self.rcv.irs
+            && seg.seq + 1 == self.rcv.nxt
             && seg.ack == self.snd.nxt;
         repeated.then(|| Segment { seq: seg.seq + 1, flags: seg.flags.without(Flags::SYN), ..*seg })
     }
@@ -171,6 +171,7 @@ impl Connection {
                 let end = match self.state {
                     State::SynReceived => End::Refused,
                     State::Closing | State::LastAck => End::Finished,
+                    State::CloseWait => End::ResetAfterFin,
                     _ => End::ResetByPeer,
                 };
                 self.finish(ctx, end);
@@ -341,7 +342,7 @@ impl Connection {
         let mut wnd = self.rcv.window.wnd(nxt);
         // Nothing lies beyond the peer's FIN, whatever it sends now.
         if let Some(fin_at) = self.receiving.as_ref().and_then(|receiving| receiving.fin_at) {
-            wnd = wnd.min(fin_at.since(nxt) + 1);
+            wnd = wnd.min(fin_at.since(nxt));
         }
         let seg_past_syn = if seg.flags.syn() { Segment { seq: seg.seq + 1, ..*seg } } else { *seg };
         let trimmed = trim(&seg_past_syn, nxt, wnd);
@@ -414,7 +415,7 @@ impl Connection {
 
     /// The sequence number up to which the program has read.
     pub(crate) fn taken(&self) -> SeqNum {
-        let fin = u32::from(self.state.peer_has_finished());
+        let fin = u32::from(self.bits.has(Bits::PEER_FIN));
         self.rcv.nxt - fin - crate::connection::to_u32(self.readable())
     }
 }

@@ -153,6 +153,7 @@ impl SendQueue {
     }
 
     /// Bytes of blocks charged to the budget.
+    #[cfg(test)]
     pub(crate) const fn held(&self) -> usize {
         self.chain.present * BLOCK_SIZE
     }
@@ -199,11 +200,6 @@ pub(crate) struct ReceiveQueue {
 }
 
 impl ReceiveQueue {
-    /// Empty; allocates nothing.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Octets in order, ready to be read.
     pub(crate) const fn readable(&self) -> usize {
         self.readable
@@ -215,6 +211,7 @@ impl ReceiveQueue {
     }
 
     /// Bytes of blocks charged to the budget.
+    #[cfg(test)]
     pub(crate) const fn held(&self) -> usize {
         self.chain.present * BLOCK_SIZE
     }

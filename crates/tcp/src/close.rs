@@ -82,8 +82,16 @@ impl Connection {
     pub fn shutdown_write(&mut self, ctx: &mut Ctx<'_>) {
         match self.state {
             State::SynSent => self.finish(ctx, End::ClosedWhileOpening),
-            State::SynReceived | State::Established => self.state = State::FinWait1,
-            State::CloseWait => self.state = State::LastAck,
+            // RFC 9293 3.10.4: "queue for processing after entering ESTABLISHED state".
+            State::SynReceived => self.bits.set(Bits::FINISH_WHEN_OPEN),
+            State::Established => {
+                self.state = State::FinWait1;
+                self.wake_sending(ctx);
+            }
+            State::CloseWait => {
+                self.state = State::LastAck;
+                self.wake_sending(ctx);
+            }
             // "Strictly speaking, this is an error"; as Linux, it is none.
             _ => {}
         }
@@ -210,6 +218,7 @@ impl Connection {
     /// Eighth step: the peer's FIN has its turn.
     pub(crate) fn on_peer_fin(&mut self, ctx: &mut Ctx<'_>) {
         self.events |= Events::PEER_FINISHED | Events::READABLE;
+        self.bits.set(Bits::PEER_FIN);
         match self.state {
             State::SynReceived | State::Established => self.state = State::CloseWait,
             // An ACK of our FIN in the same segment has already moved us on.

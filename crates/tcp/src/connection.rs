@@ -93,10 +93,14 @@ impl Bits {
     pub(crate) const MORE: Bits = Bits(1 << 7);
     /// The send queue's wait has outlasted the override timeout: send what the window takes (RFC 9293 3.8.6.2.1).
     pub(crate) const OVERRIDE: Bits = Bits(1 << 8);
-    /// `END` of the connection has been told to the program by a call.
-    pub(crate) const END_TOLD: Bits = Bits(1 << 9);
     /// Our SYN had to be sent again.
-    pub(crate) const SYN_RESENT: Bits = Bits(1 << 10);
+    pub(crate) const SYN_RESENT: Bits = Bits(1 << 9);
+
+    /// The peer's FIN was taken: what follows the last octet is an end, even if a RST came later.
+    pub(crate) const PEER_FIN: Bits = Bits(1 << 10);
+
+    /// The program has finished while our SYN is not yet acknowledged: FIN-WAIT-1 follows ESTABLISHED at once.
+    pub(crate) const FINISH_WHEN_OPEN: Bits = Bits(1 << 11);
 
     #[inline]
     pub(crate) const fn has(self, bit: Bits) -> bool {
@@ -146,13 +150,8 @@ impl Connection {
         Connection {
             sending: None,
             receiving: None,
-            snd: Snd {
-                iss: opening.iss,
-                una: opening.iss,
-                nxt: opening.iss,
-                window: SendWindow::new(0, SeqNum(0), SeqNum(0)),
-            },
-            rcv: Rcv { irs: SeqNum(0), nxt: SeqNum(0), window: ReceiveWindow::new(buffer) },
+            snd: Snd { una: opening.iss, nxt: opening.iss, window: SendWindow::new(0, SeqNum(0), SeqNum(0)) },
+            rcv: Rcv { nxt: SeqNum(0), window: ReceiveWindow::new(buffer) },
             agreed,
             rtt: RttEstimator::new(),
             resting: Resting::new(0),
@@ -160,7 +159,7 @@ impl Connection {
             delayed_ack: DelayedAck::new(ctx.now, ctx.config),
             keepalive: KeepAlive::new(ctx.now),
             closing: Closing::default(),
-            challenge: ChallengeLimit::default(),
+            challenge: ChallengeLimit::new(ctx.now),
             last_sent: Tick::at(ctx.now),
             bits: Bits::default(),
             events: Events::NONE,
@@ -272,6 +271,13 @@ impl Connection {
             total_retransmits: sending.map_or(0, |sending| sending.retransmit.total()),
             probes: sending.map_or(0, |sending| sending.persist.probes()),
             in_recovery: sending.is_some_and(|sending| sending.recovery.in_recovery()),
+            duplicate_acks: sending.map_or(0, |sending| sending.recovery.duplicate_acks()),
+            backoff: sending.map_or(0, |sending| sending.retransmit.backoff()),
+            keepalive_probes: self.keepalive.probes_sent(),
+            early: self.receiving.as_ref().map_or(0, |receiving| receiving.reassembly.bytes()),
+            congestion: sending.map_or(self.settings.congestion, |sending| sending.congestion.kind()),
+            in_slow_start: cwnd < ssthresh,
+            pacing_rate: sending.and_then(|sending| sending.congestion.pacing_rate(self.rtt.srtt())),
         }
     }
 
@@ -290,7 +296,7 @@ impl Connection {
     /// The sequence number of the first octet in the send queue.
     #[inline]
     pub(crate) fn text_start(&self) -> SeqNum {
-        if self.syn_is_out() { self.snd.iss + 1 } else { self.snd.una }
+        if self.syn_is_out() { self.snd.una + 1 } else { self.snd.una }
     }
 
     /// The sequence number after the last octet in the send queue: where our FIN stands or will stand.
@@ -334,6 +340,7 @@ impl Connection {
     pub(crate) fn settle(&mut self, ctx: &mut Ctx<'_>) {
         let sends = !self.syn_is_out()
             && self.snd.una == self.snd.nxt
+            && !self.fin_waits()
             && self.sending.as_ref().is_some_and(|sending| sending.queue.is_empty() && !sending.cwr_due);
         if sends || (self.state == State::Closed && self.sending.is_some()) {
             let sending = self.sending.take().expect("looked at just now");

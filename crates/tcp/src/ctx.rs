@@ -10,7 +10,7 @@ use crate::tcb::{Receiving, Sending};
 use crate::time::Instant;
 
 /// Boxes of one kind kept for the next connection that wakes; what is beyond goes back to the allocator.
-pub const POOL_MAX: usize = 1024;
+const POOL_MAX: usize = 1024;
 
 /// The surroundings of one call.
 pub struct Ctx<'a> {
@@ -37,7 +37,9 @@ impl<'a> Ctx<'a> {
 pub struct Memory {
     /// The bytes of all buffers.
     pub budget: Budget,
+    #[expect(clippy::vec_box, reason = "what is pooled is the box, which moves into a connection as it is")]
     sending: Vec<Box<Sending>>,
+    #[expect(clippy::vec_box, reason = "as above")]
     receiving: Vec<Box<Receiving>>,
 }
 

@@ -102,7 +102,7 @@ impl SynReceived {
             agreed: agreed.pack(),
             deadline: Tick::at(now + config.rto_initial),
             sent_micros: micros(now),
-            challenge: ChallengeLimit::default(),
+            challenge: ChallengeLimit::new(now),
             mss: opening.mss.min(settings.max_segment.unwrap_or(u16::MAX)),
             path_mss: opening.path_mss,
             peer_wnd: seg.wnd,
@@ -240,7 +240,6 @@ impl SynReceived {
         let mut agreed = Agreed::unpack(self.agreed, ctx.now);
         agreed.on_ack_sent(self.irs + 1);
         let mut connection = Connection::new(ctx, settings, &opening, agreed, State::Established);
-        connection.rcv.irs = self.irs;
         connection.rcv.nxt = self.irs + 1;
         connection.rcv.window.start(connection.rcv.nxt, u32::from(self.wnd), ctx.now);
         connection.snd.una = self.iss + 1;
@@ -290,7 +289,7 @@ impl Connection {
         seg: &Segment<'_>,
     ) -> Result<(), Disposition> {
         // First, the ACK bit.
-        let acks_syn = seg.flags.ack() && seg.ack.after(self.snd.iss) && seg.ack.at_or_before(self.snd.nxt);
+        let acks_syn = seg.flags.ack() && seg.ack.after(self.snd.una) && seg.ack.at_or_before(self.snd.nxt);
         if seg.flags.ack() && !acks_syn {
             return Err(Disposition::answer(DropReason::AckElsewhere, make_reset(seg)));
         }
@@ -306,7 +305,6 @@ impl Connection {
         if !seg.flags.syn() {
             return Err(Disposition::Dropped(DropReason::NoSyn));
         }
-        self.rcv.irs = seg.seq;
         self.rcv.nxt = seg.seq + 1;
         let promised = u32::from(syn_window(self.rcv.window.buffer()));
         self.rcv.window.start(self.rcv.nxt, promised, ctx.now);
@@ -328,7 +326,7 @@ impl Connection {
     /// Our SYN is acknowledged: SND.UNA moves over it, its round trip is measured.
     pub(crate) fn on_syn_acked(&mut self, ctx: &mut Ctx<'_>, seg: &Segment<'_>) {
         let now = ctx.now;
-        self.snd.una = self.snd.iss + 1;
+        self.snd.una += 1;
         let rto = self.rtt.rto(ctx.config);
         let acked = match &mut self.sending {
             Some(sending) => sending.retransmit.on_ack(self.snd.una, now, rto, ctx.config.rto_max),
@@ -341,7 +339,15 @@ impl Connection {
             None => {}
         }
         self.state = State::Established;
+        // Our SYN,ACK of a simultaneous open is not needed any more, but the ACK that it was to carry is.
+        if self.bits.take(Bits::SYN_DUE) {
+            self.delayed_ack.ack_now();
+        }
         self.on_established(ctx, resent);
+        if self.bits.take(Bits::FINISH_WHEN_OPEN) {
+            self.state = State::FinWait1;
+            self.wake_sending(ctx);
+        }
     }
 
     /// ESTABLISHED: the congestion window begins (RFC 6928; one segment if a SYN was lost, RFC 5681 3.1).

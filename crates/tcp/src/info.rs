@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use crate::congestion::CongestionKind;
 use crate::state::State;
 
 /// A look at a connection.
@@ -58,6 +59,20 @@ pub struct TcpInfo {
     pub probes: u32,
     /// Recovering from a loss.
     pub in_recovery: bool,
+    /// Duplicate ACKs in a row.
+    pub duplicate_acks: u32,
+    /// Doublings of the RTO.
+    pub backoff: u32,
+    /// Keep-alives sent and not answered.
+    pub keepalive_probes: u32,
+    /// Octets that arrived early.
+    pub early: u32,
+    /// The congestion control in use.
+    pub congestion: CongestionKind,
+    /// The window doubles each round trip.
+    pub in_slow_start: bool,
+    /// The rate that congestion control would pace at, in octets a second, once a round trip is known.
+    pub pacing_rate: Option<u64>,
 }
 
 /// Why a connection is no more. Recorded once.
@@ -69,6 +84,8 @@ pub enum End {
     Refused,
     /// The peer sent RST.
     ResetByPeer,
+    /// The peer had finished, then sent RST: reading comes to the ordinary end, writing to a broken pipe.
+    ResetAfterFin,
     /// We sent RST because the program said so, or closed with data unread.
     Aborted,
     /// Text arrived after the program had closed; the peer was told by RST (RFC 9293 3.6.1, SHLD-3).
@@ -122,6 +139,7 @@ impl End {
                 return None;
             }
             End::Refused => ErrorKind::ConnectionRefused,
+            End::ResetAfterFin => ErrorKind::BrokenPipe,
             End::ResetByPeer => ErrorKind::ConnectionReset,
             End::Aborted => ErrorKind::ConnectionAborted,
             End::TimedOut | End::UserTimedOut | End::KeepAliveTimedOut => ErrorKind::TimedOut,

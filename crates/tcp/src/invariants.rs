@@ -28,7 +28,7 @@ impl Connection {
             return;
         }
         let limit = self.text_end() + u32::from(self.bits.has(Bits::FIN_SENT));
-        let sent_syn_only = self.syn_is_out() && nxt.at_or_before(self.snd.iss + 1);
+        let sent_syn_only = self.syn_is_out() && nxt.at_or_before(una + 1);
         assert!(sent_syn_only || nxt.at_or_before(limit), "SND.NXT {nxt} passes what is queued, {limit}");
         assert!(
             !self.bits.has(Bits::FIN_SENT) || self.state.has_finished(),

@@ -68,6 +68,8 @@ mod segment;
 mod seq;
 mod state;
 mod tcb;
+#[cfg(test)]
+mod testing;
 mod tick;
 mod time;
 mod time_wait;

@@ -39,11 +39,6 @@ pub(crate) struct Reassembly {
 }
 
 impl Reassembly {
-    /// Nothing early; allocates nothing.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Forgets everything but keeps its room.
     pub(crate) fn reset(&mut self) {
         self.ranges.clear();
@@ -59,11 +54,6 @@ impl Reassembly {
     /// Octets that arrived early.
     pub(crate) fn bytes(&self) -> u32 {
         self.ranges.iter().map(|range| range.len()).sum()
-    }
-
-    /// The octet after the last one that arrived early.
-    pub(crate) fn highest(&self) -> Option<SeqNum> {
-        self.ranges.last().map(|range| range.end)
     }
 
     /// Takes the text of a segment that was already trimmed to the window, so that `seq` is at or after RCV.NXT.

@@ -101,6 +101,7 @@ impl Recovery {
         *self = Recovery { board, ..Self::default() };
     }
 
+    #[cfg(test)]
     pub(crate) const fn phase(&self) -> Phase {
         self.phase
     }
@@ -115,6 +116,7 @@ impl Recovery {
         self.duplicates
     }
 
+    #[cfg(test)]
     pub(crate) fn is_sacked(&self, seq: SeqNum) -> bool {
         self.board.is_sacked(seq)
     }

@@ -50,18 +50,23 @@ pub(crate) fn judge_rst(seq: SeqNum, nxt: SeqNum, wnd: u32) -> RstVerdict {
 }
 
 /// The limit of RFC 5961 7, per connection.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct ChallengeLimit {
-    last: Option<Tick>,
+    last: Tick,
 }
 
 impl ChallengeLimit {
+    /// None was sent lately.
+    pub(crate) const fn new(now: Instant) -> Self {
+        ChallengeLimit { last: Tick::long_before(now) }
+    }
+
     /// Whether one more may be sent now; if so it counts.
     pub(crate) fn allows(&mut self, now: Instant, interval: Duration) -> bool {
-        if self.last.is_some_and(|last| last.turned(now) < interval) {
+        if self.last.turned(now) < interval {
             return false;
         }
-        self.last = Some(Tick::at(now));
+        self.last = Tick::at(now);
         true
     }
 }

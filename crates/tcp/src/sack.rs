@@ -94,6 +94,7 @@ impl Scoreboard {
     }
 
     /// Whether the peer says it holds `seq`.
+    #[cfg(test)]
     pub(crate) fn is_sacked(&self, seq: SeqNum) -> bool {
         let index = self.ranges.partition_point(|range| range.end.at_or_before(seq));
         self.ranges.get(index).is_some_and(|range| range.contains(seq))

@@ -32,9 +32,7 @@ use crate::window::{ReceiveWindow, SendWindow};
 /// SND.*
 #[derive(Debug)]
 pub(crate) struct Snd {
-    /// ISS.
-    pub(crate) iss: SeqNum,
-    /// SND.UNA.
+    /// SND.UNA; ISS as long as our SYN is not acknowledged.
     pub(crate) una: SeqNum,
     /// SND.NXT: after everything that was ever sent; a retransmission does not move it back.
     pub(crate) nxt: SeqNum,
@@ -53,9 +51,7 @@ impl Snd {
 /// RCV.*
 #[derive(Debug)]
 pub(crate) struct Rcv {
-    /// IRS.
-    pub(crate) irs: SeqNum,
-    /// RCV.NXT.
+    /// RCV.NXT; IRS + 1 until text comes.
     pub(crate) nxt: SeqNum,
     /// RCV.WND and the buffer behind it.
     pub(crate) window: ReceiveWindow,

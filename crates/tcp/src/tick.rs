@@ -20,6 +20,11 @@ impl Tick {
         Tick(now.as_millis() as u32)
     }
 
+    /// Half the circle before `now`: further back than any limit looks.
+    pub(crate) const fn long_before(now: Instant) -> Self {
+        Tick(Tick::at(now).0.wrapping_sub(1 << 31))
+    }
+
     /// How long before `now` this tick was; zero if it lies ahead.
     pub(crate) const fn elapsed(self, now: Instant) -> Duration {
         let millis = Tick::at(now).0.wrapping_sub(self.0);

@@ -184,14 +184,14 @@ impl Connection {
     /// SYN, or SYN,ACK once the peer's has come (simultaneous open).
     fn send_syn(&mut self, ctx: &mut Ctx<'_>) -> SegmentOut {
         let wnd = syn_window(self.rcv.window.buffer());
-        let again = self.snd.nxt != self.snd.iss;
+        let again = self.snd.nxt != self.snd.una;
         let segment = if self.state == State::SynSent {
             // RFC 3168 6.1.1.1: a SYN sent again asks for no ECN, in case that is what a middlebox dislikes.
             let ecn = ctx.config.ecn == EcnPolicy::Request && !again;
             let flags = if ecn { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
             SegmentOut {
                 options: offer(ctx.config, &self.settings, self.own_mss, ctx.now, self.agreed.ts_offset()),
-                ..SegmentOut::bare(flags, self.snd.iss, SeqNum(0), wnd)
+                ..SegmentOut::bare(flags, self.snd.una, SeqNum(0), wnd)
             }
         } else {
             let ecn = if self.agreed.ecn() { Flags::ECE } else { Flags::NONE };
@@ -199,10 +199,10 @@ impl Connection {
             self.delayed_ack.on_ack_sent();
             SegmentOut {
                 options: self.agreed.answer(self.own_mss, ctx.now),
-                ..SegmentOut::bare(Flags::SYN | Flags::ACK | ecn, self.snd.iss, self.rcv.nxt, wnd)
+                ..SegmentOut::bare(Flags::SYN | Flags::ACK | ecn, self.snd.una, self.rcv.nxt, wnd)
             }
         };
-        self.note_sent(ctx, SeqRange::new(self.snd.iss, self.snd.iss + 1), again);
+        self.note_sent(ctx, SeqRange::new(self.snd.una, self.snd.una + 1), again);
         segment
     }
 
@@ -246,12 +246,16 @@ impl Connection {
 
     /// New text and FIN.
     fn send_new(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
-        let sending = self.sending.as_deref()?;
         let ask_first = self.unsent() > 0 || self.fin_waits();
         if !ask_first {
+            // All that the program gave is out: rates measured from here on are the program's, not the path's.
+            if let Some(sending) = self.sending.as_deref_mut() {
+                sending.retransmit.on_app_limited();
+            }
             return None;
         }
         let smss = u32::from(self.smss());
+        let sending = self.sending.as_deref()?;
         let look = self.outlook(ctx, sending, smss);
         match decide(&look) {
             Decision::Send { .. } => {}
@@ -316,7 +320,7 @@ impl Connection {
     }
 
     /// The program has finished, and the FIN has not been sent.
-    fn fin_waits(&self) -> bool {
+    pub(crate) fn fin_waits(&self) -> bool {
         self.state.has_finished() && !self.bits.has(Bits::FIN_SENT)
     }
 

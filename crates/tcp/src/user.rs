@@ -74,7 +74,7 @@ impl Connection {
         if let Some(end) = self.end {
             return Err(SendError::Ended(end));
         }
-        if !self.state.may_send() {
+        if !self.state.may_send() || self.bits.has(Bits::FINISH_WHEN_OPEN) {
             return Err(SendError::Shut);
         }
         if data.is_empty() {
@@ -145,10 +145,12 @@ impl Connection {
     }
 
     fn recv_nothing(&self) -> Result<usize, RecvError> {
+        if self.bits.has(Bits::PEER_FIN) || self.bits.has(Bits::READ_SHUT) {
+            return Ok(0);
+        }
         match self.end {
             Some(End::Finished | End::PeerNeverFinished) => Ok(0),
             Some(end) => Err(RecvError::Ended(end)),
-            None if self.state.peer_has_finished() || self.bits.has(Bits::READ_SHUT) => Ok(0),
             None => Err(RecvError::WouldBlock),
         }
     }
@@ -188,7 +190,8 @@ impl Connection {
     /// Octets that `send` would take now, memory permitting; zero when it may not be called.
     #[must_use]
     pub fn writable(&self, ctx: &Ctx<'_>) -> usize {
-        if self.end.is_some() || !self.state.may_send() || self.unsent() >= self.settings.not_sent_low_water {
+        let shut = !self.state.may_send() || self.bits.has(Bits::FINISH_WHEN_OPEN);
+        if self.end.is_some() || shut || self.unsent() >= self.settings.not_sent_low_water {
             return 0;
         }
         (self.send_limit(ctx) as usize).saturating_sub(self.queued())

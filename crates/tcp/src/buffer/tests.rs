@@ -30,7 +30,7 @@ fn an_empty_queue_holds_no_block() {
     let mut queue = SendQueue::new();
     queue.write(&mut budget, &pattern(0, 10), usize::MAX);
     queue.acknowledge(&mut budget, 10);
-    let mut early = ReceiveQueue::new();
+    let mut early = ReceiveQueue::default();
     early.place(&mut budget, Purpose::InOrder, 0, &[1, 2, 3]);
     early.commit(3);
     assert_eq!(early.read(&mut budget, &mut [0; 8]), 3);
@@ -40,7 +40,7 @@ fn an_empty_queue_holds_no_block() {
 #[test]
 fn an_octet_far_ahead_costs_one_block_and_is_forgotten_under_pressure() {
     let mut budget = Budget::new(1 << 20);
-    let mut queue = ReceiveQueue::new();
+    let mut queue = ReceiveQueue::default();
     assert_eq!(queue.place(&mut budget, Purpose::Hole, 60_000, &[9]), 1);
     assert_eq!((queue.held(), queue.span(), queue.readable()), (BLOCK_SIZE, 60_001, 0));
     queue.forget_early(&mut budget);

@@ -85,6 +85,14 @@ impl Cubic {
         }
     }
 
+    /// A rest. If it cost some of the window, the curve begins anew from what is left.
+    pub(super) fn on_idle(&mut self, now: Instant, reduced: bool) {
+        self.pass_over(now);
+        if reduced {
+            self.epoch = None;
+        }
+    }
+
     /// An ACK while the window did not limit the sender.
     pub(super) fn on_idle_ack(&mut self, now: Instant) {
         self.pass_over(now);

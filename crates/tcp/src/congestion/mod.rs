@@ -52,6 +52,7 @@ pub(crate) struct RateSample {
 
 /// An ACK of new data, as congestion control sees it.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "the vocabulary carries what HyStart++ and rate-based control will read")]
 pub(crate) struct AckSample {
     pub(crate) now: Instant,
     /// Octets newly acknowledged, cumulatively.
@@ -175,6 +176,7 @@ impl Congestion {
         self.window.ssthresh
     }
 
+    #[cfg(test)]
     pub(crate) const fn in_slow_start(&self) -> bool {
         self.window.in_slow_start()
     }
@@ -250,6 +252,7 @@ impl Congestion {
     }
 
     /// The reduction was uncalled for: what seemed lost was late.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the detection of spurious recoveries to come"))]
     pub(crate) fn undo(&mut self) {
         if let Some((cwnd, ssthresh)) = self.window.prior.take() {
             self.window.cwnd = self.window.cwnd.max(cwnd);
@@ -280,7 +283,7 @@ impl Congestion {
         }
         self.window.cwnd = self.window.cwnd.max(floor);
         if let Algorithm::Cubic(cubic) = &mut self.algorithm {
-            cubic.on_sent(now, 0);
+            cubic.on_idle(now, left < idle);
         }
     }
 }

@@ -23,8 +23,8 @@ impl Receiver {
             base: SeqNum(base),
             nxt: 0,
             budget: Budget::new(bytes),
-            queue: ReceiveQueue::new(),
-            room: Reassembly::new(),
+            queue: ReceiveQueue::default(),
+            room: Reassembly::default(),
         }
     }
 

@@ -18,6 +18,7 @@ fn board(nxt: u32, blocks: &[(u32, u32)]) -> Scoreboard {
 
 #[test]
 fn loss_is_three_ranges_or_more_than_two_segments_above() {
+    #[allow(clippy::type_complexity)]
     let table: [(&[(u32, u32)], Option<u32>); 6] = [
         (&[], None),
         (&[(1000, 2000)], None),
