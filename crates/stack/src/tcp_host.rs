@@ -159,7 +159,9 @@ impl TcpHost {
 
     /// After anything was done to a connection: tells its owner, lets it send, sets its timer.
     pub(crate) fn after<B: Below>(&mut self, below: &mut B, index: u32) {
-        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else { return };
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
+            return;
+        };
         let events = connected.connection.poll_events();
         let failed = connected.connection.end().is_some_and(|end| end.error_kind().is_some());
         if !connected.bits.has(ConnectedBits::QUEUED) {
@@ -171,7 +173,9 @@ impl TcpHost {
 
     /// A connection has nothing to send for now: sets its timer, and moves it on if it is done.
     fn settle<B: Below>(&mut self, now: Instant, below: &mut B, index: u32) {
-        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else { return };
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
+            return;
+        };
         if connected.connection.state() == State::TimeWait {
             let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
             if let Some(wait) = connected.connection.take_time_wait(&mut ctx) {
@@ -184,7 +188,9 @@ impl TcpHost {
                 self.tell_end(below, index);
             }
         }
-        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else { return };
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
+            return;
+        };
         if connected.connection.state() == State::Closed {
             self.retire(index);
             return;
@@ -195,7 +201,9 @@ impl TcpHost {
     }
 
     fn tell_end<B: Below>(&mut self, below: &mut B, index: u32) {
-        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else { return };
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
+            return;
+        };
         let events = connected.connection.poll_events();
         let failed = connected.connection.end().is_some_and(|end| end.error_kind().is_some());
         self.raise(below, index, readiness(events, failed));
@@ -223,7 +231,9 @@ impl TcpHost {
 
     /// A connection is closed: it leaves the index and the wheel; without an owner it leaves altogether.
     fn retire(&mut self, index: u32) {
-        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else { return };
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
+            return;
+        };
         self.wheel.cancel(&mut connected.timer);
         let key = connected.key;
         let indexed = connected.bits.take(ConnectedBits::INDEXED);
@@ -298,7 +308,10 @@ fn readiness(events: Events, failed: bool) -> Readiness {
         (Events::PEER_FINISHED, Readiness::READABLE | Readiness::READ_CLOSED),
         (Events::URGENT, Readiness::PRIORITY),
         (Events::LINGER_OVER, Readiness::WRITABLE),
-        (Events::ENDED, Readiness::READABLE | Readiness::WRITABLE | Readiness::HANGUP | Readiness::READ_CLOSED),
+        (
+            Events::ENDED,
+            Readiness::READABLE | Readiness::WRITABLE | Readiness::HANGUP | Readiness::READ_CLOSED,
+        ),
     ];
     for (event, means) in table {
         if events.contains(event) {

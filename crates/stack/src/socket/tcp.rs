@@ -6,7 +6,9 @@
 
 use crate::port::Scope;
 use crate::ready::TcpHandle;
-use crate::socket::error::{AcceptError, BindError, ConnectError, ListenError, RecvError, SendError, SocketError};
+use crate::socket::error::{
+    AcceptError, BindError, ConnectError, ListenError, RecvError, SendError, SocketError,
+};
 use crate::socket::options::TcpOption;
 use crate::stack::Stack;
 use crate::tcp_host::TcpHost;
@@ -60,7 +62,12 @@ impl Stack {
     }
 
     /// socket(), SO_REUSEADDR, bind() and listen() in one, as `std::net::TcpListener::bind` does.
-    pub fn tcp_listener(&mut self, now: Instant, addr: SocketAddr, backlog: u32) -> std::io::Result<TcpHandle> {
+    pub fn tcp_listener(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        backlog: u32,
+    ) -> std::io::Result<TcpHandle> {
         let socket = self.tcp_socket()?;
         let made = self
             .tcp_set_option(now, socket, TcpOption::ReuseAddress(true))
@@ -151,7 +158,12 @@ impl Stack {
     }
 
     /// shutdown() of one direction, or both.
-    pub fn tcp_shutdown(&mut self, now: Instant, socket: TcpHandle, how: Shutdown) -> Result<(), SocketError> {
+    pub fn tcp_shutdown(
+        &mut self,
+        now: Instant,
+        socket: TcpHandle,
+        how: Shutdown,
+    ) -> Result<(), SocketError> {
         self.with_tcp(|tcp, floor| tcp.shutdown(now, floor, socket, how))
     }
 

@@ -243,7 +243,8 @@ impl TcpHost {
             bits.set(ConnectedBits::HOLDS_PORT);
             self.ports.add_connection(key.local(), sharing);
         }
-        let connected = Connected { connection, key: *key, timer: TimerId::IDLE, bits, pending: Readiness::NONE };
+        let connected =
+            Connected { connection, key: *key, timer: TimerId::IDLE, bits, pending: Readiness::NONE };
         let (index, _) = self.flows.sockets.insert(Socket::new(Kind::Connected(connected)));
         match place {
             Some(place) => {
