@@ -1,0 +1,310 @@
+//! Configuration: everything that `switchboard.toml` and the flags of `serve` can say, as plain checked values.
+//! Spec: TOML 1.1. Each field of [`Config`] states its default and its unit; `file` reads the same names from TOML.
+//! Invariants: a `Config` that [`Config::load`] returned has been checked; a mistake names file, line and column.
+//! Not here: reading certificates (`certs`), binding addresses (`exchange`).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod file;
+mod prefix;
+#[cfg(test)]
+mod tests;
+
+pub use file::ConfigError;
+pub use prefix::Prefix;
+
+/// All that the exchange can be told, resolved and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The data folder. `data = "./switchboard-data"`.
+    pub data: PathBuf,
+    /// The domain that the numbers live at. `domain = "localhost"`.
+    pub domain: String,
+    /// Where to listen. Table `[listen]`.
+    pub listen: Listen,
+    /// Certificate and key. Table `[tls]`.
+    pub tls: Tls,
+    /// What one client may cost. Table `[limits]`.
+    pub limits: Limits,
+    /// Who is believed and what may travel in the clear. Table `[security]`.
+    pub security: Security,
+    /// Messages for those who are away. Table `[offline]`.
+    pub offline: Offline,
+    /// QUIC's own settings. Table `[quic]`.
+    pub quic: Quic,
+    /// Event loops and their queues. Table `[engine]`.
+    pub engine: Engine,
+    /// How connections end. Table `[close]`.
+    pub close: Close,
+}
+
+/// Where the exchange listens. An empty list, or `"none"`, switches a listener off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Plain TCP with STARTTLS. `tcp = ["127.0.0.1:5222"]`.
+    pub tcp: Vec<SocketAddr>,
+    /// Direct TLS (XEP-0368). `tls = ["127.0.0.1:5223"]`.
+    pub tls: Vec<SocketAddr>,
+    /// QUIC (XEP-0467), over UDP. `quic = ["127.0.0.1:5222"]`.
+    pub quic: Vec<SocketAddr>,
+    /// HTTP, with WebSocket at `/xmpp-websocket`. `http = ["127.0.0.1:5280"]`.
+    pub http: Vec<SocketAddr>,
+    /// The same over TLS. `https = []`.
+    pub https: Vec<SocketAddr>,
+}
+
+/// Certificate and key. Without them a key and a self-signed certificate are made in the data folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, PEM. `cert = "path"`; default: made in the data folder.
+    pub cert: Option<PathBuf>,
+    /// Its private key, PEM. `key = "path"`; default: made in the data folder.
+    pub key: Option<PathBuf>,
+}
+
+/// What one client, or all of them, may cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest stanza before log-in, in bytes (RFC 6120 4.9.3.18 allows no less). `stanza_max_unauth = 10000`.
+    pub stanza_max_unauth: usize,
+    /// Longest stanza after log-in, in bytes. `stanza_max = 262144`.
+    pub stanza_max: usize,
+    /// Connections that may be open at once; 0 leaves it to the descriptor limit. `connections_max = 0`.
+    pub connections_max: usize,
+    /// Time from the first byte to the log-in, in seconds. `login_secs = 30`.
+    pub login: Duration,
+    /// Silence after which a session is asked whether it lives, in seconds. `idle_secs = 300`.
+    pub idle: Duration,
+    /// How long it may take to answer that, in seconds. `answer_secs = 60`.
+    pub answer: Duration,
+    /// Bytes that may wait for one client before its stream is closed with `policy-violation`. `output_max = 1048576`.
+    pub output_max: usize,
+    /// Stanzas that XEP-0198 may keep unacknowledged for one client. `unacked_max = 1000`.
+    pub unacked_max: usize,
+    /// Sessions one number may have at once. `resources_max = 20`.
+    pub resources_max: usize,
+    /// Contacts one roster may hold. `roster_max = 2000`.
+    pub roster_max: usize,
+}
+
+/// Who is believed, and what may travel in the clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Security {
+    /// Where a log-in without TLS is allowed. `clear_text = "loopback"`.
+    pub clear_text: ClearText,
+    /// Whose PROXY headers and X-Forwarded-For are believed. `trusted_proxies = []`, addresses or `addr/len`.
+    pub trusted_proxies: Vec<Prefix>,
+    /// PBKDF2 rounds for passwords set from now on (RFC 7677 asks for at least 4096). `scram_iterations = 10000`.
+    pub scram_iterations: u32,
+}
+
+/// Where a log-in without TLS is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClearText {
+    /// Nowhere.
+    Never,
+    /// From this machine only.
+    Loopback,
+    /// From anywhere.
+    Always,
+}
+
+/// Messages for those who are away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offline {
+    /// Messages one number may have waiting. `per_account_max = 100000`.
+    pub per_account_max: u32,
+}
+
+/// QUIC's own settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quic {
+    /// When a client must first prove its address with a Retry (RFC 9000 8.1.2). `retry = "pressure"`.
+    pub retry: Retry,
+    /// Bidirectional streams one connection may hold, each a session of its own. `streams_max = 8`.
+    pub streams_max: u32,
+    /// Silence after which a connection is given up, in seconds; its client keeps it alive. `idle_secs = 300`.
+    pub idle: Duration,
+}
+
+/// When a QUIC client must first prove its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retry {
+    /// Every time: one more round trip a connection.
+    Always,
+    /// Once many handshakes are under way.
+    Pressure,
+}
+
+/// Event loops and their queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// Event loops; 0 is one a core. `loops = 0`.
+    pub loops: usize,
+    /// Letters that may wait in one loop's mailbox from one other. `mailbox_max = 4096`.
+    pub mailbox_max: usize,
+    /// Requests that may wait for the store. `store_queue_max = 16384`.
+    pub store_queue_max: usize,
+    /// Connections that wait in the kernel to be accepted. `backlog = 4096`.
+    pub backlog: i32,
+}
+
+/// How connections end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// On shutdown: how long clients may take to leave, in seconds. `drain_secs = 5`.
+    pub drain: Duration,
+    /// How long the exchange waits for a client to close first, in seconds. `fin_wait_secs = 5`.
+    pub fin_wait: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./switchboard-data"),
+            domain: "localhost".to_owned(),
+            listen: Listen::default(),
+            tls: Tls::default(),
+            limits: Limits::default(),
+            security: Security {
+                clear_text: ClearText::Loopback,
+                trusted_proxies: Vec::new(),
+                scram_iterations: 10_000,
+            },
+            offline: Offline { per_account_max: 100_000 },
+            quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },
+            engine: Engine { loops: 0, mailbox_max: 4096, store_queue_max: 16_384, backlog: 4096 },
+            close: Close { drain: Duration::from_secs(5), fin_wait: Duration::from_secs(5) },
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let local = |port| vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)];
+        Self { tcp: local(5222), tls: local(5223), quic: local(5222), http: local(5280), https: Vec::new() }
+    }
+}
+
+impl Listen {
+    /// No listener at all.
+    pub fn none() -> Self {
+        Self { tcp: Vec::new(), tls: Vec::new(), quic: Vec::new(), http: Vec::new(), https: Vec::new() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            stanza_max_unauth: 10_000,
+            stanza_max: 256 * 1024,
+            connections_max: 0,
+            login: Duration::from_secs(30),
+            idle: Duration::from_secs(300),
+            answer: Duration::from_secs(60),
+            output_max: 1024 * 1024,
+            unacked_max: 1000,
+            resources_max: 20,
+            roster_max: 2000,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a `switchboard.toml`; what it does not name keeps its default.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        file::load(path)
+    }
+
+    /// The same from text; `path` is what errors call it.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        file::parse(path, text)
+    }
+
+    /// The number of event loops to run.
+    pub fn loops(&self) -> usize {
+        match self.engine.loops {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(LOOPS_MAX),
+            n => n.min(LOOPS_MAX),
+        }
+    }
+
+    /// Checks what no single value shows. A field's name comes with the reason.
+    pub fn check(&self) -> Result<(), Unfit> {
+        let unfit = |field, reason: &str| Err(Unfit { field, reason: reason.to_owned() });
+        if self.domain.is_empty() || self.domain.len() > 1023 {
+            return unfit("domain", "a domain has 1 to 1023 bytes");
+        }
+        if self.tls.cert.is_some() != self.tls.key.is_some() {
+            let missing = if self.tls.cert.is_some() { "tls.cert" } else { "tls.key" };
+            return unfit(missing, "`cert` and `key` belong together: name both or neither");
+        }
+        // RFC 6120 4.9.3.18 and 13.12: no limit below 10,000 bytes.
+        if self.limits.stanza_max_unauth < 10_000 {
+            return unfit("limits.stanza_max_unauth", "RFC 6120 13.12 asks for at least 10000 bytes");
+        }
+        if self.limits.stanza_max < self.limits.stanza_max_unauth {
+            return unfit("limits.stanza_max", "must not be below `stanza_max_unauth`");
+        }
+        if self.limits.stanza_max > STANZA_MAX_CEILING {
+            return unfit("limits.stanza_max", "at most 16777216 bytes (16 MiB)");
+        }
+        if self.limits.output_max < self.limits.stanza_max {
+            return unfit("limits.output_max", "must hold at least one stanza of `stanza_max`");
+        }
+        // RFC 7677 4: the iteration count SHOULD be at least 4096.
+        if !(4096..=10_000_000).contains(&self.security.scram_iterations) {
+            return unfit("security.scram_iterations", "between 4096 (RFC 7677) and 10000000");
+        }
+        if self.engine.loops > LOOPS_MAX {
+            return unfit("engine.loops", "at most 64 loops");
+        }
+        if self.engine.mailbox_max == 0 || self.engine.store_queue_max == 0 {
+            return unfit("engine", "a queue must hold at least one entry");
+        }
+        if self.quic.streams_max == 0 || self.quic.streams_max > 1000 {
+            return unfit("quic.streams_max", "between 1 and 1000 streams");
+        }
+        Ok(())
+    }
+}
+
+/// More loops than this no machine is given; a session's name keeps 6 bits for its loop.
+pub const LOOPS_MAX: usize = 64;
+const STANZA_MAX_CEILING: usize = 16 * 1024 * 1024;
+
+/// A value that parses but cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// The field, with its table: `limits.stanza_max`.
+    pub field: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+/// Reads one listener address as flags and file spell it: `ADDR:PORT`, or `none` for `None`.
+pub fn parse_listener(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(Some(address));
+    }
+    if let Some(port) = text.strip_prefix("localhost:").and_then(|p| p.parse().ok()) {
+        return Ok(Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)));
+    }
+    Err(format!("`{text}` is no address to listen on: write ADDR:PORT (127.0.0.1:5222, [::]:5222) or none"))
+}

@@ -1,0 +1,140 @@
+use std::path::Path;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("switchboard.toml"), text)
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse("").unwrap(), Config::default());
+    Config::default().check().unwrap();
+}
+
+#[test]
+fn every_field_can_be_said() {
+    let config = parse(
+        r#"
+        data = "/srv/switchboard"
+        domain = "chat.example"
+        [listen]
+        tcp = ["0.0.0.0:5222", "[::1]:5222"]
+        tls = "none"
+        quic = []
+        http = "127.0.0.1:8080"
+        https = ["none", "127.0.0.1:8443"]
+        [tls]
+        cert = "c.pem"
+        key = "k.pem"
+        [limits]
+        stanza_max_unauth = 20000
+        stanza_max = 30000
+        connections_max = 7
+        login_secs = 1
+        idle_secs = 2
+        answer_secs = 3
+        output_max = 40000
+        unacked_max = 5
+        resources_max = 6
+        roster_max = 8
+        [security]
+        clear_text = "never"
+        trusted_proxies = ["10.0.0.0/8", "::1"]
+        scram_iterations = 4096
+        [offline]
+        per_account_max = 9
+        [quic]
+        retry = "always"
+        streams_max = 2
+        idle_secs = 4
+        [engine]
+        loops = 3
+        mailbox_max = 10
+        store_queue_max = 11
+        backlog = 12
+        [close]
+        drain_secs = 13
+        fin_wait_secs = 14
+        "#,
+    )
+    .unwrap();
+    let secs = Duration::from_secs;
+    let expected = Config {
+        data: "/srv/switchboard".into(),
+        domain: "chat.example".into(),
+        listen: Listen {
+            tcp: vec!["0.0.0.0:5222".parse().unwrap(), "[::1]:5222".parse().unwrap()],
+            tls: vec![],
+            quic: vec![],
+            http: vec!["127.0.0.1:8080".parse().unwrap()],
+            https: vec!["127.0.0.1:8443".parse().unwrap()],
+        },
+        tls: Tls { cert: Some("c.pem".into()), key: Some("k.pem".into()) },
+        limits: Limits {
+            stanza_max_unauth: 20_000,
+            stanza_max: 30_000,
+            connections_max: 7,
+            login: secs(1),
+            idle: secs(2),
+            answer: secs(3),
+            output_max: 40_000,
+            unacked_max: 5,
+            resources_max: 6,
+            roster_max: 8,
+        },
+        security: Security {
+            clear_text: ClearText::Never,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()],
+            scram_iterations: 4096,
+        },
+        offline: Offline { per_account_max: 9 },
+        quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },
+        engine: Engine { loops: 3, mailbox_max: 10, store_queue_max: 11, backlog: 12 },
+        close: Close { drain: secs(13), fin_wait: secs(14) },
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn a_mistake_names_its_line_and_column() {
+    let rows: &[(&str, (usize, usize), &str)] = &[
+        ("domain = \"a\"\ndomian = \"b\"\n", (2, 1), "unknown field"),
+        ("domain = 7\n", (1, 10), "invalid type"),
+        ("[listen]\ntcp = [\n  \"127.0.0.1:5222\",\n  \"localhost\"]\n", (4, 3), "no address to listen on"),
+        ("[limits]\nstanza_max = 5\n", (2, 14), "must not be below"),
+        ("[security]\ntrusted_proxies = [\"10.0.0.0/33\"]\n", (2, 20), "no address or prefix"),
+        ("[security]\nscram_iterations = 1000\n", (2, 20), "4096"),
+        ("[tls]\ncert = \"c.pem\"\n", (2, 8), "belong together"),
+        ("[listen\n", (1, 8), ""),
+        ("domain = \"é\" x\n", (1, 14), ""),
+    ];
+    for (text, at, reason) in rows {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.at, Some(*at), "{text:?}: {error}");
+        assert!(error.to_string().contains(reason), "{text:?}: {error}");
+        assert!(error.to_string().starts_with(&format!("switchboard.toml:{}:{}: ", at.0, at.1)));
+    }
+}
+
+#[test]
+fn prefixes_hold_what_they_cover() {
+    let rows = [
+        ("10.0.0.0/8", "10.255.0.1", true),
+        ("10.0.0.0/8", "11.0.0.1", false),
+        ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+        ("0.0.0.0/0", "203.0.113.9", true),
+        ("0.0.0.0/0", "2001:db8::1", false),
+        ("2001:db8::/32", "2001:db8:1::1", true),
+        ("2001:db8::/32", "2001:db9::1", false),
+        ("::1", "::1", true),
+        ("::1", "::2", false),
+    ];
+    for (prefix, address, holds) in rows {
+        let prefix: Prefix = prefix.parse().unwrap();
+        assert_eq!(prefix.contains(address.parse().unwrap()), holds, "{prefix} {address}");
+    }
+    for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/-1"] {
+        assert!(wrong.parse::<Prefix>().is_err(), "{wrong:?}");
+    }
+}

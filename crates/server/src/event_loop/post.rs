@@ -1,0 +1,89 @@
+//! What this loop writes to the others and to the store, staged within a turn and sent at its end.
+//! Owns: the sending ends of the mailboxes, the count of store requests without a reply.
+//! Invariants: letters to one receiver keep their order; congestion (a full box, or a full turn's worth staged) is seen
+//! before another stanza is read.
+//! Not here: reading (`EventLoop::read_mail`), what a letter means (`switch`).
+
+use crate::letter::{Letter, StoreLetter};
+use crate::mailbox::Outbound;
+
+/// Letters staged for one receiver beyond which they are sent at once rather than at the turn's end.
+const STAGED_BEFORE_FLUSH: usize = 512;
+
+/// The loop's outgoing mail.
+pub(crate) struct Posts {
+    this: u8,
+    /// Indexed by loop; none to ourselves.
+    loops: Vec<Option<Outbound<Letter>>>,
+    store: Outbound<StoreLetter>,
+    outstanding: usize,
+    congested: bool,
+    staged_max: usize,
+}
+
+impl Posts {
+    pub(crate) fn new(
+        this: u8,
+        loops: Vec<Option<Outbound<Letter>>>,
+        store: Outbound<StoreLetter>,
+        staged_max: usize,
+    ) -> Self {
+        Self { this, loops, store, outstanding: 0, congested: false, staged_max }
+    }
+
+    /// Stages a letter to another loop.
+    pub(crate) fn to_loop(&mut self, to: u8, letter: Letter) {
+        debug_assert_ne!(to, self.this, "a loop writes to others only");
+        let Some(Some(outbound)) = self.loops.get_mut(usize::from(to)) else { return };
+        outbound.stage(letter);
+        if outbound.staged() >= STAGED_BEFORE_FLUSH {
+            self.congested |= outbound.flush() && outbound.staged() > self.staged_max;
+        }
+    }
+
+    /// Letters staged for a loop that it has had no room for.
+    pub(crate) fn backlog(&self, to: u8) -> usize {
+        self.loops.get(usize::from(to)).and_then(Option::as_ref).map_or(0, Outbound::staged)
+    }
+
+    /// Stages a router's request; its reply will come as a letter.
+    pub(crate) fn request(&mut self, request: store::Request) {
+        self.outstanding += 1;
+        self.to_store(StoreLetter::Request { from: self.this, request });
+    }
+
+    /// Stages a letter to the store thread.
+    pub(crate) fn to_store(&mut self, letter: StoreLetter) {
+        self.store.stage(letter);
+        if self.store.staged() >= STAGED_BEFORE_FLUSH {
+            self.congested |= self.store.flush();
+        }
+    }
+
+    /// A reply has come.
+    pub(crate) fn replied(&mut self) {
+        self.outstanding -= 1;
+    }
+
+    /// Requests without a reply.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    pub(crate) fn flush(&mut self) {
+        let mut congested = self.store.flush();
+        for outbound in self.loops.iter_mut().flatten() {
+            congested |= outbound.flush();
+        }
+        self.congested = congested;
+    }
+
+    /// Whether a receiver has no room: whoever writes to it should not be read.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.congested
+    }
+
+    pub(crate) fn has_staged(&self) -> bool {
+        self.store.staged() > 0 || self.loops.iter().flatten().any(|outbound| outbound.staged() > 0)
+    }
+}

@@ -1,0 +1,260 @@
+//! Who tells whom: session events to the router, router outputs to sessions and mailboxes, letters to both.
+//! Invariants: outputs are drained after each event, so a stanza is in its recipients' outboxes before the next is
+//! read; nothing on that way allocates once warm.
+//! Not here: deciding anything.
+
+use std::net::IpAddr;
+
+use router::{Output, Router};
+use session::{CredentialsRequest, EndReason, Event};
+use xmpp::address::AccountNumber;
+use xmpp::time::Now;
+use xmpp::{Jid, StanzaError};
+
+use super::{EventLoop, Life};
+use crate::carrier::tls::Tls;
+use crate::connection::{Line, Stage};
+use crate::letter::{Letter, SessionName, StoreLetter};
+
+/// What a session said that is not for the router.
+pub(super) enum Effect {
+    StartTls,
+    Credentials(Box<CredentialsRequest>),
+    LoggedIn(AccountNumber),
+    LogInFailed(Option<AccountNumber>),
+    Bind { number: AccountNumber, resource: Option<String> },
+    Finished(EndReason),
+}
+
+/// Hands what is for the router to the router, and the rest back.
+#[inline]
+pub(super) fn hear(router: &mut Router, now: Now, name: SessionName, event: Event<'_>) -> Option<Effect> {
+    match event {
+        Event::Stanza { seq, stanza } => {
+            router.handle_stanza(now, name.to_id(), seq, &stanza);
+            None
+        }
+        Event::Delivered { tag } => {
+            router.handle_delivered(now, name.to_id(), router::Tag::from_bits(tag.0));
+            None
+        }
+        Event::StartTls => Some(Effect::StartTls),
+        Event::Credentials(request) => Some(Effect::Credentials(request)),
+        Event::LoggedIn { number } => Some(Effect::LoggedIn(number)),
+        Event::LogInFailed { number } => Some(Effect::LogInFailed(number)),
+        Event::Bind { number, resource } => Some(Effect::Bind { number, resource }),
+        Event::Finished { reason } => Some(Effect::Finished(reason)),
+    }
+}
+
+impl EventLoop {
+    /// What follows from what a session said.
+    #[inline]
+    pub(super) fn after_events(&mut self, slot: usize, effects: impl Iterator<Item = Effect>) {
+        for effect in effects {
+            self.apply(slot, effect);
+        }
+        self.drain_router();
+        if self.posts.is_congested() {
+            self.lines.wait_for_room(slot);
+        }
+    }
+
+    fn apply(&mut self, slot: usize, effect: Effect) {
+        let Some(connection) = self.lines.get_mut(slot) else { return };
+        match effect {
+            Effect::StartTls => match Tls::new(std::sync::Arc::clone(&self.shared.certs.xmpp)) {
+                Ok(tls) => {
+                    if let Some(outbox) = &mut connection.outbox {
+                        connection.before_tls = Some(Box::new(outbox.bytes().to_vec()));
+                        outbox.clear();
+                    }
+                    connection.tls = Some(tls);
+                    connection.deadline = Some(self.now.mono + self.shared.config.limits.login);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "no TLS connection can be made");
+                    self.lines.end_later(slot, EndReason::ConnectionLost);
+                }
+            },
+            Effect::Credentials(request) => {
+                let address = connection.remote.ip();
+                let Some(name) = self.lines.name(slot) else { return };
+                self.posts.to_store(StoreLetter::Credentials {
+                    from: self.this,
+                    session: name.to_id(),
+                    address,
+                    request,
+                });
+            }
+            Effect::LoggedIn(number) => {
+                connection.number = Some(number);
+                let address = connection.remote.ip();
+                let message_max = self.shared.config.limits.stanza_max;
+                if let Some(websocket) = &mut connection.websocket {
+                    websocket.decoder.set_message_max(message_max);
+                }
+                self.report_log_in(address, Some(number), true);
+                self.go_home(slot, number);
+            }
+            Effect::LogInFailed(number) => {
+                let address = connection.remote.ip();
+                self.report_log_in(address, number, false);
+            }
+            Effect::Bind { number, resource } => {
+                connection.flags.bound = true;
+                let Some(name) = self.lines.name(slot) else { return };
+                let facts = router::LineFacts { acknowledging: false };
+                self.router.handle_bind(self.now, name.to_id(), number, resource.as_deref(), facts);
+            }
+            Effect::Finished(reason) => self.lines.end_later(slot, reason),
+        }
+    }
+
+    fn report_log_in(&mut self, address: IpAddr, number: Option<AccountNumber>, succeeded: bool) {
+        self.posts.to_store(StoreLetter::LogIn { address, number, succeeded });
+    }
+
+    /// A logged-in session moves to its number's home loop, at the end of the turn; a QUIC stream stays with its
+    /// connection.
+    fn go_home(&mut self, slot: usize, number: AccountNumber) {
+        let home = Router::home(number, u16::from(self.loops)) as u8;
+        let Some(connection) = self.lines.get_mut(slot) else { return };
+        if home != self.this && matches!(connection.line, Line::Stream { .. }) {
+            connection.flags.moving = true;
+        }
+    }
+
+    /// Does what the router wants until it wants nothing more.
+    pub(super) fn drain_router(&mut self) {
+        loop {
+            while let Some(output) = self.router.poll_output() {
+                match output {
+                    Output::Deliver { session, stanza, tag } => {
+                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
+                        let Stage::Session(receiver) = &mut connection.stage else { continue };
+                        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+                        let tag = tag.map(|tag| session::Tag(tag.to_bits()));
+                        if receiver.handle_delivery(stanza, tag, outbox).is_err()
+                            && let Some(Event::Finished { reason }) = receiver.poll_event()
+                        {
+                            self.lines.end_later(slot, reason);
+                        }
+                        self.lines.mark_dirty(slot);
+                    }
+                    Output::Processed { session, seq } => {
+                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
+                        let Stage::Session(sender) = &mut connection.stage else { continue };
+                        let waited = !sender.wants_input();
+                        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+                        sender.handle_processed(seq, outbox);
+                        if waited && sender.wants_input() {
+                            self.lines.mark_again(slot);
+                        }
+                        self.lines.mark_dirty(slot);
+                    }
+                    Output::Bound { session, jid } => {
+                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
+                        let Stage::Session(bound) = &mut connection.stage else { continue };
+                        let jid = Jid::parse(jid).expect("a router binds checked addresses");
+                        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+                        bound.handle_bound(self.now, &jid, outbox);
+                        connection.resource = jid.resource().map(Box::from);
+                        self.lines.mark_dirty(slot);
+                        self.lines.mark_again(slot);
+                    }
+                    Output::BindRefused { session, error } => {
+                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
+                        connection.flags.bound = false;
+                        let Stage::Session(refused) = &mut connection.stage else { continue };
+                        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+                        refused.handle_bind_refused(&StanzaError::new(error.condition()), outbox);
+                        self.lines.mark_dirty(slot);
+                        self.lines.mark_again(slot);
+                    }
+                    Output::Post { to_loop, parcel } => {
+                        self.posts.to_loop(to_loop as u8, Letter::Parcel(parcel))
+                    }
+                    Output::Store(request) => self.posts.request(request),
+                    Output::Close { session, error } => {
+                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
+                        let Stage::Session(closed) = &mut connection.stage else { continue };
+                        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+                        closed.handle_close(Some(error), outbox);
+                        let reason = match closed.poll_event() {
+                            Some(Event::Finished { reason }) => reason,
+                            _ => EndReason::Error(error),
+                        };
+                        self.lines.end_later(slot, reason);
+                        self.lines.mark_dirty(slot);
+                    }
+                }
+            }
+            // Ending a session gives the router more to do.
+            let Some((slot, reason)) = self.lines.take_ended() else { return };
+            self.finish(slot, reason);
+        }
+    }
+
+    /// Tells the router once that a client has begun to confirm what it receives.
+    pub(super) fn note_acknowledging(&mut self, slot: usize) {
+        let Some(name) = self.lines.name(slot) else { return };
+        let Some(connection) = self.lines.get_mut(slot) else { return };
+        let Stage::Session(session) = &connection.stage else { return };
+        if session.acknowledges() && !std::mem::replace(&mut connection.flags.acknowledging, true) {
+            self.router.handle_acknowledging(self.now, name.to_id());
+            self.drain_router();
+        }
+    }
+
+    /// Opens a letter.
+    pub(super) fn open(&mut self, letter: Letter) {
+        match letter {
+            Letter::Parcel(parcel) => {
+                self.router.handle_parcel(self.now, parcel);
+                self.drain_router();
+            }
+            Letter::Reply(reply) => {
+                self.posts.replied();
+                self.router.handle_reply(self.now, reply);
+                self.drain_router();
+            }
+            Letter::Credentials { session, answer } => {
+                let Some(slot) = self.lines.find(SessionName::from_id(session)) else { return };
+                let name = SessionName::from_id(session);
+                let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
+                let Stage::Session(waiting) = &mut connection.stage else { return };
+                let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+                let event = waiting.handle_credentials(*answer, outbox);
+                let effect = event.and_then(|event| hear(&mut self.router, self.now, name, event));
+                self.after_events(slot, effect.into_iter());
+                self.lines.mark_dirty(slot);
+                self.lines.mark_again(slot);
+            }
+            Letter::Account { number, change } => {
+                self.router.handle_account(self.now, number, change);
+                self.drain_router();
+            }
+            Letter::Accepted(arrival) => self.arrive(*arrival),
+            Letter::Upgraded(handover) => self.upgrade(*handover),
+            Letter::Moved(connection, stream) => self.settle(connection, stream),
+            Letter::Datagram { endpoint, meta, data } => self.hear_datagram(endpoint, &meta, data),
+            Letter::Who(answer) => {
+                // Whoever asked may have given up.
+                let _ = answer.send(self.who());
+            }
+            Letter::Leave => self.leave(),
+            Letter::Stop => {
+                self.leave();
+                self.life = Life::Stopping;
+                self.close_all();
+            }
+            Letter::End => self.life = Life::Ending(self.now.mono + super::LAST_REPLIES_WITHIN),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Letters: what one thread of the exchange writes to another, each kind with its reason.
+//! Invariants: a letter owns all it says; what travels to a session names it by a [`SessionName`], whose generation
+//! tells a session that has ended from the one that took its place.
+//! Not here: how letters travel (`mailbox`), what they cause (`event_loop::switch`, `store_thread`).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc::Sender;
+
+use bytes::BytesMut;
+use router::SessionId;
+use session::{CredentialsAnswer, CredentialsRequest};
+use xmpp::address::AccountNumber;
+
+use crate::admin;
+use crate::connection::Connection;
+use crate::http::Handover;
+use crate::network::{DatagramMeta, Stream};
+
+/// A session, wherever it lives: its loop, its place there, and which of the place's tenants it is.
+///
+/// ```text
+///  63     48 47                21 20        0
+/// +---------+--------------------+-----------+
+/// |  loop   |     generation     |   slot    |
+/// +---------+--------------------+-----------+
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionName {
+    pub(crate) event_loop: u8,
+    pub(crate) generation: u32,
+    pub(crate) slot: u32,
+}
+
+const SLOT_BITS: u32 = 21;
+/// Connections one loop can hold.
+pub(crate) const SLOTS_MAX: usize = 1 << SLOT_BITS;
+/// Generations are counted modulo 2^27: a name comes back after a hundred million connections to one loop.
+pub(crate) const GENERATION_MASK: u32 = (1 << (48 - SLOT_BITS)) - 1;
+
+impl SessionName {
+    pub(crate) fn to_id(self) -> SessionId {
+        let generation = u64::from(self.generation & GENERATION_MASK);
+        SessionId::new(u16::from(self.event_loop), generation << SLOT_BITS | u64::from(self.slot))
+    }
+
+    pub(crate) fn from_id(id: SessionId) -> Self {
+        let local = id.local();
+        Self {
+            event_loop: id.of_loop() as u8,
+            generation: (local >> SLOT_BITS) as u32 & GENERATION_MASK,
+            slot: local as u32 & ((1 << SLOT_BITS) - 1),
+        }
+    }
+}
+
+/// What a loop is written.
+pub(crate) enum Letter {
+    /// A connection was accepted elsewhere; this loop takes it.
+    Accepted(Box<Arrival>),
+    /// A WebSocket was opened over HTTP; this loop takes it.
+    Upgraded(Box<Handover>),
+    /// A logged-in session comes home.
+    Moved(Box<Connection>, Stream),
+    /// A QUIC datagram whose connection lives here.
+    Datagram { endpoint: u8, meta: DatagramMeta, data: BytesMut },
+
+    /// From another loop's router to this one's.
+    Parcel(router::Parcel),
+    /// From the store: the router's answer.
+    Reply(store::Reply),
+    /// From the store: what a log-in is checked against.
+    Credentials { session: SessionId, answer: Box<CredentialsAnswer> },
+    /// An account changed under its sessions.
+    Account { number: AccountNumber, change: router::AccountChange },
+
+    /// `who`: every line here, then the end.
+    Who(Sender<Vec<admin::Line>>),
+    /// The exchange is leaving: ask every client to go.
+    Leave,
+    /// Time is up: close what is left.
+    Stop,
+    /// Every loop has written its last letter: read them, hear the store out, and end.
+    End,
+}
+
+/// A connection on its way from a listener to its loop.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) stream: Stream,
+    pub(crate) remote: SocketAddr,
+    pub(crate) door: Door,
+    pub(crate) network: u8,
+}
+
+/// Which kind of listener it came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// STARTTLS.
+    Tcp,
+    /// Direct TLS.
+    Tls,
+}
+
+/// What the store thread is written.
+pub(crate) enum StoreLetter {
+    /// A router asks.
+    Request { from: u8, request: store::Request },
+    /// A session wants to log in from this address.
+    Credentials { from: u8, session: SessionId, address: IpAddr, request: Box<CredentialsRequest> },
+    /// How a log-in from this address went.
+    LogIn { address: IpAddr, number: Option<AccountNumber>, succeeded: bool },
+    /// The admin socket asks.
+    Admin { op: store::Op, answer: Sender<Result<store::Answer, store::StoreError>> },
+    /// Commit what came before this, and end.
+    Stop,
+}

@@ -1,0 +1,296 @@
+//! The store's thread: takes what waits, commits it as one group, sends the answers home.
+//! Owns: the back end, the log-in throttle, the log-ins that have to wait.
+//! Invariants: requests of one loop are answered in their order; no answer leaves before the commit that it speaks of;
+//! a log-in that has to wait holds up nothing else. PLAIN's key derivation runs on a thread beside it.
+//! Not here: what is kept (`store`), who may log in (`session`).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use router::SessionId;
+use session::limits::LoginThrottle;
+use session::{CredentialsAnswer, CredentialsRequest, Mechanism, SessionConfig};
+use store::{AccountState, Answer, Backend, Credentials, Op, Reply, Request, StoreError};
+use xmpp::address::AccountNumber;
+use xmpp::time::Instant;
+
+use crate::clock::Clock;
+use crate::letter::{Letter, SessionName, StoreLetter};
+use crate::mailbox::{Bell, Inbound, Outbound};
+
+/// Requests committed together at most: long enough to pay for an fsync, short enough to answer soon.
+const BATCH_MAX: usize = 2048;
+/// Log-ins that may wait their turn; more are answered as if the store had failed.
+const WAITING_MAX: usize = 10_000;
+/// PLAIN log-ins whose keys are derived or wait for it; more are answered likewise.
+const DERIVING_MAX: usize = 256;
+
+/// A bell for a thread that sleeps on a condition.
+#[derive(Debug, Default)]
+pub(crate) struct Parker {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Parker {
+    fn wait(&self, within: Option<Duration>) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rung = match within {
+            None => self.changed.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner),
+            Some(within) => {
+                let waited = self.changed.wait_timeout_while(rung, within, |rung| !*rung);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        *rung = false;
+    }
+}
+
+impl Bell for Parker {
+    fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
+    }
+}
+
+/// What the store thread is made of.
+pub(crate) struct Parts {
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) parker: Arc<Parker>,
+    pub(crate) mail: Vec<Inbound<StoreLetter>>,
+    /// To the loops, by their number.
+    pub(crate) loops: Vec<Outbound<Letter>>,
+    /// From the key derivation to the loops, likewise.
+    pub(crate) derived: Vec<Outbound<Letter>>,
+    pub(crate) session: Arc<SessionConfig>,
+    pub(crate) clock: Clock,
+}
+
+/// Where an answer goes.
+enum Origin {
+    Router(u8),
+    LogIn(LogIn),
+    Admin(Sender<Result<Answer, StoreError>>),
+}
+
+/// A client that wants to log in.
+struct LogIn {
+    from: u8,
+    session: SessionId,
+    request: Box<CredentialsRequest>,
+}
+
+/// Starts the thread.
+pub(crate) fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
+    let (derive, derivations) = sync_channel(DERIVING_MAX);
+    let Parts { backend, parker, mail, loops, derived, session, clock } = parts;
+    let config = Arc::clone(&session);
+    let deriver = std::thread::Builder::new()
+        .name("keys".into())
+        .spawn(move || derive_keys(&derivations, derived, &config))?;
+    let thread = StoreThread {
+        backend,
+        parker,
+        mail,
+        loops,
+        session,
+        clock,
+        derive,
+        throttle: LoginThrottle::new(LoginThrottle::ENTRIES_MAX),
+        waiting: BTreeMap::new(),
+        waited: 0,
+        letters: VecDeque::new(),
+        batch: Vec::new(),
+        origins: VecDeque::new(),
+        replies: Vec::new(),
+        stopping: false,
+    };
+    std::thread::Builder::new().name("store".into()).spawn(move || {
+        thread.run();
+        let _ = deriver.join();
+    })
+}
+
+struct StoreThread {
+    backend: Box<dyn Backend>,
+    parker: Arc<Parker>,
+    mail: Vec<Inbound<StoreLetter>>,
+    loops: Vec<Outbound<Letter>>,
+    session: Arc<SessionConfig>,
+    clock: Clock,
+    derive: SyncSender<(LogIn, Found)>,
+    throttle: LoginThrottle,
+    /// Log-ins that have to wait, by the time they may go on.
+    waiting: BTreeMap<(Instant, u64), LogIn>,
+    waited: u64,
+    letters: VecDeque<StoreLetter>,
+    batch: Vec<Request>,
+    origins: VecDeque<Origin>,
+    replies: Vec<Reply>,
+    stopping: bool,
+}
+
+/// What the store has of an account.
+type Found = Option<(AccountState, Box<Credentials>)>;
+
+impl StoreThread {
+    fn run(mut self) {
+        loop {
+            let moved = self.take_mail() || !self.letters.is_empty();
+            let now = self.clock.now();
+            while let Some(entry) = self.waiting.first_entry() {
+                if entry.key().0 > now.mono {
+                    break;
+                }
+                let log_in = entry.remove();
+                self.look_up(log_in);
+            }
+            while self.batch.len() < BATCH_MAX {
+                let Some(letter) = self.letters.pop_front() else { break };
+                self.open(now.mono, letter);
+            }
+            if !self.batch.is_empty() {
+                self.backend.run(now.wall, &mut self.batch, &mut self.replies);
+                self.batch.clear();
+                self.deliver();
+            }
+            let full = self.loops.iter_mut().fold(false, |full, outbound| outbound.flush() | full);
+            if !moved && self.letters.is_empty() {
+                if self.stopping && !full {
+                    return;
+                }
+                let next = self.waiting.first_key_value().map(|((at, _), _)| at.saturating_since(now.mono));
+                self.parker.wait(next);
+            }
+        }
+    }
+
+    /// Takes letters from every mailbox in turn. Answers whether there were any.
+    fn take_mail(&mut self) -> bool {
+        let mut any = false;
+        let mut taken = VecDeque::new();
+        for inbound in &self.mail {
+            // A large backlog stays where its senders see it.
+            if self.letters.len() >= BATCH_MAX {
+                break;
+            }
+            inbound.take(&mut taken);
+            any |= !taken.is_empty();
+            self.letters.append(&mut taken);
+        }
+        any
+    }
+
+    fn open(&mut self, now: Instant, letter: StoreLetter) {
+        match letter {
+            StoreLetter::Request { from, request } => {
+                self.batch.push(request);
+                self.origins.push_back(Origin::Router(from));
+            }
+            StoreLetter::Credentials { from, session, address, request } => {
+                let log_in = LogIn { from, session, request };
+                let delay = self.throttle.delay(now, address, log_in.request.name.number());
+                if delay.is_zero() {
+                    self.look_up(log_in);
+                } else if self.waiting.len() < WAITING_MAX {
+                    self.waited += 1;
+                    self.waiting.insert((now + delay, self.waited), log_in);
+                } else {
+                    let answer = log_in.request.failure(&self.session);
+                    self.answer(&log_in, answer);
+                }
+            }
+            StoreLetter::LogIn { address, number, succeeded } => {
+                self.note_log_in(now, address, number, succeeded)
+            }
+            StoreLetter::Admin { op, answer } => {
+                self.batch.push(Request { token: 0, op });
+                self.origins.push_back(Origin::Admin(answer));
+            }
+            StoreLetter::Stop => self.stopping = true,
+        }
+    }
+
+    fn note_log_in(&mut self, now: Instant, address: IpAddr, number: Option<AccountNumber>, succeeded: bool) {
+        match number {
+            Some(number) if succeeded => self.throttle.on_success(now, address, number),
+            _ => self.throttle.on_failure(now, address, number),
+        }
+    }
+
+    /// A name that is no number is looked up too, as a number that nobody has, so that it takes the same time.
+    fn look_up(&mut self, log_in: LogIn) {
+        let nobody = AccountNumber::new(1).expect("one is a number");
+        let number = log_in.request.name.number().unwrap_or(nobody);
+        self.batch.push(Request { token: 0, op: Op::LoadCredentials { number } });
+        self.origins.push_back(Origin::LogIn(log_in));
+    }
+
+    /// Sends each reply of a batch to whoever asked.
+    fn deliver(&mut self) {
+        debug_assert_eq!(self.replies.len(), self.origins.len(), "a back end answers each request, in order");
+        let mut replies = std::mem::take(&mut self.replies);
+        for reply in replies.drain(..) {
+            match self.origins.pop_front() {
+                Some(Origin::Router(to)) => self.loops[usize::from(to)].stage(Letter::Reply(reply)),
+                Some(Origin::Admin(answer)) => {
+                    // Whoever asked may have given up.
+                    let _ = answer.send(reply.answer);
+                }
+                Some(Origin::LogIn(log_in)) => self.check(log_in, reply.answer),
+                None => {}
+            }
+        }
+        self.replies = replies;
+    }
+
+    fn check(&mut self, log_in: LogIn, found: Result<Answer, StoreError>) {
+        let found = match found {
+            Ok(Answer::Credentials(found)) if log_in.request.name.number().is_some() => found,
+            Ok(_) => None,
+            Err(error) => {
+                tracing::error!(%error, "a log-in could not be looked up");
+                let answer = log_in.request.failure(&self.session);
+                return self.answer(&log_in, answer);
+            }
+        };
+        if log_in.request.mechanism != Mechanism::Plain {
+            let answer = log_in.request.answer(found, &self.session);
+            return self.answer(&log_in, answer);
+        }
+        // The password's keys take milliseconds to derive: not on the thread that everyone waits for.
+        match self.derive.try_send((log_in, found)) {
+            Ok(()) => {}
+            Err(TrySendError::Full((log_in, _)) | TrySendError::Disconnected((log_in, _))) => {
+                let mechanism_free = log_in.request.failure(&self.session);
+                self.answer(&log_in, mechanism_free);
+            }
+        }
+    }
+
+    fn answer(&mut self, log_in: &LogIn, answer: CredentialsAnswer) {
+        self.loops[usize::from(log_in.from)]
+            .stage(Letter::Credentials { session: log_in.session, answer: Box::new(answer) });
+    }
+}
+
+/// Derives the keys of PLAIN's passwords, one after the other, until nobody sends any more.
+fn derive_keys(
+    derivations: &Receiver<(LogIn, Found)>,
+    mut loops: Vec<Outbound<Letter>>,
+    config: &SessionConfig,
+) {
+    while let Ok((log_in, found)) = derivations.recv() {
+        let answer = Box::new(log_in.request.answer(found, config));
+        let outbound = &mut loops[usize::from(log_in.from)];
+        outbound.stage(Letter::Credentials { session: log_in.session, answer });
+        // A loop without room is asked again with the next one: there are few of these.
+        outbound.flush();
+        debug_assert_eq!(SessionName::from_id(log_in.session).event_loop, log_in.from);
+    }
+}
