@@ -59,11 +59,9 @@ impl Below for IpFloor<'_> {
             .then_some(Pieces { size: packet.segment_size, header_len: header_len as u16 });
         let mut out = Outgoing::new(packet.src, packet.dst, Protocol::TCP);
         out.ecn = packet.ecn;
-        // RFC 9293 SHLD-6 lets TCP do path MTU discovery, so it never has itself cut. What is larger than the known path was
-        // meant to be: a probe (RFC 4821).
-        let fits = output::ip_header_len(packet.dst) + len <= path.mtu as usize;
-        out.fragmentation =
-            if fits || pieces.is_some() { Fragmentation::Forbid } else { Fragmentation::Probe };
+        // TCP does path MTU discovery (RFC 9293 SHLD-6), so it is never cut into fragments: what the path has become too
+        // narrow for is sent again in smaller pieces.
+        out.fragmentation = Fragmentation::Forbid;
         let fill = |segment: &mut [u8]| {
             let header_len = packet.header.emit(segment);
             packet.text.clone().copy_to(&mut segment[header_len..]);

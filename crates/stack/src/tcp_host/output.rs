@@ -143,9 +143,10 @@ impl TcpHost {
             match below.emit(now, path, &packet) {
                 Ok(()) => record(now, below, &packet),
                 Err(NotSent::TooBig) => {
-                    // The path has narrowed since the segment was made.
-                    connected.connection.handle_path(&mut ctx, mss(limits.mtu, remote.ip()), None);
-                    if core::mem::replace(&mut narrowed, true) {
+                    // The path has narrowed since the segment was made, by what another connection learnt.
+                    let path_mss = mss(limits.mtu, remote.ip());
+                    let told = connected.connection.handle_path(&mut ctx, path_mss, Some(segment.seq));
+                    if !told || core::mem::replace(&mut narrowed, true) {
                         return Round::Done(count);
                     }
                 }

@@ -1,0 +1,288 @@
+//! TCP end to end: two whole stacks, frames between them.
+
+mod pair;
+
+use pair::{A, B, Drain, Pair, addr};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Shutdown};
+use std::time::Duration;
+use switchboard_stack::{DropReason, Readiness};
+use tcp::State;
+use wire::ip::{Protocol, pseudo_v4};
+use wire::tcp::{Flags, Header, TcpOptions, Timestamps};
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 31 % 251) as u8).collect()
+}
+
+#[test]
+fn bytes_cross_over_both_families_and_any_mtu() {
+    for remote in ["10.0.0.2:80", "[fd00::2]:80"] {
+        for mtu in [1280, 1500, 9000, 65_535] {
+            let mut pair = Pair::with(mtu, |_, _| {});
+            let (client, server) = pair.open(remote);
+            let data = pattern(1_000_000);
+            let got = pair.transfer((A, client), server, &data, Duration::from_secs(60));
+            assert!(got == data, "{remote} mtu {mtu}: {} octets", got.len());
+            let back = pair.transfer((B, server), client, &data, Duration::from_secs(60));
+            assert!(back == data, "{remote} mtu {mtu} back: {} octets", back.len());
+        }
+    }
+}
+
+#[test]
+fn a_long_path_is_filled() {
+    let mut pair = Pair::new();
+    pair.delay = Duration::from_millis(50);
+    let (client, server) = pair.open("10.0.0.2:80");
+    let data = pattern(20_000_000);
+    let start = pair.now;
+    let got = pair.transfer((A, client), server, &data, Duration::from_secs(60));
+    assert!(got == data);
+    // At 100 ms a round trip a window of 64 KiB would take 30 s; auto-tuning and window scaling make it a few.
+    assert!(pair.now - start < Duration::from_secs(5), "{:?}", pair.now - start);
+}
+
+#[test]
+fn lost_segments_are_mended() {
+    let mut pair = Pair::new();
+    pair.delay = Duration::from_millis(10);
+    let (client, server) = pair.open("10.0.0.2:80");
+    let mut draw = 7u32;
+    pair.passes = Box::new(move |_, _| {
+        draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        draw >> 24 >= 8 // three in a hundred are lost
+    });
+    let data = pattern(3_000_000);
+    let got = pair.transfer((A, client), server, &data, Duration::from_secs(120));
+    assert!(got == data, "{} octets", got.len());
+}
+
+#[test]
+fn nobody_listening_is_a_refusal_and_nobody_there_a_timeout() {
+    let mut pair = Pair::new();
+    let refused = pair.connect(A, "10.0.0.2:81");
+    pair.settle();
+    assert!(pair.readiness(A, refused).contains(Readiness::ERROR));
+    assert_eq!(pair.stacks[A].tcp_take_error(refused), Some(ErrorKind::ConnectionRefused));
+    pair.passes = Box::new(|_, _| false);
+    let lost = pair.connect(A, "10.0.0.2:81");
+    pair.advance(Duration::from_secs(130));
+    assert_eq!(pair.stacks[A].tcp_take_error(lost), Some(ErrorKind::TimedOut));
+    let nowhere = pair.stacks[A].tcp_connect_to(pair.now, addr("192.0.2.1:80"));
+    assert_eq!(nowhere.map_err(|error| error.kind()), Err(ErrorKind::NetworkUnreachable));
+}
+
+#[test]
+fn loopback_connects_a_host_to_itself() {
+    for at in ["127.0.0.1:80", "[::1]:80", "10.0.0.1:80"] {
+        let mut pair = Pair::new();
+        let listener = pair.listen(A, at, 4);
+        let client = pair.connect(A, at);
+        pair.settle();
+        let (server, peer) = pair.stacks[A].tcp_accept(listener).expect("open");
+        assert_eq!(Some(peer), pair.stacks[A].tcp_local_addr(client));
+        let data = pattern(300_000);
+        let mut got = Vec::new();
+        let mut sent = 0;
+        for _ in 0..1_000 {
+            if let Ok(taken) = pair.send(A, client, &data[sent..]) {
+                sent += taken;
+            }
+            pair.settle();
+            while let Ok(piece) = pair.recv(A, server) {
+                got.extend(piece);
+            }
+        }
+        assert!(got == data, "{at}: {} octets", got.len());
+    }
+}
+
+#[test]
+fn half_close_and_both_orders_of_close() {
+    for first in [A, B] {
+        let mut pair = Pair::new();
+        let ends = pair.open("10.0.0.2:80");
+        let (mine, theirs) = if first == A { ends } else { (ends.1, ends.0) };
+        let second = 1 - first;
+        assert_eq!(pair.send(first, mine, b"last words"), Ok(10));
+        pair.stacks[first].tcp_shutdown(pair.now, mine, Shutdown::Write).expect("open");
+        pair.settle();
+        assert_eq!(pair.recv(second, theirs), Ok(b"last words".to_vec()));
+        assert_eq!(pair.recv(second, theirs), Ok(Vec::new()));
+        assert_eq!(pair.send(second, theirs, b"answer"), Ok(6));
+        pair.stacks[second].tcp_close(pair.now, theirs).expect("open");
+        pair.settle();
+        assert_eq!(pair.recv(first, mine), Ok(b"answer".to_vec()));
+        assert_eq!(pair.recv(first, mine), Ok(Vec::new()));
+        pair.stacks[first].tcp_close(pair.now, mine).expect("open");
+        pair.settle();
+        assert_eq!(pair.stacks[first].tcp_counts().time_wait, 1);
+        assert_eq!(pair.stacks[second].tcp_counts().time_wait, 0);
+        pair.advance(Duration::from_secs(61));
+        for stack in &pair.stacks {
+            let counts = stack.tcp_counts();
+            assert_eq!((counts.sockets, counts.time_wait, counts.buffer_bytes), (0, 0, 0));
+            assert_eq!(stack.next_deadline(pair.now), None, "nothing is left to wait for");
+        }
+    }
+}
+
+#[test]
+fn a_server_restarts_over_its_time_wait() {
+    let mut pair = Pair::new();
+    let listener = pair.listen(B, "10.0.0.2:80", 16);
+    let client = pair.connect(A, "10.0.0.2:80");
+    pair.settle();
+    let (server, _) = pair.stacks[B].tcp_accept(listener).expect("open");
+    pair.stacks[B].tcp_close(pair.now, server).expect("open");
+    pair.stacks[B].tcp_close(pair.now, listener).expect("open");
+    pair.settle();
+    pair.stacks[A].tcp_close(pair.now, client).expect("open");
+    pair.settle();
+    assert_eq!(pair.stacks[B].tcp_counts().time_wait, 1);
+    let plain = pair.stacks[B].tcp_socket().expect("room");
+    assert!(pair.stacks[B].tcp_bind(plain, addr("10.0.0.2:80")).is_err(), "SO_REUSEADDR is what allows it");
+    let again = pair.listen(B, "10.0.0.2:80", 16);
+    pair.connect(A, "10.0.0.2:80");
+    pair.settle();
+    assert!(pair.stacks[B].tcp_accept(again).is_ok());
+}
+
+#[test]
+fn the_backlog_bounds_who_waits() {
+    let mut pair = Pair::new();
+    let listener = pair.listen(B, "10.0.0.2:80", 2);
+    let clients: Vec<_> = (0..6).map(|_| pair.connect(A, "10.0.0.2:80")).collect();
+    pair.settle();
+    assert_eq!(pair.stacks[B].tcp_accept_queue_len(listener), Some(3));
+    let mut accepted = 0;
+    for _ in 0..6 {
+        while pair.stacks[B].tcp_accept(listener).is_ok() {
+            accepted += 1;
+        }
+        pair.advance(Duration::from_secs(4));
+    }
+    assert_eq!(accepted, 6, "those who did not fit came again");
+    let open = |client| pair.stacks[A].tcp_info(client).map(|info| info.state);
+    assert!(clients.into_iter().all(|client| open(client) == Some(State::Established)));
+}
+
+fn syn_frame(number: u32, timestamps: bool) -> Vec<u8> {
+    let src = Ipv4Addr::from(0x0a00_0100 + number / 60_000);
+    let dst = Ipv4Addr::new(10, 0, 0, 2);
+    let header = Header {
+        src_port: 1024 + (number % 60_000) as u16,
+        dst_port: 80,
+        seq: number.wrapping_mul(0x9e37_79b9),
+        flags: Flags::SYN,
+        window: 64_240,
+        options: TcpOptions {
+            mss: Some(1460),
+            timestamps: timestamps.then_some(Timestamps { tsval: number, tsecr: 0 }),
+            ..TcpOptions::default()
+        },
+        ..Header::default()
+    };
+    let len = header.header_len();
+    let mut frame = vec![0; wire::ipv4::HEADER_LEN + len];
+    wire::ipv4::Header::new(src, dst, Protocol::TCP, 64, len as u16).emit(&mut frame);
+    let segment = &mut frame[wire::ipv4::HEADER_LEN..];
+    header.emit(segment);
+    wire::tcp::fill_checksum(segment, pseudo_v4(src, dst, Protocol::TCP, len as u16));
+    frame
+}
+
+/// During a flood of a million SYNs, a million a second, a real client connects within a second, and unfinished handshakes
+/// hold no more than `syn_backlog` entries.
+#[test]
+fn a_client_connects_through_a_flood_of_a_million_syns() {
+    let mut pair = Pair::with(1500, |_, config| {
+        config.tcp.syn_backlog = 1_024;
+        config.interfaces[0].any_address = false;
+        // The flood's sources are beyond the prefix; answers to them need a way too.
+        config.routes = vec![switchboard_stack::RouteConfig {
+            prefix: "0.0.0.0/0".parse().expect("a prefix"),
+            gateway: None,
+            interface: switchboard_stack::InterfaceId(0),
+            metric: 0,
+        }];
+    });
+    let listener = pair.listen(B, "10.0.0.2:80", 16);
+    let mut drain = Drain::keeping(Ipv4Addr::new(10, 0, 0, 1));
+    let (mut client, mut began, mut opened) = (None, pair.now, None);
+    for number in 0..1_000_000u32 {
+        pair.inject(B, &syn_frame(number, number % 2 == 0));
+        if number % 1_000 == 999 {
+            pair.now += Duration::from_millis(1);
+            if number > 500_000 && client.is_none() {
+                client = Some(pair.connect(A, "10.0.0.2:80"));
+                began = pair.now;
+            }
+            let mut to_server = Drain::keeping(Ipv4Addr::new(10, 0, 0, 2));
+            while pair.stacks[A].poll_transmit(pair.now, &mut to_server) > 0 {}
+            for frame in to_server.kept {
+                pair.inject(B, &frame);
+            }
+            while pair.stacks[B].poll_transmit(pair.now, &mut drain) > 0 {}
+            for frame in drain.kept.drain(..).collect::<Vec<_>>() {
+                pair.inject(A, &frame);
+            }
+            assert!(pair.stacks[B].tcp_counts().half_open <= 1_024);
+            if opened.is_none() && client.is_some() && pair.stacks[B].tcp_accept(listener).is_ok() {
+                opened = Some(pair.now);
+            }
+        }
+    }
+    let opened = opened.expect("the client got through");
+    assert!(opened - began <= Duration::from_secs(1), "{:?}", opened - began);
+    assert!(drain.frames > 900_000, "nearly every SYN was answered: {}", drain.frames);
+}
+
+#[test]
+fn forged_frames_from_ourselves_to_ourselves_are_dropped() {
+    let mut pair = Pair::new();
+    pair.listen(B, "10.0.0.2:80", 16);
+    let mut frame = syn_frame(0, false);
+    // Land: from the victim to the victim.
+    frame[12..16].copy_from_slice(&[10, 0, 0, 2]);
+    let mut header = Header { src_port: 80, dst_port: 80, flags: Flags::SYN, seq: 9, ..Header::default() };
+    header.window = 100;
+    let addr = Ipv4Addr::new(10, 0, 0, 2);
+    frame.truncate(wire::ipv4::HEADER_LEN + header.header_len());
+    wire::ipv4::Header::new(addr, addr, Protocol::TCP, 64, header.header_len() as u16).emit(&mut frame);
+    let segment = &mut frame[wire::ipv4::HEADER_LEN..];
+    header.emit(segment);
+    wire::tcp::fill_checksum(segment, pseudo_v4(addr, addr, Protocol::TCP, header.header_len() as u16));
+    pair.inject(B, &frame);
+    assert_eq!(pair.stacks[B].tcp_counts().half_open, 0);
+    let counters = pair.stacks[B].counters();
+    assert_eq!(counters.dropped(DropReason::MartianSource) + counters.dropped(DropReason::TcpUnwanted), 1);
+}
+
+#[test]
+fn a_thousand_connections_carry_their_own_bytes() {
+    let mut pair = Pair::new();
+    let listener = pair.listen(B, "[::]:80", 4_096);
+    let clients: Vec<_> = (0..1_000u32)
+        .map(|number| pair.connect(A, if number % 2 == 0 { "10.0.0.2:80" } else { "[fd00::2]:80" }))
+        .collect();
+    pair.settle();
+    for (number, client) in (0u32..).zip(&clients) {
+        assert_eq!(pair.send(A, *client, &number.to_be_bytes().repeat(1_000)), Ok(4_000));
+    }
+    pair.advance(Duration::from_secs(1));
+    let mut seen = Vec::new();
+    while let Ok((server, peer)) = pair.stacks[B].tcp_accept(listener) {
+        let mut all = Vec::new();
+        while let Ok(piece) = pair.recv(B, server) {
+            all.extend(piece);
+        }
+        let number = u32::from_be_bytes(all[..4].try_into().expect("four octets"));
+        assert_eq!(all, number.to_be_bytes().repeat(1_000));
+        assert_eq!(pair.stacks[A].tcp_local_addr(clients[number as usize]), Some(peer));
+        seen.push(number);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..1_000).collect::<Vec<_>>());
+}
