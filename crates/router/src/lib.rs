@@ -1,1 +1,54 @@
-//! Who receives what, sans-IO: routing, presence, roster, features.
+//! Who receives what: routing, presence, rosters, and the features that answer for the exchange.
+//!
+//! Spec: RFC 6121 (all of it, for one domain); RFC 6120 section 8 (stanzas) and 10 (server rules).
+//! Owns: the sessions that are bound, the accounts they belong to, and what is on its way to the store and back.
+//! Invariants: each stanza that a session sends is answered by exactly one [`Output::Processed`]; what must outlive a
+//! crash is committed before it; a message is in the hands of one session, of several that share it, or of the store,
+//! and of nobody twice; a router never sees a socket, a clock or a byte that was not checked.
+//! Not here: the grammar (`xmpp`), one client's conversation (`session`), how things are kept (`store`).
+//!
+//! # Driving it
+//! There is one [`Router`] an event loop, and each number has a home among them ([`Router::home`]). Call one of the
+//! `handle_*`, then [`Router::poll_output`] until it is empty, then ask [`Router::next_deadline`].
+//! - [`Output::Store`] goes to the store, whose reply comes back by [`Router::handle_reply`], in the store's order.
+//! - [`Output::Post`] goes to another loop's router, first in, first out between each pair of loops, and enters it by
+//!   [`Router::handle_parcel`].
+//! - [`Output::Close`] means: end that session with this stream error and hand what its client has not confirmed back
+//!   by [`Router::handle_unbound`], in the same turn. A session that ends by itself, overflows, or can no longer be
+//!   resumed is handed back in the same way.
+//! - A session whose client begins to confirm what it receives (XEP-0198) is reported by
+//!   [`Router::handle_acknowledging`]; from then on each tag comes back exactly once, by [`Router::handle_delivered`]
+//!   or by [`Router::handle_unbound`].
+//!
+//! # Reading order
+//! [`router`] (the conductor), `send` (a stanza enters at its sender's home), [`route`] (the rule table), `arrive` (it
+//! reaches its recipient's home), `account` and `line` (who there is), `presence`, [`subscription`] and `subscribe`,
+//! `roster`, `features` (each file there can be removed).
+
+#![forbid(unsafe_code)]
+
+mod account;
+mod arrive;
+mod config;
+mod features;
+mod line;
+mod numbers;
+mod output;
+mod parcel;
+mod presence;
+mod reply;
+mod roster;
+pub mod route;
+pub mod router;
+mod send;
+mod subscribe;
+pub mod subscription;
+mod tag;
+mod waiting;
+
+pub use config::RouterConfig;
+pub use line::{AccountChange, LineFacts, SessionId};
+pub use output::{BindError, Output};
+pub use parcel::Parcel;
+pub use router::Router;
+pub use tag::Tag;

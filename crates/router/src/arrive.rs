@@ -1,0 +1,323 @@
+//! Arrival: a stanza is at the home of the number it is for, and the rule table's verdict is carried out.
+//!
+//! Spec: RFC 6121 section 8.5; XEP-0198 section 4 for what comes back undelivered, XEP-0203 for its stamp.
+//! Owns: nothing. Invariants: a letter is processed, refused, kept or put off, one of these; a message that several
+//! sessions had is given to nobody else while one of them may still confirm it.
+//! Not here: the table (`route`), keeping messages (`features`).
+
+use smallvec::SmallVec;
+use xmpp::address::AccountNumber;
+use xmpp::error::{StanzaCondition, StanzaError};
+use xmpp::relay::{Head, relay};
+use xmpp::stanza::{Stanza, StanzaKind};
+use xmpp::time::Wallclock;
+use xmpp::{ns, write};
+
+use crate::account::{Pending, Shared};
+use crate::features::{self, Query, Scope};
+use crate::line::{LineId, SessionId};
+use crate::parcel::{Letter, Undelivered};
+use crate::route::{Addressed, Audience, Kind, MessageType, Verdict, verdict};
+use crate::router::{Router, busy};
+use crate::tag::{Mark, Tag};
+
+type Targets = SmallVec<[LineId; 4]>;
+
+impl Router {
+    /// A letter is at its recipient's home.
+    pub(crate) fn arrive(&mut self, letter: Letter<'_>) {
+        let Some(account) = self.accounts.get_mut(letter.to) else { return self.arrive_absent(letter) };
+        if account.loading {
+            return self.put_off_letter(letter);
+        }
+        let lines = self.accounts.get(letter.to).map(|account| account.lines.clone()).unwrap_or_default();
+        let named = letter.resource.map(|resource| {
+            let here = |&line: &LineId| !self.lines[line].closing && self.lines[line].resource() == resource;
+            lines.iter().copied().find(here)
+        });
+        let addressed = match named {
+            None => Addressed::Bare,
+            Some(None) => Addressed::NoMatch,
+            Some(Some(_)) => Addressed::Match,
+        };
+        let here = lines.iter().any(|&line| self.lines[line].takes_messages());
+        let audience = if here { Audience::Here } else { Audience::Away };
+        match verdict(letter.kind, addressed, audience) {
+            Verdict::Ignore => self.processed(letter.ack),
+            Verdict::Refuse => self.refuse(letter, &unavailable()),
+            Verdict::ToMatch => self.give_to_named(letter, named.flatten()),
+            Verdict::ToMostAvailable => self.give_to_most_available(letter, &lines),
+            Verdict::ToNonNegative => self.give_to_lines(letter, &lines, |line| line.takes_messages()),
+            Verdict::ToAvailable => {
+                self.give_to_lines(letter, &lines, |line| line.is_available() && !line.closing);
+            }
+            Verdict::Keep => self.keep(letter),
+            Verdict::Answer => self.answer_for_account(letter),
+            Verdict::Subscription => self.subscription_arrived(letter),
+            Verdict::Probe => self.probe_arrived(letter),
+        }
+    }
+
+    /// The account is not in memory, so nobody is logged in to it. It is loaded only if its roster decides; presence
+    /// and probes find nobody, and say nothing (an unavailable contact is what a client assumes anyway).
+    fn arrive_absent(&mut self, letter: Letter<'_>) {
+        let addressed = if letter.resource.is_some() { Addressed::NoMatch } else { Addressed::Bare };
+        match verdict(letter.kind, addressed, Audience::Away) {
+            Verdict::Keep => self.keep(letter),
+            Verdict::Refuse => self.refuse(letter, &unavailable()),
+            Verdict::Answer | Verdict::Subscription => {
+                if self.store_is_busy() {
+                    return self.refuse(letter, &busy());
+                }
+                self.load(letter.to);
+                self.put_off_letter(letter);
+            }
+            _ => self.processed(letter.ack),
+        }
+    }
+
+    /// There is no such account (RFC 6121 8.5.1).
+    pub(crate) fn arrive_nowhere(&mut self, letter: Letter<'_>) {
+        let addressed = if letter.resource.is_some() { Addressed::NoMatch } else { Addressed::Bare };
+        match verdict(letter.kind, addressed, Audience::Nobody) {
+            Verdict::Refuse => self.refuse(letter, &unavailable()),
+            _ => self.processed(letter.ack),
+        }
+    }
+
+    fn put_off_letter(&mut self, letter: Letter<'_>) {
+        if let Err(Pending::Letter(letter)) = self.put_off(letter.to, Pending::Letter(letter.to_owned())) {
+            self.refuse(letter.borrow(), &busy());
+        }
+    }
+
+    fn give_to_named(&mut self, letter: Letter<'_>, line: Option<LineId>) {
+        let Some(line) = line else { return self.processed(letter.ack) };
+        if is_kept_kind(letter.kind) && features::hold(self, letter, Some(line)) {
+            return;
+        }
+        let tag = is_kept_kind(letter.kind).then(|| Tag::live(self.now.wall));
+        let stanza = self.out.put(letter.stanza);
+        self.deliver(line, stanza, tag);
+        self.processed(letter.ack);
+    }
+
+    fn give_to_most_available(&mut self, letter: Letter<'_>, lines: &[LineId]) {
+        if features::hold(self, letter, None) {
+            return;
+        }
+        self.give(letter, lines);
+    }
+
+    /// Gives a message to the most available resources, whatever else is on its way to them.
+    pub(crate) fn give(&mut self, letter: Letter<'_>, lines: &[LineId]) {
+        let takers = || lines.iter().copied().filter(|&line| self.lines[line].takes_messages());
+        let highest = takers().map(|line| self.lines[line].priority).max();
+        let mut targets: Targets =
+            takers().filter(|&line| Some(self.lines[line].priority) == highest).collect();
+        let Some(&first) = targets.first() else { return self.keep(letter) };
+        let mut tag = Some(Tag::live(self.now.wall));
+        if targets.len() > 1 {
+            if !targets.iter().all(|&line| self.lines[line].acknowledging) {
+                // Somebody has it and will never say so: it counts as delivered.
+                tag = None;
+            } else if let Some(shared) = self.share(letter.to, &targets) {
+                tag = Some(shared);
+            } else {
+                targets.truncate(1);
+            }
+        }
+        let stanza = self.out.put(letter.stanza);
+        if targets.len() == 1 {
+            self.deliver(first, stanza, tag);
+        } else {
+            for line in targets {
+                self.deliver(line, stanza.clone(), tag);
+            }
+        }
+        self.processed(letter.ack);
+    }
+
+    /// Notes that several sessions have a message; none if too many such messages are unconfirmed.
+    fn share(&mut self, number: AccountNumber, targets: &[LineId]) -> Option<Tag> {
+        let (max, received) = (self.cfg.shared_max, self.now.wall);
+        self.last_number += 1;
+        let mark = self.last_number;
+        let holders = targets.iter().map(|&line| self.lines[line].session).collect();
+        let account = self.accounts.get_mut(number)?;
+        (account.shared.len() < max).then(|| {
+            account.shared.push_back(Shared { number: mark, received, holders });
+            Tag::shared(mark)
+        })
+    }
+
+    fn give_to_lines(
+        &mut self,
+        letter: Letter<'_>,
+        lines: &[LineId],
+        takes: impl Fn(&crate::line::Line) -> bool,
+    ) {
+        let stanza = self.out.put(letter.stanza);
+        for &line in lines {
+            if takes(&self.lines[line]) {
+                self.deliver(line, stanza.clone(), None);
+            }
+        }
+        self.processed(letter.ack);
+    }
+
+    /// Nobody takes it now.
+    pub(crate) fn keep(&mut self, letter: Letter<'_>) {
+        if !features::keep(self, letter) {
+            // RFC 6121 8.5.2.2.1: without offline storage the sender is told.
+            self.refuse(letter, &unavailable());
+        }
+    }
+
+    /// An iq for the account itself.
+    fn answer_for_account(&mut self, letter: Letter<'_>) {
+        let asker = self.bare(letter.from);
+        let subscribed = self.accounts.get(letter.to).is_some_and(|account| account.standing(&asker).from);
+        let scope = if letter.from == letter.to { Scope::Own } else { Scope::Other { subscribed } };
+        self.query(letter, scope);
+    }
+
+    /// An iq that the exchange answers, for an account or for itself.
+    pub(crate) fn query(&mut self, letter: Letter<'_>, scope: Scope) {
+        let set = letter.kind == Kind::Iq(crate::route::IqType::Set);
+        let Ok(stanza) = Stanza::parse(letter.stanza) else { return self.processed(letter.ack) };
+        let Some(payload) = stanza.children().next() else {
+            return self.refuse(letter, &StanzaError::new(StanzaCondition::BadRequest));
+        };
+        let query = Query { scope, set, payload };
+        let mut inner = Vec::new();
+        match features::on_query(self, &query, &mut inner) {
+            Some(features::Answer::Result) => {
+                self.answer(&letter, &inner);
+                self.processed(letter.ack);
+            }
+            Some(features::Answer::Error(error)) => self.refuse(letter, &error),
+            None => self.refuse(letter, &unavailable()),
+        }
+    }
+}
+
+// What was delivered and what was not.
+impl Router {
+    /// A client confirmed a message.
+    pub(crate) fn delivered(&mut self, line: LineId, tag: Tag) {
+        let (number, session) = (self.lines[line].number, self.lines[line].session);
+        match tag.read() {
+            Mark::Live(_) => {}
+            // One has it, so the others may lose it.
+            Mark::Shared(mark) => {
+                if let Some(account) = self.accounts.get_mut(number) {
+                    account.shared.retain(|shared| shared.number != mark);
+                }
+            }
+            Mark::Row(row) => features::on_row_delivered(self, number, session, row),
+        }
+    }
+
+    /// A session of a number has ended, and its client has not confirmed these.
+    pub(crate) fn returned(&mut self, number: AccountNumber, session: SessionId, undelivered: Undelivered) {
+        features::on_line_lost(self, number, session);
+        for (stanza, tag) in undelivered {
+            match tag.map(Tag::read) {
+                Some(Mark::Live(received)) => self.redeliver(number, &stanza, received),
+                Some(Mark::Shared(mark)) => self.redeliver_shared(number, session, &stanza, mark),
+                // The store still has it.
+                Some(Mark::Row(_)) => {}
+                None => self.bounce(number, &stanza),
+            }
+        }
+        features::on_line_gone(self, number);
+    }
+
+    /// A message goes to whoever is there, or is kept, as if it had been for the bare address; with the time at which
+    /// it was first received.
+    fn redeliver(&mut self, number: AccountNumber, stanza: &[u8], received: Wallclock) {
+        let Ok(parsed) = Stanza::parse(stanza) else { return };
+        let Some(from) = parsed.from().and_then(|from| xmpp::Jid::parse(&from).ok()?.number()) else {
+            return;
+        };
+        let stamped = stamp(&parsed, &self.cfg.domain, received);
+        let kind = message_type(parsed.type_().as_deref());
+        let letter = Letter {
+            kind: Kind::Message(kind),
+            from,
+            to: number,
+            resource: None,
+            stanza: stamped.as_deref().unwrap_or(stanza),
+            ack: None,
+        };
+        self.route(letter);
+    }
+
+    fn redeliver_shared(&mut self, number: AccountNumber, session: SessionId, stanza: &[u8], mark: u64) {
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        // Confirmed by another, or held by another that may still confirm it.
+        let Some(at) = account.shared.iter().position(|shared| shared.number == mark) else { return };
+        account.shared[at].holders.retain(|holder| *holder != session);
+        if account.shared[at].holders.is_empty()
+            && let Some(shared) = account.shared.remove(at)
+        {
+            self.redeliver(number, stanza, shared.received);
+        }
+    }
+
+    /// What is not a message for keeping: a question gets the answer that it would get now (RFC 6121 8.5.3.2.3).
+    fn bounce(&mut self, number: AccountNumber, stanza: &[u8]) {
+        let Ok(parsed) = Stanza::parse(stanza) else { return };
+        let Some(from) = parsed.from().and_then(|from| xmpp::Jid::parse(&from).ok()?.number()) else {
+            return;
+        };
+        let kind = match (parsed.kind(), parsed.type_().as_deref()) {
+            (StanzaKind::Iq, Some("get")) => crate::route::IqType::Get,
+            (StanzaKind::Iq, Some("set")) => crate::route::IqType::Set,
+            _ => return,
+        };
+        let letter = Letter { kind: Kind::Iq(kind), from, to: number, resource: None, stanza, ack: None };
+        self.refuse(letter, &unavailable());
+    }
+}
+
+/// The message with the time at which it was received (XEP-0203), unless it says so already.
+pub(crate) fn stamp(stanza: &Stanza<'_>, domain: &str, received: Wallclock) -> Option<Vec<u8>> {
+    let ours =
+        |node: &xmpp::Node<'_>| node.is("delay", ns::DELAY) && node.attr("from").as_deref() == Some(domain);
+    if stanza.children().any(|node| ours(&node)) {
+        return None;
+    }
+    let mut delay = Vec::with_capacity(96);
+    write::open(&mut delay, "delay")
+        .ns(ns::DELAY)
+        .attr("from", domain)
+        .attr("stamp", &received.to_string())
+        .empty();
+    let mut out = Vec::new();
+    let from = stanza.from();
+    relay(&mut out, stanza, &Head { from: from.as_deref(), append: &delay, ..Head::default() });
+    Some(out)
+}
+
+/// The `type` of a message; an unknown one counts as `normal` (RFC 6121 5.2.2).
+pub(crate) fn message_type(value: Option<&str>) -> MessageType {
+    match value {
+        Some("chat") => MessageType::Chat,
+        Some("groupchat") => MessageType::Groupchat,
+        Some("headline") => MessageType::Headline,
+        Some("error") => MessageType::Error,
+        _ => MessageType::Normal,
+    }
+}
+
+/// Messages that somebody wrote to somebody: the kinds that survive a lost session.
+fn is_kept_kind(kind: Kind) -> bool {
+    matches!(kind, Kind::Message(MessageType::Normal | MessageType::Chat))
+}
+
+/// Nobody here takes this.
+pub(crate) fn unavailable() -> StanzaError {
+    StanzaError::new(StanzaCondition::ServiceUnavailable)
+}

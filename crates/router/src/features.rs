@@ -1,0 +1,232 @@
+//! Features: what the exchange offers beside routing. Each is one file in this folder that can be removed.
+//!
+//! Spec: one document a feature, named in its file; XEP-0030 for how they are told of.
+//! Owns: the list, and the calls that reach each feature on it. Invariants: the router names no feature; a feature names
+//! no other. To remove one, delete its file and its line in the list; the rest builds, and disco, capabilities and
+//! stream features no longer speak of it.
+//! Not here: rosters, presence, routing, which are RFC 6121 itself.
+
+use store::{OfflineId, StoreError};
+use xmpp::address::AccountNumber;
+use xmpp::error::StanzaError;
+use xmpp::stanza::{Node, Stanza};
+
+use crate::config::RouterConfig;
+use crate::line::{LineId, SessionId};
+use crate::parcel::Letter;
+use crate::router::Router;
+
+/// What a feature may do. All of it is optional: a feature says what it wants to hear of.
+pub(crate) trait Feature {
+    /// What it remembers of an account while that is in memory.
+    type Account: Default;
+    /// What it asked the store for.
+    type Wait;
+
+    /// What the exchange itself understands (XEP-0030), in its own name.
+    const SERVER: &'static [&'static str] = &[];
+    /// What it understands in an account's name.
+    const ACCOUNT: &'static [&'static str] = &[];
+
+    /// An iq of type `get` or `set`. `None`: not mine.
+    fn on_query(_: &mut Router, _: &Query<'_>, _inner: &mut Vec<u8>) -> Option<Answer> {
+        None
+    }
+    /// A client answered an iq that bore this id.
+    fn on_answer(_: &mut Router, _: LineId, _id: &str) {}
+    /// What stands in the stream's features.
+    fn write_stream_features(_: &RouterConfig, _: &mut Vec<u8>) {}
+    /// How long a message should live.
+    fn judge(_: &Stanza<'_>, _: &mut Judgement) {}
+
+    /// A message is about to be given to those who are there, or to one. True: it is mine now.
+    fn hold(_: &mut Router, _: Letter<'_>, _: Option<LineId>) -> bool {
+        false
+    }
+    /// A message finds nobody. True: it is mine now.
+    fn keep(_: &mut Router, _: Letter<'_>) -> bool {
+        false
+    }
+    /// A line takes messages from now on.
+    fn on_ready(_: &mut Router, _: LineId) {}
+    /// A line takes no more messages, or is about to end.
+    fn on_unready(_: &mut Router, _: LineId) {}
+    /// A session has ended; what it had not confirmed comes back next.
+    fn on_line_lost(_: &mut Router, _: AccountNumber, _: SessionId) {}
+    /// And now it has come back.
+    fn on_line_gone(_: &mut Router, _: AccountNumber) {}
+    /// A client confirmed a message that the store has.
+    fn on_row_delivered(_: &mut Router, _: AccountNumber, _: SessionId, _: OfflineId) {}
+    /// The store answered.
+    fn on_reply(_: &mut Router, _: Self::Wait, _: Result<store::Answer, StoreError>) {}
+    /// An alarm that was set for this account.
+    fn on_alarm(_: &mut Router, _: AccountNumber) {}
+    /// This account was noted as unsettled, and the burst is over.
+    fn on_settle(_: &mut Router, _: AccountNumber) {}
+}
+
+/// An iq that the exchange answers.
+pub(crate) struct Query<'a> {
+    pub(crate) scope: Scope,
+    pub(crate) set: bool,
+    pub(crate) payload: Node<'a>,
+}
+
+/// In whose name it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The exchange's.
+    Server,
+    /// The asker's own account's.
+    Own,
+    /// Another account's.
+    Other {
+        /// The asker may see that account's presence.
+        subscribed: bool,
+    },
+}
+
+/// The answer.
+pub(crate) enum Answer {
+    /// What was written is the result's inside.
+    Result,
+    /// It is refused.
+    Error(StanzaError),
+}
+
+/// How long a message should live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// Until somebody has it.
+    Keep,
+    /// As long as somebody is there: nobody misses it later.
+    Drop,
+    /// Not on any disk: if nobody is there, the sender is told.
+    Refuse,
+}
+
+macro_rules! features {
+    ($($name:ident,)*) => {
+        $(mod $name;)*
+
+        /// What each feature remembers of an account.
+        #[derive(Default)]
+        pub(crate) struct AccountStates {
+            $(#[allow(dead_code, reason = "not every feature remembers something")]
+            pub(crate) $name: <$name::It as Feature>::Account,)*
+        }
+
+        /// What each feature asked the store for.
+        #[allow(non_camel_case_types, dead_code, reason = "one variant a feature, by its name")]
+        pub(crate) enum Wait {
+            $($name(<$name::It as Feature>::Wait),)*
+        }
+
+        /// What the exchange understands in its own name.
+        const SERVER: &[&[&str]] = &[$(<$name::It as Feature>::SERVER,)*];
+        /// What it understands in an account's name.
+        const ACCOUNT: &[&[&str]] = &[$(<$name::It as Feature>::ACCOUNT,)*];
+
+        pub(crate) fn on_query(router: &mut Router, query: &Query<'_>, inner: &mut Vec<u8>) -> Option<Answer> {
+            $(if let Some(answer) = $name::It::on_query(router, query, inner) {
+                return Some(answer);
+            })*
+            None
+        }
+
+        pub(crate) fn on_answer(router: &mut Router, line: LineId, id: &str) {
+            $($name::It::on_answer(router, line, id);)*
+        }
+
+        pub(crate) fn write_stream_features(cfg: &RouterConfig, out: &mut Vec<u8>) {
+            $($name::It::write_stream_features(cfg, out);)*
+        }
+
+        /// How long a message should live: until somebody has it, unless a feature knows better.
+        #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
+        pub(crate) fn judge(stanza: &Stanza<'_>) -> Judgement {
+            let mut judgement = Judgement::Keep;
+            $($name::It::judge(stanza, &mut judgement);)*
+            judgement
+        }
+
+        pub(crate) fn hold(router: &mut Router, letter: Letter<'_>, line: Option<LineId>) -> bool {
+            false $(|| $name::It::hold(router, letter, line))*
+        }
+
+        pub(crate) fn keep(router: &mut Router, letter: Letter<'_>) -> bool {
+            false $(|| $name::It::keep(router, letter))*
+        }
+
+        pub(crate) fn on_ready(router: &mut Router, line: LineId) {
+            $($name::It::on_ready(router, line);)*
+        }
+
+        pub(crate) fn on_unready(router: &mut Router, line: LineId) {
+            $($name::It::on_unready(router, line);)*
+        }
+
+        pub(crate) fn on_line_lost(router: &mut Router, number: AccountNumber, session: SessionId) {
+            $($name::It::on_line_lost(router, number, session);)*
+        }
+
+        pub(crate) fn on_line_gone(router: &mut Router, number: AccountNumber) {
+            $($name::It::on_line_gone(router, number);)*
+        }
+
+        pub(crate) fn on_row_delivered(
+            router: &mut Router,
+            number: AccountNumber,
+            session: SessionId,
+            row: OfflineId,
+        ) {
+            $($name::It::on_row_delivered(router, number, session, row);)*
+        }
+
+        pub(crate) fn on_reply(router: &mut Router, wait: Wait, answer: Result<store::Answer, StoreError>) {
+            match wait {
+                $(Wait::$name(wait) => $name::It::on_reply(router, wait, answer),)*
+            }
+        }
+
+        pub(crate) fn on_alarm(router: &mut Router, number: AccountNumber) {
+            $($name::It::on_alarm(router, number);)*
+        }
+
+        pub(crate) fn on_settle(router: &mut Router, number: AccountNumber) {
+            $($name::It::on_settle(router, number);)*
+        }
+    };
+}
+
+// The list. One line a file; the order is the order in which they are asked.
+features! {
+    caps,
+    chat_states,
+    disco,
+    establishment,
+    hints,
+    offline,
+    ping,
+    time,
+    version,
+}
+
+/// What `disco#info` says of the exchange, sorted, each once.
+#[allow(dead_code, reason = "nobody asks when neither disco nor capabilities are in")]
+pub(crate) fn server_features() -> Vec<&'static str> {
+    sorted(SERVER)
+}
+
+/// The same of an account.
+#[allow(dead_code, reason = "nobody asks when disco is not in")]
+pub(crate) fn account_features() -> Vec<&'static str> {
+    sorted(ACCOUNT)
+}
+
+fn sorted(all: &[&[&'static str]]) -> Vec<&'static str> {
+    let mut all: Vec<&str> = all.concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}

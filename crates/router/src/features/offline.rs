@@ -1,0 +1,513 @@
+//! Messages for who is away: kept in the store, given to the first resource that takes messages, in order.
+//!
+//! Spec: XEP-0160; XEP-0203 (the stamp that says when); RFC 6121 8.5.2.2.1.
+//! Owns: which waiting messages are in whose hands, and what arrives while they are handed out. Invariants: a waiting
+//! message is in one session's hands at most, and leaves the store only when that session's client has confirmed it;
+//! what arrives while older messages still wait comes after them.
+//! Not here: which kinds of messages are kept at all (`route`), whose life is shorter (`judge`).
+//!
+//! ```text
+//!   a resource is ready          page came, more to come            last page came, nothing new
+//!  none ---------------> holding ----------------------> storing --> holding -------------------> none
+//!                        arrivals wait in memory         arrivals go to the store
+//! ```
+//! A page follows once enough of the last one is confirmed: by XEP-0198, or else by the answer to a ping that is sent
+//! behind it. A client that confirms nothing gets the rest after a while all the same; what it had stays stored.
+
+use std::collections::VecDeque;
+
+use store::{OfflineId, OfflineRow, Op, StoreError};
+use xmpp::address::AccountNumber;
+use xmpp::error::{ErrorType, StanzaCondition, StanzaError};
+use xmpp::stanza::Stanza;
+use xmpp::time::Instant;
+use xmpp::{ns, write};
+
+use super::{Feature, Judgement};
+use crate::arrive::{stamp, unavailable};
+use crate::line::{LineId, SessionId};
+use crate::parcel::{Letter, OwnedLetter};
+use crate::reply::head_of;
+use crate::router::{Router, busy};
+use crate::tag::Tag;
+use crate::waiting::Waiting;
+
+/// What a ping's id begins with; the row it stands behind follows.
+const PING_ID: &str = "offline-";
+
+/// What is remembered of an account.
+#[derive(Default)]
+pub(crate) struct Spool {
+    /// In sessions' hands and not confirmed, by id.
+    in_hand: Vec<InHand>,
+    /// Confirmed, and yet to be deleted: ranges of ids.
+    confirmed: Vec<(OfflineId, OfflineId)>,
+    /// The store has nothing but what is in hand.
+    empty: bool,
+    /// Waiting messages are being handed out.
+    flush: Option<Box<Flush>>,
+    /// A session's unconfirmed messages are coming back, and this many have been put before what is held.
+    returning: Option<usize>,
+}
+
+struct InHand {
+    id: OfflineId,
+    session: SessionId,
+    bytes: usize,
+}
+
+/// Waiting messages on their way to one session.
+struct Flush {
+    /// To whom; nobody while that session is being closed.
+    session: Option<SessionId>,
+    /// Tells this flush's pages from an earlier one's.
+    number: u64,
+    /// Read and not handed out.
+    page: VecDeque<OfflineRow>,
+    /// The last row that was read.
+    after: OfflineId,
+    /// There are more behind it.
+    more: bool,
+    /// Something was stored since the last page was asked for.
+    dirty: bool,
+    loading: bool,
+    /// Arrivals go to the store.
+    storing: bool,
+    /// Arrivals that wait here instead.
+    held: VecDeque<OwnedLetter>,
+    /// Handed out and unconfirmed, which is what the window bounds.
+    rows: usize,
+    bytes: usize,
+    /// Rows up to this one are no longer counted: their confirmation took too long.
+    floor: OfflineId,
+    /// The last row behind which a ping was sent.
+    pinged: OfflineId,
+    /// When the window opens regardless.
+    alarm: Option<Instant>,
+}
+
+/// What was asked of the store.
+pub(crate) enum Asked {
+    /// To keep a message; this is what is left of it.
+    Push(OwnedLetter),
+    /// For a page.
+    Page { number: AccountNumber, flush: u64 },
+    /// To forget.
+    Delete,
+}
+
+pub(crate) struct It;
+
+impl Feature for It {
+    type Account = Spool;
+    type Wait = Asked;
+
+    const SERVER: &'static [&'static str] = &["msgoffline"];
+
+    fn hold(router: &mut Router, letter: Letter<'_>, line: Option<LineId>) -> bool {
+        let session = line.map(|line| router.lines[line].session);
+        let max = router.cfg.offline_hold_max;
+        let Some(spool) = spool(router, letter.to) else { return false };
+        let Some(flush) = &mut spool.flush else { return false };
+        // What is for another resource by name meets no older messages there.
+        if session.is_some() && session != flush.session {
+            return false;
+        }
+        if let Some(before) = &mut spool.returning {
+            flush.held.insert((*before).min(flush.held.len()), letter.to_owned());
+            *before += 1;
+        } else if !flush.storing && flush.held.len() < max {
+            flush.held.push_back(letter.to_owned());
+        } else {
+            router.spill(letter.to);
+            router.store_or_give(letter);
+        }
+        true
+    }
+
+    fn keep(router: &mut Router, letter: Letter<'_>) -> bool {
+        match Stanza::parse(letter.stanza).map(|stanza| super::judge(&stanza)) {
+            Ok(Judgement::Keep) => {}
+            Ok(Judgement::Refuse) => {
+                router.refuse(letter, &unavailable());
+                return true;
+            }
+            Ok(Judgement::Drop) | Err(_) => {
+                router.processed(letter.ack);
+                return true;
+            }
+        }
+        let max = router.cfg.offline_hold_max;
+        if let Some(spool) = spool(router, letter.to)
+            && let Some(flush) = &mut spool.flush
+            && spool.returning.is_none()
+        {
+            // Older ones are held for a session that is being closed.
+            if !flush.storing && flush.held.len() < max {
+                flush.held.push_back(letter.to_owned());
+                return true;
+            }
+            router.spill(letter.to);
+        }
+        router.store(letter);
+        true
+    }
+
+    fn on_ready(router: &mut Router, line: LineId) {
+        let (number, session) = (router.lines[line].number, router.lines[line].session);
+        if spool(router, number).is_some_and(|spool| spool.flush.is_none() && !spool.empty) {
+            router.start(number, session, VecDeque::new());
+        }
+    }
+
+    fn on_unready(router: &mut Router, line: LineId) {
+        let (number, session) = (router.lines[line].number, router.lines[line].session);
+        let closing = router.lines[line].closing;
+        let taker = router.taker(number, session);
+        let Some(spool) = spool(router, number) else { return };
+        let Some(flush) = spool.flush.as_mut().filter(|flush| flush.session == Some(session)) else { return };
+        if closing {
+            // What it has not confirmed comes back soon, and goes first.
+            flush.session = None;
+            flush.page.clear();
+        } else if let Some(taker) = taker {
+            let held = std::mem::take(&mut flush.held);
+            router.start(number, taker, held);
+        } else {
+            router.abandon(number);
+        }
+    }
+
+    fn on_line_lost(router: &mut Router, number: AccountNumber, session: SessionId) {
+        let taker = router.taker(number, session);
+        let Some(spool) = spool(router, number) else { return };
+        let had = spool.in_hand.len();
+        spool.in_hand.retain(|row| row.session != session);
+        let lost = spool.in_hand.len() < had;
+        spool.empty &= !lost;
+        let theirs = spool.flush.as_mut().map(|flush| (flush.session, flush));
+        match (theirs, taker) {
+            (Some((owner, flush)), Some(taker)) if owner.is_none() || owner == Some(session) => {
+                let held = std::mem::take(&mut flush.held);
+                router.start(number, taker, held);
+            }
+            (Some((owner, flush)), None) if owner.is_none() || owner == Some(session) => {
+                flush.session = None;
+                flush.page.clear();
+            }
+            // Another session is being served: what was lost is older than what it gets next.
+            (Some((Some(owner), flush)), _) if lost => {
+                let held = std::mem::take(&mut flush.held);
+                router.start(number, owner, held);
+            }
+            (None, Some(taker)) if lost => router.start(number, taker, VecDeque::new()),
+            _ => {}
+        }
+        if let Some(spool) = self::spool(router, number) {
+            spool.returning = Some(0);
+        }
+    }
+
+    fn on_line_gone(router: &mut Router, number: AccountNumber) {
+        let Some(spool) = spool(router, number) else { return };
+        spool.returning = None;
+        let orphaned = spool.flush.as_ref().is_some_and(|flush| flush.session.is_none());
+        if orphaned {
+            router.abandon(number);
+        }
+        router.delete_confirmed(number);
+    }
+
+    fn on_row_delivered(router: &mut Router, number: AccountNumber, session: SessionId, row: OfflineId) {
+        router.confirm(number, session, |id| id == row);
+    }
+
+    fn on_answer(router: &mut Router, line: LineId, id: &str) {
+        let Some(last) = id.strip_prefix(PING_ID).and_then(|id| id.parse().ok()) else { return };
+        let (number, session) = (router.lines[line].number, router.lines[line].session);
+        router.confirm(number, session, |id| id <= OfflineId(last));
+    }
+
+    fn on_reply(router: &mut Router, asked: Asked, answer: Result<store::Answer, StoreError>) {
+        match asked {
+            Asked::Push(message) => match answer {
+                Ok(_) => router.processed(message.ack),
+                Err(StoreError::NoSuchAccount) => router.arrive_nowhere(message.borrow()),
+                Err(error) => router.refuse(message.borrow(), &not_kept(&error)),
+            },
+            Asked::Page { number, flush } => router.page_read(number, flush, answer),
+            // What could not be deleted is delivered once more at the next log-in, with the same id.
+            Asked::Delete => {}
+        }
+    }
+
+    fn on_alarm(router: &mut Router, number: AccountNumber) {
+        let now = router.now.mono;
+        let Some(flush) = spool(router, number).and_then(|spool| spool.flush.as_mut()) else { return };
+        if flush.alarm.is_none_or(|at| at > now) {
+            return;
+        }
+        flush.alarm = None;
+        (flush.rows, flush.bytes, flush.floor) = (0, 0, flush.pinged.max(flush.floor));
+        let session = flush.session;
+        let last = spool(router, number).and_then(|spool| {
+            spool.in_hand.iter().filter(|row| Some(row.session) == session).map(|row| row.id).max()
+        });
+        if let Some(flush) = spool(router, number).and_then(|spool| spool.flush.as_mut()) {
+            flush.floor = last.unwrap_or(flush.floor).max(flush.floor);
+        }
+        router.pump(number);
+    }
+
+    fn on_settle(router: &mut Router, number: AccountNumber) {
+        router.delete_confirmed(number);
+    }
+}
+
+fn spool(router: &mut Router, number: AccountNumber) -> Option<&mut Spool> {
+    router.accounts.get_mut(number).map(|account| &mut account.features.offline)
+}
+
+fn not_kept(error: &StoreError) -> StanzaError {
+    match error {
+        // XEP-0160 section 2: the recipient's queue is full.
+        StoreError::QuotaExceeded => {
+            unavailable().with_type(ErrorType::Wait).with_text("too many messages wait for this number")
+        }
+        StoreError::Full => busy().with_text("the exchange's disk is full"),
+        _ => StanzaError::new(StanzaCondition::InternalServerError).with_type(ErrorType::Wait),
+    }
+}
+
+impl Router {
+    /// Another session of the account that takes messages.
+    fn taker(&self, number: AccountNumber, but: SessionId) -> Option<SessionId> {
+        let lines = self.lines_of(number);
+        let mut takers = lines.iter().map(|&line| &self.lines[line]);
+        takers.find(|line| line.takes_messages() && line.session != but).map(|line| line.session)
+    }
+
+    /// Keeps a message in the store.
+    fn store(&mut self, letter: Letter<'_>) {
+        if self.store_is_busy() {
+            return self.refuse(letter, &busy());
+        }
+        let Ok(stanza) = Stanza::parse(letter.stanza) else { return self.processed(letter.ack) };
+        let received = self.now.wall;
+        let stanza =
+            stamp(&stanza, &self.cfg.domain, received).unwrap_or_else(|| letter.stanza.to_vec());
+        if let Some(spool) = spool(self, letter.to) {
+            spool.empty = false;
+            if let Some(flush) = &mut spool.flush {
+                flush.dirty = true;
+            }
+        }
+        let message = head_of(&letter);
+        let op = Op::PushOffline { number: letter.to, stamp: received, stanza };
+        self.ask(op, Waiting::Feature(super::Wait::offline(Asked::Push(message))));
+    }
+
+    /// The same for what somebody could take now: what is not to be stored is given.
+    fn store_or_give(&mut self, letter: Letter<'_>) {
+        let judgement = Stanza::parse(letter.stanza).map(|stanza| super::judge(&stanza));
+        if judgement == Ok(Judgement::Keep) {
+            self.store(letter);
+        } else {
+            let lines = self.lines_of(letter.to);
+            let takes = lines.iter().any(|&line| self.lines[line].takes_messages());
+            if takes { self.give(letter, &lines) } else { self.processed(letter.ack) }
+        }
+    }
+
+    /// From now on arrivals go to the store, those that are held first.
+    fn spill(&mut self, number: AccountNumber) {
+        let Some(flush) = spool(self, number).and_then(|spool| spool.flush.as_mut()) else { return };
+        flush.storing = true;
+        for letter in std::mem::take(&mut flush.held) {
+            self.store_or_give(letter.borrow());
+        }
+    }
+
+    /// Nobody is left to hand anything to.
+    fn abandon(&mut self, number: AccountNumber) {
+        self.spill(number);
+        if let Some(spool) = spool(self, number) {
+            spool.flush = None;
+            spool.empty = false;
+        }
+    }
+
+    /// Begins to hand out what waits, from the beginning: what is in other hands is passed over.
+    fn start(&mut self, number: AccountNumber, session: SessionId, held: VecDeque<OwnedLetter>) {
+        self.last_number += 1;
+        let flush = Flush {
+            session: Some(session),
+            number: self.last_number,
+            page: VecDeque::new(),
+            after: OfflineId(0),
+            more: false,
+            dirty: false,
+            loading: false,
+            storing: false,
+            held,
+            rows: 0,
+            bytes: 0,
+            floor: OfflineId(0),
+            pinged: OfflineId(0),
+            alarm: None,
+        };
+        if let Some(spool) = spool(self, number) {
+            spool.flush = Some(Box::new(flush));
+        }
+        self.read_page(number);
+    }
+
+    fn read_page(&mut self, number: AccountNumber) {
+        // The store does one thing after the other: what is deleted first is not read.
+        self.delete_confirmed(number);
+        let limit = u32::try_from(self.cfg.offline_window_rows).unwrap_or(u32::MAX);
+        let Some(flush) = spool(self, number).and_then(|spool| spool.flush.as_mut()) else { return };
+        flush.loading = true;
+        flush.dirty = false;
+        let (after, asked) = (flush.after, Asked::Page { number, flush: flush.number });
+        self.ask(Op::LoadOffline { number, after, limit }, Waiting::Feature(super::Wait::offline(asked)));
+    }
+
+    fn page_read(&mut self, number: AccountNumber, asked: u64, answer: Result<store::Answer, StoreError>) {
+        let Some(spool) = spool(self, number) else { return };
+        let Some(flush) = spool.flush.as_mut().filter(|flush| flush.number == asked) else { return };
+        flush.loading = false;
+        let Ok(store::Answer::Offline(page)) = answer else {
+            // Nothing can be read: live messages go on, the rest waits for the next log-in.
+            let held = std::mem::take(&mut flush.held);
+            spool.flush = None;
+            return held.into_iter().for_each(|letter| self.arrive(letter.borrow()));
+        };
+        if let Some(last) = page.rows.last() {
+            flush.after = last.id;
+        }
+        flush.more = page.more;
+        flush.page.extend(page.rows);
+        if page.more {
+            self.spill(number);
+        } else {
+            flush.storing = false;
+        }
+        self.pump(number);
+    }
+
+    /// Hands out what the window lets pass, and sees to what is next.
+    fn pump(&mut self, number: AccountNumber) {
+        let (rows_max, bytes_max) = (self.cfg.offline_window_rows, self.cfg.offline_window_bytes);
+        let Some(session) = spool(self, number).and_then(|spool| spool.flush.as_ref()?.session) else { return };
+        let Some(line) = self.lines.find(session) else { return };
+        loop {
+            let Some(spool) = spool(self, number) else { return };
+            let Some(flush) = &mut spool.flush else { return };
+            let Some(row) = flush.page.front() else { break };
+            let Err(place) = spool.in_hand.binary_search_by_key(&row.id, |row| row.id) else {
+                flush.page.pop_front();
+                continue;
+            };
+            if flush.rows > 0 && (flush.rows >= rows_max || flush.bytes + row.stanza.len() > bytes_max) {
+                break;
+            }
+            let Some(row) = flush.page.pop_front() else { break };
+            flush.rows += 1;
+            flush.bytes += row.stanza.len();
+            spool.in_hand.insert(place, InHand { id: row.id, session, bytes: row.stanza.len() });
+            let stanza = self.out.put(&row.stanza);
+            self.deliver(line, stanza, Some(Tag::row(row.id)));
+        }
+        let Some(flush) = spool(self, number).and_then(|spool| spool.flush.as_mut()) else { return };
+        let full = !flush.page.is_empty() || flush.more && flush.rows * 2 > rows_max;
+        if full {
+            self.await_confirmation(number, line);
+        } else if flush.loading {
+        } else if flush.more || flush.dirty {
+            self.read_page(number);
+        } else {
+            self.finish(number, line);
+        }
+    }
+
+    /// Everything was handed out: what arrived meanwhile follows.
+    fn finish(&mut self, number: AccountNumber, line: LineId) {
+        self.send_ping(number, line);
+        let Some(spool) = spool(self, number) else { return };
+        spool.empty = true;
+        let held = spool.flush.take().map(|flush| flush.held).unwrap_or_default();
+        for letter in held {
+            self.arrive(letter.borrow());
+        }
+    }
+
+    fn await_confirmation(&mut self, number: AccountNumber, line: LineId) {
+        self.send_ping(number, line);
+        let waits = spool(self, number).and_then(|spool| spool.flush.as_ref()).is_some_and(|flush| flush.alarm.is_none());
+        if waits {
+            let at = self.set_alarm(number);
+            if let Some(flush) = spool(self, number).and_then(|spool| spool.flush.as_mut()) {
+                flush.alarm = Some(at);
+            }
+        }
+    }
+
+    /// Without XEP-0198 the answer to a ping says that what was sent before it has arrived.
+    fn send_ping(&mut self, number: AccountNumber, line: LineId) {
+        if self.lines[line].acknowledging {
+            return;
+        }
+        let session = self.lines[line].session;
+        let Some(spool) = spool(self, number) else { return };
+        let last = spool.in_hand.iter().filter(|row| row.session == session).map(|row| row.id).max();
+        let (Some(last), Some(flush)) = (last, &mut spool.flush) else { return };
+        if flush.pinged >= last {
+            return;
+        }
+        flush.pinged = last;
+        let (from, to) = (self.cfg.domain.as_str(), self.lines[line].jid());
+        let stanza = self.out.write(|out| {
+            let iq = write::open(out, "iq").attr("type", "get").attr("from", from).attr("to", to);
+            iq.attr("id", &format!("{PING_ID}{}", last.0)).with(|out| write::open(out, "ping").ns(ns::PING).empty());
+        });
+        self.deliver(line, stanza, None);
+    }
+
+    /// A client has these: they may go.
+    fn confirm(&mut self, number: AccountNumber, session: SessionId, which: impl Fn(OfflineId) -> bool) {
+        let Some(spool) = spool(self, number) else { return };
+        let settled = !spool.confirmed.is_empty();
+        let Spool { in_hand, confirmed, flush, .. } = spool;
+        let mut flush = flush.as_mut().filter(|flush| flush.session == Some(session));
+        in_hand.retain(|row| {
+            if row.session != session || !which(row.id) {
+                return true;
+            }
+            match confirmed.last_mut() {
+                Some((_, last)) if last.0 + 1 == row.id.0 => *last = row.id,
+                _ => confirmed.push((row.id, row.id)),
+            }
+            if let Some(flush) = flush.as_mut().filter(|flush| row.id > flush.floor) {
+                flush.rows = flush.rows.saturating_sub(1);
+                flush.bytes = flush.bytes.saturating_sub(row.bytes);
+            }
+            false
+        });
+        let flushing = flush.is_some();
+        if !settled && !spool.confirmed.is_empty() {
+            self.unsettled.push(number);
+        }
+        if flushing {
+            self.pump(number);
+        }
+    }
+
+    fn delete_confirmed(&mut self, number: AccountNumber) {
+        let Some(spool) = spool(self, number) else { return };
+        for (first, last) in std::mem::take(&mut spool.confirmed) {
+            let op = Op::DeleteOffline { number, first, last };
+            self.ask(op, Waiting::Feature(super::Wait::offline(Asked::Delete)));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Presence: who is told that a resource came, changed and went.
+//!
+//! Spec: RFC 6121 section 4: initial (4.2), probes (4.3), updates (4.4), unavailable (4.5), directed (4.6), priority
+//! (4.7.2.3).
+//! Owns: nothing but what a line keeps. Invariants: who was told that a resource is available is told when it no longer
+//! is, whether the client said so, its connection died or its place was taken.
+//! Not here: subscriptions (`subscribe`).
+
+use xmpp::address::AccountNumber;
+use xmpp::error::StanzaError;
+use xmpp::relay::{Head, relay};
+use xmpp::stanza::Stanza;
+use xmpp::{ns, write};
+
+use crate::features;
+use crate::line::LineId;
+use crate::parcel::{Ack, Letter};
+use crate::route::{Kind, PresenceType};
+use crate::router::{Router, busy};
+use crate::subscription::Verb;
+
+/// What a session is said to have left with when it said nothing.
+const GONE: &[u8] = b" type='unavailable'/>";
+
+const START: &[u8] = b"<presence";
+
+impl Router {
+    /// A client sent presence to nobody in particular: it is there.
+    pub(crate) fn available(&mut self, line: LineId, stanza: &Stanza<'_>, ack: Ack) {
+        let Some(tail) = tail_of(stanza) else { return self.processed(ack) };
+        let number = self.lines[line].number;
+        let was_available = self.lines[line].is_available();
+        let took_messages = self.lines[line].takes_messages();
+        // RFC 6121 4.7.2.3: an integer from -128 to 127; what is none counts as the default.
+        let priority =
+            stanza.child("priority", ns::CLIENT).map(|node| node.text().trim().parse().unwrap_or(0));
+        self.lines[line].priority = priority.unwrap_or(0);
+        self.lines[line].presence = Some(tail.into());
+
+        self.tell_contacts(line, PresenceType::Available, &tail_bytes(&self.lines[line]));
+        // 4.2.2: to the user's own resources too, this one included.
+        for other in self.lines_of(number) {
+            if self.lines[other].is_available() {
+                self.show(line, other);
+            }
+        }
+        if !was_available {
+            self.probe_contacts(line);
+            // 4.3: the user's other resources answer without being asked.
+            for other in self.lines_of(number) {
+                if other != line && self.lines[other].is_available() {
+                    self.show(other, line);
+                }
+            }
+            self.show_requests(line);
+        }
+        if self.lines[line].takes_messages() && !took_messages {
+            features::on_ready(self, line);
+        } else if took_messages && !self.lines[line].takes_messages() {
+            features::on_unready(self, line);
+        }
+        self.processed(ack);
+    }
+
+    /// A client sent unavailable presence to nobody in particular: it leaves, though its session may stay.
+    pub(crate) fn unavailable(&mut self, line: LineId, stanza: &Stanza<'_>, ack: Ack) {
+        let tail = tail_of(stanza).unwrap_or_else(|| GONE.to_vec());
+        self.leave_with(line, &tail);
+        self.processed(ack);
+    }
+
+    /// A line ends, whatever its client said.
+    pub(crate) fn leave(&mut self, line: LineId) {
+        self.leave_with(line, GONE);
+    }
+
+    fn leave_with(&mut self, line: LineId, tail: &[u8]) {
+        let took_messages = self.lines[line].is_available() && self.lines[line].priority >= 0;
+        let directed = std::mem::take(&mut self.lines[line].directed);
+        let number = self.lines[line].number;
+        if self.lines[line].presence.take().is_some() {
+            self.tell_contacts(line, PresenceType::Unavailable, tail);
+            let bare = self.lines[line].bare().to_owned();
+            for other in self.lines_of(number) {
+                if other != line && self.lines[other].is_available() {
+                    let stanza = write_presence(self.lines[line].jid(), &bare, tail);
+                    let stanza = self.out.put(&stanza);
+                    self.deliver(other, stanza, None);
+                }
+            }
+        }
+        // 4.6.3: those it wrote to directly, unless they were told as contacts.
+        for to in directed {
+            let bare = to.split('/').next().unwrap_or_default();
+            let told = self.accounts.get(number).is_some_and(|account| account.standing(bare).from);
+            if !told && let Ok(jid) = xmpp::Jid::parse(&to) {
+                let stanza = write_presence(self.lines[line].jid(), &to, tail);
+                self.send_presence(line, PresenceType::Unavailable, &jid, &stanza);
+            }
+        }
+        if took_messages {
+            features::on_unready(self, line);
+        }
+    }
+
+    /// Remembers whom a line wrote to directly, or forgets (4.6.3).
+    pub(crate) fn note_directed(
+        &mut self,
+        line: LineId,
+        kind: PresenceType,
+        to: &str,
+    ) -> Result<(), StanzaError> {
+        let max = self.cfg.directed_max;
+        let directed = &mut self.lines[line].directed;
+        let place = directed.iter().position(|other| **other == *to);
+        match (kind, place) {
+            (PresenceType::Available, None) if directed.len() >= max => return Err(busy()),
+            (PresenceType::Available, None) => directed.push(to.into()),
+            (PresenceType::Unavailable, Some(at)) => {
+                directed.swap_remove(at);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A probe reached the account that it asks about (4.3.2).
+    pub(crate) fn probe_arrived(&mut self, letter: Letter<'_>) {
+        let Ok(stanza) = Stanza::parse(letter.stanza) else { return self.processed(letter.ack) };
+        let Some(asker) = stanza.from().and_then(|from| xmpp::Jid::parse(&from).ok()) else {
+            return self.processed(letter.ack);
+        };
+        let bare = asker.bare();
+        let standing = self.accounts.get(letter.to).map(|account| account.standing(bare)).unwrap_or_default();
+        let (mut known, own) = (standing.from, letter.from == letter.to);
+        for line in self.lines_of(letter.to) {
+            let directed = |to: &str| to == asker.as_str() || to == bare;
+            let directed = self.lines[line].directed.iter().any(|to| directed(to));
+            known |= directed;
+            if (standing.from || own || directed) && self.lines[line].is_available() {
+                let tail = tail_bytes(&self.lines[line]);
+                let stanza = write_presence(self.lines[line].jid(), asker.as_str(), &tail);
+                self.send_presence(line, PresenceType::Available, &asker, &stanza);
+            }
+        }
+        // 4.3.2, rule 1: whoever believes to be subscribed and is not learns it.
+        if !known && !own {
+            self.send_subscription(letter.to, letter.from, Verb::Unsubscribed, None);
+        }
+        self.processed(letter.ack);
+    }
+
+    /// Tells a contact that each available resource is there, or that it is gone.
+    pub(crate) fn show_all(&mut self, number: AccountNumber, contact: AccountNumber, kind: PresenceType) {
+        let to = self.bare(contact);
+        for line in self.lines_of(number) {
+            if self.lines[line].is_available() {
+                let available = tail_bytes(&self.lines[line]);
+                let tail = if kind == PresenceType::Available { &available[..] } else { GONE };
+                let stanza = write_presence(self.lines[line].jid(), &to, tail);
+                let letter = Letter {
+                    kind: Kind::Presence(kind),
+                    from: number,
+                    to: contact,
+                    resource: None,
+                    stanza: &stanza,
+                    ack: None,
+                };
+                self.route(letter);
+            }
+        }
+    }
+
+    /// Everybody who may see this user hears of one line.
+    fn tell_contacts(&mut self, line: LineId, kind: PresenceType, tail: &[u8]) {
+        for contact in self.contacts(line, |item| item.subscription.is_from()) {
+            let to = self.bare(contact);
+            let stanza = write_presence(self.lines[line].jid(), &to, tail);
+            let from = self.lines[line].number;
+            let letter = Letter {
+                kind: Kind::Presence(kind),
+                from,
+                to: contact,
+                resource: None,
+                stanza: &stanza,
+                ack: None,
+            };
+            self.route(letter);
+        }
+    }
+
+    /// Everybody whom this user may see is asked (4.3.1).
+    fn probe_contacts(&mut self, line: LineId) {
+        for contact in self.contacts(line, |item| item.subscription.is_to()) {
+            let to = self.bare(contact);
+            let stanza = write_presence(self.lines[line].jid(), &to, b" type='probe'/>");
+            let from = self.lines[line].number;
+            let kind = Kind::Presence(PresenceType::Probe);
+            self.route(Letter { kind, from, to: contact, resource: None, stanza: &stanza, ack: None });
+        }
+    }
+
+    /// The numbers among a user's contacts of which something holds. Contacts elsewhere cannot be reached.
+    fn contacts(&self, line: LineId, holds: impl Fn(&store::RosterItem) -> bool) -> Vec<AccountNumber> {
+        let number = self.lines[line].number;
+        let Some(account) = self.accounts.get(number) else { return Vec::new() };
+        let items = account.roster.items.iter().filter(|item| holds(item));
+        let ours = items.filter(|item| item.contact.domain() == self.cfg.domain);
+        ours.filter_map(|item| item.contact.number()).filter(|contact| *contact != number).collect()
+    }
+
+    /// Shows one line of an account to another.
+    fn show(&mut self, line: LineId, to: LineId) {
+        let tail = tail_bytes(&self.lines[line]);
+        let stanza = write_presence(self.lines[line].jid(), self.lines[to].jid(), &tail);
+        let stanza = self.out.put(&stanza);
+        self.deliver(to, stanza, None);
+    }
+
+    /// Requests that nobody has answered yet are shown to each resource that comes (3.1.3).
+    fn show_requests(&mut self, line: LineId) {
+        let Some(account) = self.accounts.get(self.lines[line].number) else { return };
+        let requests = account.roster.items.iter().filter_map(|item| item.pending_in.as_deref());
+        let ranges: Vec<_> = requests.map(|request| self.out.put(request)).collect();
+        for stanza in ranges {
+            self.deliver(line, stanza, None);
+        }
+    }
+
+    fn send_presence(&mut self, line: LineId, kind: PresenceType, to: &xmpp::Jid, stanza: &[u8]) {
+        let Some(number) = to.number() else { return };
+        let from = self.lines[line].number;
+        let kind = Kind::Presence(kind);
+        self.route(Letter { kind, from, to: number, resource: to.resource(), stanza, ack: None });
+    }
+}
+
+fn tail_bytes(line: &crate::line::Line) -> Vec<u8> {
+    line.presence.as_deref().unwrap_or_default().to_vec()
+}
+
+/// What follows the addresses when a presence is sent onward.
+fn tail_of(stanza: &Stanza<'_>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    relay(&mut bytes, stanza, &Head::default());
+    bytes.strip_prefix(START).map(<[u8]>::to_vec)
+}
+
+fn write_presence(from: &str, to: &str, tail: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(START.len() + from.len() + to.len() + tail.len() + 16);
+    bytes.extend_from_slice(START);
+    write::attr(&mut bytes, "from", from);
+    write::attr(&mut bytes, "to", to);
+    bytes.extend_from_slice(tail);
+    bytes
+}
