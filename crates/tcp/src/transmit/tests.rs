@@ -1,1 +1,293 @@
+//! What may leave: the decision as a table, then through a connection.
 
+use super::*;
+use crate::testing::*;
+use crate::{End, SendError, SendFlags, Settings, State, TcpConfig};
+
+const LOOK: Outlook = Outlook {
+    unsent: 0,
+    fin: false,
+    window: 60_000,
+    window_max: 60_000,
+    room: 10_000,
+    mss: 1000,
+    burst: 1000,
+    nodelay: false,
+    hold: false,
+    small_in_flight: false,
+    override_: false,
+};
+
+#[test]
+fn the_decision() {
+    use Decision::*;
+    let send = |len| Send { len, fin: false };
+    let rows = [
+        ("nothing", LOOK, Idle),
+        ("a FIN alone", Outlook { fin: true, ..LOOK }, Send { len: 0, fin: true }),
+        ("a FIN ignores cwnd", Outlook { fin: true, room: 0, ..LOOK }, Send { len: 0, fin: true }),
+        ("a FIN heeds the window", Outlook { fin: true, window: 0, ..LOOK }, AwaitWindow),
+        ("a small piece, nothing in flight", Outlook { unsent: 10, ..LOOK }, send(10)),
+        ("Nagle", Outlook { unsent: 10, small_in_flight: true, ..LOOK }, AwaitCompany),
+        ("no Nagle", Outlook { unsent: 10, small_in_flight: true, nodelay: true, ..LOOK }, send(10)),
+        ("held", Outlook { unsent: 10, hold: true, ..LOOK }, AwaitCompany),
+        ("held, even without Nagle", Outlook { unsent: 10, hold: true, nodelay: true, ..LOOK }, AwaitCompany),
+        ("held too long", Outlook { unsent: 10, hold: true, override_: true, ..LOOK }, send(10)),
+        ("a FIN pushes", Outlook { unsent: 10, hold: true, fin: true, ..LOOK }, Send { len: 10, fin: true }),
+        (
+            "a full one never waits",
+            Outlook { unsent: 1000, hold: true, small_in_flight: true, ..LOOK },
+            send(1000),
+        ),
+        ("the full part goes", Outlook { unsent: 2500, hold: true, burst: 64_000, ..LOOK }, send(2000)),
+        ("a burst with its tail", Outlook { unsent: 2500, burst: 64_000, ..LOOK }, send(2500)),
+        ("one segment at a time", Outlook { unsent: 2500, ..LOOK }, send(1000)),
+        ("window shut", Outlook { unsent: 10, window: 0, ..LOOK }, AwaitWindow),
+        ("a silly window", Outlook { unsent: 5000, window: 300, ..LOOK }, AwaitWindow),
+        (
+            "half of the largest window",
+            Outlook { unsent: 5000, window: 300, window_max: 600, ..LOOK },
+            send(300),
+        ),
+        ("silly, but long", Outlook { unsent: 5000, window: 300, override_: true, ..LOOK }, send(300)),
+        ("everything fits a small window", Outlook { unsent: 300, window: 300, ..LOOK }, send(300)),
+        (
+            "window in whole segments",
+            Outlook { unsent: 9000, window: 3500, burst: 64_000, ..LOOK },
+            send(3000),
+        ),
+        ("cwnd full", Outlook { unsent: 5000, room: 0, ..LOOK }, AwaitCongestion),
+        ("less than a segment of cwnd", Outlook { unsent: 5000, room: 900, ..LOOK }, AwaitCongestion),
+        ("a small piece fits into cwnd", Outlook { unsent: 100, room: 900, ..LOOK }, send(100)),
+        ("cwnd in whole segments", Outlook { unsent: 9000, room: 3500, burst: 64_000, ..LOOK }, send(3000)),
+        (
+            "a FIN that the window has no room for",
+            Outlook { unsent: 10, window: 10, fin: true, ..LOOK },
+            send(10),
+        ),
+    ];
+    for (name, look, expected) in rows {
+        assert_eq!(decide(&look), expected, "{name}");
+    }
+}
+
+/// RFC 9293 3.7.4, MUST-17: Nagle by default, and off on demand.
+#[test]
+fn nagle_lets_one_small_segment_fly() {
+    let mut script = Script::established();
+    script.write(10);
+    script.sends(&["P. 1:11(10) ack 1"]);
+    script.write(10);
+    script.write(10);
+    script.silent();
+    script.arrives(ack(1, 11));
+    script.sends(&["P. 11:31(20) ack 1"]);
+    script.set(|settings| settings.nodelay = true);
+    script.write(5);
+    script.sends(&["P. 31:36(5) ack 1"]);
+}
+
+#[test]
+fn cork_holds_until_it_is_pulled_or_an_rto_has_passed() {
+    let mut script = Script::established();
+    script.set(|settings| settings.cork = true);
+    script.write(1500);
+    script.sends(&[". 1:1001(1000) ack 1"]);
+    script.set(|settings| settings.cork = false);
+    script.sends(&["P. 1001:1501(500) ack 1"]);
+    script.arrives(ack(1, 1501));
+    script.set(|settings| settings.cork = true);
+    script.write(10);
+    script.silent();
+    let waited = script.pass_to_deadline();
+    assert!(waited >= ms(200) && waited <= ms(210), "{waited:?}");
+    script.sends(&["P. 1501:1511(10) ack 1"]);
+}
+
+#[test]
+fn msg_more_holds_the_tail_for_the_next_send() {
+    let mut script = Script::established();
+    let more = SendFlags { more: true, ..SendFlags::default() };
+    assert_eq!(script.send(&[1; 1200], more), Ok(1200));
+    script.sends(&[". 1:1001(1000) ack 1"]);
+    script.arrives(ack(1, 1001));
+    script.silent();
+    script.write(100);
+    script.sends(&["P. 1001:1301(300) ack 1"]);
+}
+
+#[test]
+fn a_segment_never_spans_the_end_of_a_record() {
+    let mut script = Script::established();
+    script.set(|settings| settings.nodelay = true);
+    let eor = SendFlags { end_of_record: true, ..SendFlags::default() };
+    script.arrives(ack(1, 1).wnd(0));
+    for len in [300, 400] {
+        assert_eq!(script.send(&vec![0; len], eor), Ok(len));
+    }
+    script.write(1500);
+    script.silent();
+    script.arrives(ack(1, 1).wnd(60_000).with(Flags::NONE));
+    script.sends(&[
+        ". 1:301(300) ack 1",
+        ". 301:701(400) ack 1",
+        ". 701:1701(1000) ack 1",
+        "P. 1701:2201(500) ack 1",
+    ]);
+}
+
+#[test]
+fn ends_of_records_are_bounded() {
+    let mut script = Script::established();
+    script.arrives(ack(1, 1).wnd(0));
+    let eor = SendFlags { end_of_record: true, ..SendFlags::default() };
+    for _ in 0..RECORDS_MAX {
+        assert_eq!(script.send(b"r", eor), Ok(1));
+    }
+    assert_eq!(script.send(b"r", eor), Err(SendError::WouldBlock));
+    assert_eq!(script.send(b"r", SendFlags::default()), Ok(1));
+}
+
+#[test]
+fn super_segments_are_as_large_as_the_context_allows() {
+    let mut script = Script::established();
+    script.tso_max = 64_000;
+    script.write(25_500);
+    // Ten segments of initial window in one.
+    script.sends(&[". 1:10001(10000) ack 1"]);
+    assert_eq!(script.last.map(|seg| seg.segment_size), Some(1000));
+    script.arrives(ack(1, 10_001));
+    script.sends(&["P. 10001:25501(15500) ack 1"]);
+}
+
+/// RFC 9293 3.8.2, MUST-19 (RFC 5681): the initial window, then slow start.
+#[test]
+fn the_congestion_window_rules() {
+    let mut script = Script::established();
+    script.write(40_000);
+    assert_eq!(script.drain().len(), 10);
+    script.arrives(ack(1, 1001));
+    script.sends(&[". 10001:11001(1000) ack 1", ". 11001:12001(1000) ack 1"]);
+}
+
+/// RFC 9293 3.8.6.1, MUST-35, MUST-36, SHLD-29, SHLD-30; MUST-37: as long as the peer answers, for ever.
+#[test]
+fn a_zero_window_is_probed_at_growing_intervals() {
+    let mut script = Script::established();
+    script.arrives(ack(1, 1).wnd(0));
+    script.write(100);
+    script.silent();
+    let mut waits = Vec::new();
+    for _ in 0..40 {
+        waits.push(script.pass_to_deadline().as_millis());
+        script.sends(&[". 0:0(0) ack 1"]);
+        script.arrives(ack(1, 1).wnd(0));
+    }
+    assert_eq!(waits[..4], [200, 400, 800, 1600]);
+    assert_eq!(waits[39], 120_000);
+    assert_eq!(script.state(), State::Established);
+    script.arrives(ack(1, 1).wnd(5000));
+    script.sends(&["P. 1:101(100) ack 1"]);
+}
+
+#[test]
+fn a_zero_window_whose_owner_is_gone_ends_after_r2() {
+    let mut script = Script::established();
+    script.arrives(ack(1, 1).wnd(0));
+    script.write(100);
+    script.silent();
+    let mut probes = 0;
+    while script.conn.end().is_none() {
+        script.pass_to_deadline();
+        probes += script.drain().len();
+    }
+    assert_eq!((probes, script.conn.end()), (15, Some(End::TimedOut)));
+}
+
+#[test]
+fn without_persist_a_zero_window_is_for_ever() {
+    let mut config = plain();
+    config.test.persist = false;
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS));
+    script.arrives(ack(1, 1).wnd(0));
+    script.write(100);
+    script.silent();
+    assert_eq!(script.deadline(), None);
+}
+
+#[test]
+fn a_fin_waits_for_a_window_too() {
+    let mut script = Script::established();
+    script.arrives(ack(1, 1).wnd(0));
+    script.close();
+    script.silent();
+    script.pass_to_deadline();
+    script.sends(&[". 0:0(0) ack 1"]);
+    script.arrives(ack(1, 1).wnd(1));
+    script.sends(&["F. 1:2(0) ack 1"]);
+}
+
+/// MUST-34: data in flight, the window taken back to zero: the first segment is repeated, nothing else.
+#[test]
+fn a_window_that_is_taken_back_holds_retransmissions_too() {
+    let mut script = Script::established();
+    script.write(3000);
+    assert_eq!(script.drain().len(), 3);
+    script.arrives(ack(1, 1).wnd(0));
+    script.silent();
+    script.pass_to_deadline();
+    script.sends(&[". 1:1001(1000) ack 1"]);
+    script.arrives(ack(1, 1001).wnd(0));
+    script.pass_to_deadline();
+    script.sends(&[". 1001:2001(1000) ack 1"]);
+    script.arrives(ack(1, 3001).wnd(9000));
+    assert_eq!(script.conn.queued(), 0);
+}
+
+/// RFC 9293 3.8.5; MUST-62 (RFC 6093): the pointer is the octet after the urgent data.
+#[test]
+fn urgent_data_is_pointed_at_until_it_is_sent() {
+    let mut script = Script::established();
+    script.arrives(ack(1, 1).wnd(0));
+    script.write(1500);
+    assert_eq!(script.send(b"!", SendFlags { urgent: true, ..SendFlags::default() }), Ok(1));
+    script.write(1000);
+    script.arrives(ack(1, 1).wnd(60_000));
+    script.sends(&[
+        ".U 1:1001(1000) ack 1 urg 1501",
+        ".U 1001:2001(1000) ack 1 urg 501",
+        "P. 2001:2502(501) ack 1",
+    ]);
+}
+
+/// RFC 3168 6.1.2: ECE halves the window once a round trip, and CWR says so on new data; 6.1.5: what is resent is not ECT.
+#[test]
+fn ecn_echo_reduces_the_window_once() {
+    let config = TcpConfig { ecn: EcnPolicy::Request, ..plain() };
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS).with(Flags::ECE));
+    script.write(30_000);
+    assert_eq!(script.drain().len(), 10);
+    assert!(script.last.is_some_and(|seg| seg.ect));
+    script.arrives(ack(1, 5001).with(Flags::ECE));
+    let reduced = script.conn.info(&script.config).cwnd;
+    assert!(reduced < 10_000, "{reduced}");
+    script.arrives(ack(1, 6001).with(Flags::ECE));
+    assert!(script.conn.info(&script.config).cwnd >= reduced, "once a window");
+    let lines = script.drain();
+    assert!(lines[0].contains('W'), "{lines:?}");
+    assert!(lines[1..].iter().all(|line| !line.contains('W')), "{lines:?}");
+}
+
+#[test]
+fn a_mark_is_echoed_until_the_peer_has_reduced() {
+    let config = TcpConfig { ecn: EcnPolicy::Request, ..plain() };
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS).with(Flags::ECE));
+    script.arrives(ack(1, 1).octets(1000).ce());
+    script.sends(&[".E ack 1001"]);
+    script.arrives(ack(1001, 1).octets(1000));
+    script.arrives(ack(2001, 1).octets(1000));
+    script.sends(&[".E ack 3001"]);
+    script.arrives(ack(3001, 1).octets(1000).with(Flags::CWR));
+    script.arrives(ack(4001, 1).octets(1000));
+    script.sends(&[". ack 5001"]);
+}
