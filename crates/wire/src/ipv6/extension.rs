@@ -170,12 +170,10 @@ fn step_over(mut walk: Walk<'_>, start: Start) -> Result<Walk<'_>, Refusal> {
             Protocol::DESTINATION_OPTIONS => {
                 options(&header[2..], walk.offset + 2)?;
             }
-            Protocol::ROUTING => {
-                // RFC 8200 4.4: no type is known here, so with segments left the packet is refused, and without it is stepped
-                // over. (In the other headers that byte means something else.)
-                if segments_left != 0 {
-                    return Err(Refusal::problem(Problem::HEADER_FIELD, walk.offset + 2));
-                }
+            // RFC 8200 4.4: no type is known here, so with segments left the packet is refused, and without it is stepped
+            // over. (In the other headers that byte means something else.)
+            Protocol::ROUTING if segments_left != 0 => {
+                return Err(Refusal::problem(Problem::HEADER_FIELD, walk.offset + 2));
             }
             Protocol::FRAGMENT => {
                 if start == Start::Reassembled {
@@ -190,7 +188,7 @@ fn step_over(mut walk: Walk<'_>, start: Start) -> Result<Walk<'_>, Refusal> {
                 walk.payload = rest;
                 return Ok(walk);
             }
-            // Authentication without a key to check it by: stepped over, as RFC 8200 lists it among the chain's headers.
+            // Routing that is over, and authentication without a key to check it by: stepped over.
             _ => {}
         }
         walk.named_at = walk.offset;

@@ -79,7 +79,7 @@ fn datagrams_fragments_and_quotations() {
         "no checksum over IPv4 is fine"
     );
     let fragment = v4(Protocol::UDP, &datagram[..8], |h| {
-        (h.more_fragments, h.fragment_offset, h.ident) = (true, 1480, 7)
+        (h.more_fragments, h.fragment_offset, h.ident) = (true, 1480, 7);
     });
     assert_eq!(packet(&fragment).to_string(), "10.0.0.1 > 10.0.0.2 udp fragment id 7 offset 1480+ len 8");
     let error = icmpv4::Message::DestinationUnreachable {
