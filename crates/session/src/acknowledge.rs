@@ -17,6 +17,7 @@ pub(crate) struct Inbound {
     /// Every stanza up to this one has been processed.
     processed: u32,
     /// Which of the stanzas behind `processed` have been too: bit 0 is `processed + 1`. There only while some wait.
+    #[allow(clippy::box_collection, reason = "32 octets less in each idle session")]
     ahead: Option<Box<VecDeque<bool>>>,
 }
 
@@ -76,7 +77,7 @@ pub(crate) struct Acknowledge {
     /// Answer the client once every stanza up to this one has been processed.
     answer_due: Option<u32>,
     /// What the client has been sent and has not confirmed, oldest first.
-    unacked: VecDeque<(Box<[u8]>, Option<Tag>)>,
+    unacked: Unacked,
     /// The client's `h` so far.
     confirmed: u32,
     /// We have asked and not been answered.
@@ -93,7 +94,7 @@ pub(crate) struct TooHigh {
 impl Acknowledge {
     /// Turned on when the inbound count was `base`.
     pub(crate) fn new(base: u32) -> Acknowledge {
-        Acknowledge { base, answer_due: None, unacked: VecDeque::new(), confirmed: 0, asked: false }
+        Acknowledge { base, answer_due: None, unacked: Unacked::default(), confirmed: 0, asked: false }
     }
 
     /// The client asks how far we are. An answer follows once all it sent before is processed: an earlier one would
@@ -122,7 +123,7 @@ impl Acknowledge {
 
     /// Keeps a stanza that is being sent. Returns whether the client should be asked to confirm.
     pub(crate) fn on_sent(&mut self, stanza: &[u8], tag: Option<Tag>) -> bool {
-        self.unacked.push_back((stanza.into(), tag));
+        self.unacked.push(stanza, tag);
         !std::mem::replace(&mut self.asked, true)
     }
 
@@ -144,19 +145,68 @@ impl Acknowledge {
 
     /// The oldest stanza, now confirmed.
     pub(crate) fn pop_confirmed(&mut self) -> Option<Tag> {
-        let (_, tag) = self.unacked.pop_front()?;
+        let tag = self.unacked.pop()?;
         self.confirmed = self.confirmed.wrapping_add(1);
         tag
     }
 
     /// Whether the client should be asked again, since more waits than the last answer covered.
     pub(crate) fn wants_to_ask(&mut self) -> bool {
-        !self.unacked.is_empty() && !std::mem::replace(&mut self.asked, true)
+        self.unacked.len() > 0 && !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// Gives back the memory of a queue that is empty.
+    pub(crate) fn shrink(&mut self) {
+        self.unacked.shrink(0);
     }
 
     /// Everything that was not confirmed, oldest first.
     pub(crate) fn into_unacked(self) -> impl Iterator<Item = (Vec<u8>, Option<Tag>)> {
-        self.unacked.into_iter().map(|(stanza, tag)| (stanza.into_vec(), tag))
+        self.unacked.into_stanzas()
+    }
+}
+
+/// Stanzas end to end in one ring, so that a warm queue allocates nothing.
+#[derive(Debug, Default)]
+struct Unacked {
+    octets: VecDeque<u8>,
+    /// The length and tag of each.
+    stanzas: VecDeque<(u32, Option<Tag>)>,
+}
+
+/// An empty ring keeps at most this much: a dozen usual messages.
+const RING_KEPT: usize = 4096;
+
+impl Unacked {
+    fn len(&self) -> usize {
+        self.stanzas.len()
+    }
+
+    fn push(&mut self, stanza: &[u8], tag: Option<Tag>) {
+        self.octets.extend(stanza);
+        self.stanzas.push_back((stanza.len() as u32, tag));
+    }
+
+    /// Drops the oldest and gives its tag.
+    fn pop(&mut self) -> Option<Option<Tag>> {
+        let (len, tag) = self.stanzas.pop_front()?;
+        self.octets.drain(..len as usize);
+        if self.stanzas.is_empty() {
+            self.shrink(RING_KEPT);
+        }
+        Some(tag)
+    }
+
+    fn shrink(&mut self, kept: usize) {
+        if self.stanzas.is_empty() && self.octets.capacity() > kept {
+            *self = Unacked::default();
+        }
+    }
+
+    fn into_stanzas(mut self) -> impl Iterator<Item = (Vec<u8>, Option<Tag>)> {
+        std::mem::take(&mut self.stanzas)
+            .into_iter()
+            .map(move |(len, tag)| (self.octets.drain(..len as usize).collect(), tag))
     }
 }
 

@@ -26,6 +26,7 @@
 mod acknowledge;
 pub mod config;
 pub mod event;
+pub mod fuzz;
 pub mod limits;
 mod negotiation;
 mod outbox;

@@ -52,7 +52,12 @@ impl LoginThrottle {
     /// An empty table with a bound.
     #[must_use]
     pub fn new(entries_max: usize) -> LoginThrottle {
-        LoginThrottle { records: HashMap::new(), by_age: BTreeMap::new(), next_order: 0, entries_max: entries_max.max(1) }
+        LoginThrottle {
+            records: HashMap::new(),
+            by_age: BTreeMap::new(),
+            next_order: 0,
+            entries_max: entries_max.max(1),
+        }
     }
 
     /// How long an attempt that comes now has to wait before it is answered.
@@ -106,7 +111,8 @@ impl LoginThrottle {
         let pair = (network(from), number);
         self.next_order += 1;
         let order = self.next_order;
-        let record = self.records.entry(pair).or_insert(Record { failures: 0, known: false, last: now, order });
+        let record =
+            self.records.entry(pair).or_insert(Record { failures: 0, known: false, last: now, order });
         self.by_age.remove(&record.order);
         change(record);
         record.last = now;

@@ -277,7 +277,11 @@ impl Negotiation {
             }
             self.step = Step::Checking(name.clone());
             let password = Some(message.password.to_owned());
-            return Verdict::Tell(Event::Credentials(Box::new(CredentialsRequest { name, mechanism, password })));
+            return Verdict::Tell(Event::Credentials(Box::new(CredentialsRequest {
+                name,
+                mechanism,
+                password,
+            })));
         }
         let plus_offered = offered(config, facts).iter().any(|mechanism| mechanism.is_plus());
         let first = match ClientFirst::parse(&bytes, mechanism, facts.tls_exporter, plus_offered) {
@@ -316,9 +320,7 @@ impl Negotiation {
                 let proved = matches!(answer.keys, Keys::Checked(true)) && answer.exists;
                 self.conclude(proved.then(String::new), &name, answer.enabled, config, out)
             }
-            Step::LookingUp(_) | Step::Checking(_) => {
-                self.fail(Failure::TemporaryAuthFailure, None, config, out)
-            }
+            Step::LookingUp(_) | Step::Checking(_) => self.fail(Failure::Temporary, None, config, out),
             other => {
                 debug_assert!(false, "an answer that nothing asked for");
                 self.step = other;
@@ -327,7 +329,13 @@ impl Negotiation {
         }
     }
 
-    fn on_final(&mut self, exchange: &Challenged, text: &str, config: &SessionConfig, out: &mut Outbox) -> Verdict {
+    fn on_final(
+        &mut self,
+        exchange: &Challenged,
+        text: &str,
+        config: &SessionConfig,
+        out: &mut Outbox,
+    ) -> Verdict {
         let flags = self.attempts & (DECOY | DISABLED);
         self.attempts &= !(DECOY | DISABLED);
         let Ok(bytes) = BASE64.decode(text) else {
@@ -335,7 +343,9 @@ impl Negotiation {
         };
         match exchange.verify(&bytes) {
             // A decoy's keys are known to nobody, but that is probability, and this is a rule.
-            Ok(_) if flags == DECOY => self.fail(Failure::NotAuthorized, exchange.name().number(), config, out),
+            Ok(_) if flags == DECOY => {
+                self.fail(Failure::NotAuthorized, exchange.name().number(), config, out)
+            }
             Ok(proof) => self.conclude(Some(proof), exchange.name(), flags & DISABLED == 0, config, out),
             Err(failure) => self.fail(failure, exchange.name().number(), config, out),
         }
@@ -378,22 +388,30 @@ impl Negotiation {
         out.element(|out| {
             write::open(out, "failure").ns(ns::SASL).with(|out| write::open(out, failure.name()).empty());
         });
-        if self.attempts >= config.attempts_max { Verdict::FailedTooOften(number) } else { Verdict::Failed(number) }
+        if self.attempts >= config.attempts_max {
+            Verdict::FailedTooOften(number)
+        } else {
+            Verdict::Failed(number)
+        }
     }
 
-    /// The resource is bound: the answer to the client's request.
-    pub(crate) fn write_bound(&self, jid: &Jid, out: &mut Vec<u8>) {
+    /// The resource is bound: the answer to the client's request. A message of its own declares its namespace
+    /// (RFC 7395 3.3.3).
+    pub(crate) fn write_bound(&self, jid: &Jid, framed: bool, out: &mut Vec<u8>) {
         let Step::Binding(_, id) = &self.step else { return };
-        write::open(out, "iq").attr("type", "result").attr_opt("id", id.as_deref()).with(|out| {
+        let iq = write::open(out, "iq").attr_opt("xmlns", framed.then_some(ns::CLIENT));
+        iq.attr("type", "result").attr_opt("id", id.as_deref()).with(|out| {
             write::open(out, "bind").ns(ns::BIND).with(|out| write::open(out, "jid").text(jid.as_str()));
         });
     }
 
-    /// The resource is refused; the client may ask for another.
-    pub(crate) fn on_bind_refused(&mut self, error: &StanzaError, out: &mut Outbox) {
-        let Step::Binding(number, id) = std::mem::replace(&mut self.step, Step::Open) else { return };
-        self.step = Step::LoggedIn(number);
-        out.element(|out| error.write_reply(out, "iq", id.as_deref(), None, None));
+    /// The resource is refused, in these words; the client may ask for another.
+    pub(crate) fn on_bind_refused(&mut self, error: &StanzaError) -> Option<Vec<u8>> {
+        let Step::Binding(number, id) = &mut self.step else { return None };
+        let mut reply = Vec::new();
+        error.write_reply(&mut reply, "iq", id.as_deref(), None, None);
+        self.step = Step::LoggedIn(*number);
+        Some(reply)
     }
 }
 
@@ -417,7 +435,10 @@ fn offered(config: &SessionConfig, facts: &CarrierFacts) -> Vec<Mechanism> {
 fn may_act_as(name: &LogInName, authzid: Option<&str>, config: &SessionConfig) -> bool {
     match authzid {
         None | Some("") => true,
-        Some(authzid) => authzid.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('@')) == Some(&config.domain),
+        Some(authzid) => {
+            authzid.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('@'))
+                == Some(&config.domain)
+        }
     }
 }
 

@@ -64,7 +64,6 @@ enum Outcome {
     /// The token is a stanza for the router.
     Stanza(u32),
     /// The next octets open a new stream.
-    Restart,
     RestartAnd(Event<'static>),
 }
 
@@ -90,7 +89,12 @@ impl Session {
 
     /// Takes octets of a byte stream; at most one event a call, so call again until it answers `None`. What is left of
     /// the input then could not be taken: keep it, and do not read more, until [`Session::wants_input`] says so.
-    pub fn handle_input<'a>(&'a mut self, now: Now, input: &mut &'a [u8], out: &mut Outbox) -> Option<Event<'a>> {
+    pub fn handle_input<'a, 'i: 'a>(
+        &'a mut self,
+        now: Now,
+        input: &mut &'i [u8],
+        out: &mut Outbox,
+    ) -> Option<Event<'a>> {
         if !input.is_empty() {
             self.talk.hear(now);
         }
@@ -133,7 +137,6 @@ impl Session {
             match outcome {
                 Outcome::Nothing => {}
                 Outcome::Tell(event) => return Some(event),
-                Outcome::Restart => self.restart(),
                 Outcome::RestartAnd(event) => {
                     self.restart();
                     return Some(event);
@@ -150,7 +153,12 @@ impl Session {
 
     /// Takes one message of a framed carrier (RFC 7395 3.3): one document. `None` as input only asks for events that
     /// still wait.
-    pub fn handle_message<'a>(&'a mut self, now: Now, message: &mut Option<&'a [u8]>, out: &mut Outbox) -> Option<Event<'a>> {
+    pub fn handle_message<'a, 'i: 'a>(
+        &'a mut self,
+        now: Now,
+        message: &mut Option<&'i [u8]>,
+        out: &mut Outbox,
+    ) -> Option<Event<'a>> {
         if message.is_some() {
             self.talk.hear(now);
         }
@@ -166,7 +174,11 @@ impl Session {
                 return None;
             }
             let bytes = message.take()?;
-            let limit = if self.talk.is_logged_in() { self.talk.config.stanza_max } else { self.talk.config.stanza_max_unauth };
+            let limit = if self.talk.is_logged_in() {
+                self.talk.config.stanza_max
+            } else {
+                self.talk.config.stanza_max_unauth
+            };
             let element = match document(bytes, Limits::of(limit)) {
                 Ok(element) => element,
                 Err(kind) => {
@@ -176,7 +188,9 @@ impl Session {
             };
             if element.ns() == ns::FRAMING {
                 match element.name() {
-                    "open" => self.talk.on_open(element.to().as_deref(), element.attr("version").as_deref(), out),
+                    "open" => {
+                        self.talk.on_open(element.to().as_deref(), element.attr("version").as_deref(), out);
+                    }
                     "close" => self.talk.on_close(out),
                     _ => self.talk.end(StreamErrorKind::UnsupportedStanzaType, out),
                 }
@@ -185,7 +199,6 @@ impl Session {
             match self.talk.on_element(&element, out) {
                 // A framed stream restarts with the client's next <open/> (RFC 7395 3.7).
                 Outcome::Nothing => {}
-                Outcome::Restart => self.talk.opened = false,
                 Outcome::Tell(event) => return Some(event),
                 Outcome::RestartAnd(event) => {
                     self.talk.opened = false;
@@ -217,7 +230,11 @@ impl Session {
     }
 
     /// The answer to [`Event::Credentials`].
-    pub fn handle_credentials(&mut self, answer: CredentialsAnswer, out: &mut Outbox) -> Option<Event<'static>> {
+    pub fn handle_credentials(
+        &mut self,
+        answer: CredentialsAnswer,
+        out: &mut Outbox,
+    ) -> Option<Event<'static>> {
         let Phase::Negotiating(negotiation) = &mut self.talk.phase else { return None };
         let verdict = negotiation.on_credentials(answer, &self.talk.config, out);
         match self.talk.apply(verdict, out) {
@@ -226,42 +243,56 @@ impl Session {
                 Some(event)
             }
             Outcome::Tell(event) => Some(event),
-            Outcome::Nothing | Outcome::Stanza(_) | Outcome::Restart => self.talk.poll_event(),
+            Outcome::Nothing | Outcome::Stanza(_) => self.talk.poll_event(),
         }
     }
 
     /// The answer to [`Event::Bind`]: the session is this address now.
     pub fn handle_bound(&mut self, now: Now, jid: &Jid, out: &mut Outbox) {
         let Phase::Negotiating(negotiation) = &self.talk.phase else { return };
-        out.element(|out| negotiation.write_bound(jid, out));
+        let framed = self.talk.facts.carrier.is_framed();
+        out.element(|out| negotiation.write_bound(jid, framed, out));
         self.talk.phase = Phase::Bound;
+        // It has served its purpose, and is a secret of the connection.
+        self.talk.facts.tls_exporter = None;
         self.talk.hear(now);
     }
 
     /// The other answer to [`Event::Bind`] (RFC 6120 7.6.2).
     pub fn handle_bind_refused(&mut self, error: &StanzaError, out: &mut Outbox) {
         if let Phase::Negotiating(negotiation) = &mut self.talk.phase {
-            negotiation.on_bind_refused(error, out);
+            let framed = self.talk.facts.carrier.is_framed();
+            if let Some(reply) = negotiation.on_bind_refused(error) {
+                out.element(|out| write_delivery(&reply, framed, out));
+            }
         }
     }
 
     /// A stanza for the client, ready for delivery, without `xmlns`.
     ///
     /// # Errors
-    /// Too much waits for this client: its stream has been closed, and [`Event::Finished`] comes at the next call.
-    pub fn handle_delivery(&mut self, stanza: &[u8], tag: Option<Tag>, out: &mut Outbox) -> Result<(), Overflow> {
+    /// The stream is over, perhaps because this was too much for a client that does not read: then it has been closed
+    /// with `policy-violation`, and [`Event::Finished`] comes at the next call. The stanza is not lost:
+    /// [`Session::take_unacked`] gives it back.
+    pub fn handle_delivery(
+        &mut self,
+        stanza: &[u8],
+        tag: Option<Tag>,
+        out: &mut Outbox,
+    ) -> Result<(), Overflow> {
         let talk = &mut self.talk;
-        if !matches!(talk.phase, Phase::Bound) {
-            return Err(Overflow);
-        }
         let unacked = talk.acknowledge.as_ref().map_or(0, |acknowledge| acknowledge.unacked());
-        let ask = talk.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(stanza, tag));
-        if unacked >= talk.config.unacked_max || out.len() + stanza.len() > talk.config.output_max {
+        let too_much =
+            unacked >= talk.config.unacked_max || out.len() + stanza.len() > talk.config.output_max;
+        if too_much {
             talk.end(StreamErrorKind::PolicyViolation, out);
+        }
+        if !matches!(talk.phase, Phase::Bound) {
+            talk.acknowledge.get_or_insert_with(|| Box::new(Acknowledge::new(0))).on_sent(stanza, tag);
             return Err(Overflow);
         }
         out.element(|out| write_delivery(stanza, talk.facts.carrier.is_framed(), out));
-        if ask {
+        if talk.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(stanza, tag)) {
             out.element(|out| write::open(out, "r").ns(ns::SM).empty());
         }
         Ok(())
@@ -300,6 +331,9 @@ impl Session {
             Phase::Bound if talk.asked_for_life => talk.end(StreamErrorKind::ConnectionTimeout, out),
             Phase::Bound => {
                 talk.asked_for_life = true;
+                if let Some(acknowledge) = &mut talk.acknowledge {
+                    acknowledge.shrink();
+                }
                 let framed = talk.facts.carrier.is_framed();
                 match &mut talk.acknowledge {
                     Some(_) => out.element(|out| write::open(out, "r").ns(ns::SM).empty()),
@@ -316,7 +350,9 @@ impl Session {
         let talk = &self.talk;
         match &talk.phase {
             Phase::Negotiating(negotiation) => Some(negotiation.deadline),
-            Phase::Bound if talk.asked_for_life => Some(talk.heard + talk.config.idle_max + talk.config.answer_max),
+            Phase::Bound if talk.asked_for_life => {
+                Some(talk.heard + talk.config.idle_max + talk.config.answer_max)
+            }
             Phase::Bound => Some(talk.heard + talk.config.idle_max),
             Phase::Over => None,
         }
@@ -350,7 +386,8 @@ impl Session {
         self.talk.facts.remote = remote;
     }
 
-    /// What XEP-0198 has not confirmed, oldest first: for the router, once the conversation is over.
+    /// What XEP-0198 has not confirmed, and what came too late to be sent, oldest first: for the router, once the
+    /// conversation is over.
     pub fn take_unacked(&mut self) -> impl Iterator<Item = (Vec<u8>, Option<Tag>)> + use<> {
         self.talk.acknowledge.take().into_iter().flat_map(|acknowledge| acknowledge.into_unacked())
     }
@@ -359,7 +396,11 @@ impl Session {
         self.talk.opened = false;
         self.scanner.restart();
         let config = &self.talk.config;
-        self.scanner.set_limits(Limits::of(if self.talk.is_logged_in() { config.stanza_max } else { config.stanza_max_unauth }));
+        self.scanner.set_limits(Limits::of(if self.talk.is_logged_in() {
+            config.stanza_max
+        } else {
+            config.stanza_max_unauth
+        }));
     }
 }
 
@@ -404,7 +445,8 @@ impl Talk {
             return self.end(StreamErrorKind::HostUnknown, out);
         }
         // RFC 6120 4.7.5: no version is 0.9, which we do not speak.
-        let major = version.and_then(|text| text.split('.').next()).and_then(|major| major.parse::<u32>().ok());
+        let major =
+            version.and_then(|text| text.split('.').next()).and_then(|major| major.parse::<u32>().ok());
         if major.is_none_or(|major| major < 1) {
             return self.end(StreamErrorKind::UnsupportedVersion, out);
         }
@@ -428,7 +470,11 @@ impl Talk {
             } else {
                 out.extend_from_slice(b"<?xml version='1.0'?>");
                 let open = write::open(out, "stream:stream").ns(ns::CLIENT).attr("xmlns:stream", ns::STREAMS);
-                open.attr("from", domain).attr("id", &id).attr("version", "1.0").attr("xml:lang", "en").start();
+                open.attr("from", domain)
+                    .attr("id", &id)
+                    .attr("version", "1.0")
+                    .attr("xml:lang", "en")
+                    .start();
             }
         });
     }
@@ -535,7 +581,9 @@ impl Talk {
         if self.is_over() {
             return;
         }
-        if let Some(h) = self.acknowledge.as_mut().and_then(|acknowledge| acknowledge.take_answer(&self.inbound)) {
+        if let Some(h) =
+            self.acknowledge.as_mut().and_then(|acknowledge| acknowledge.take_answer(&self.inbound))
+        {
             out.element(|out| write::open(out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty());
         }
     }
@@ -543,7 +591,9 @@ impl Talk {
     /// Asks for the rest when the client's answer did not cover all it has been sent.
     fn ask_if_due(&mut self, out: &mut Outbox) {
         let confirmed = self.confirmed as usize;
-        let due = |acknowledge: &mut Box<Acknowledge>| acknowledge.unacked() > confirmed && acknowledge.wants_to_ask();
+        let due = |acknowledge: &mut Box<Acknowledge>| {
+            acknowledge.unacked() > confirmed && acknowledge.wants_to_ask()
+        };
         if !self.is_over() && self.acknowledge.as_mut().is_some_and(due) {
             out.element(|out| write::open(out, "r").ns(ns::SM).empty());
         }

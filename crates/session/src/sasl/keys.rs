@@ -29,7 +29,11 @@ impl std::error::Error for UnfitPassword {}
 ///
 /// # Errors
 /// When SASLprep forbids the password.
-pub fn derive_keys(password: &str, salt: [u8; SALT_LEN], iterations: u32) -> Result<Credentials, UnfitPassword> {
+pub fn derive_keys(
+    password: &str,
+    salt: [u8; SALT_LEN],
+    iterations: u32,
+) -> Result<Credentials, UnfitPassword> {
     let prepared = prepare(password).ok_or(UnfitPassword)?;
     Ok(Credentials {
         sha1: Some(sha1_keys(prepared.as_bytes(), &salt, iterations)),
@@ -44,7 +48,9 @@ pub(crate) fn is_password(password: &str, keys: &Credentials) -> bool {
     let bytes = prepared.as_deref().unwrap_or(password).as_bytes();
     let same = match (&keys.sha256, &keys.sha1) {
         (Some(kept), _) => sha256_keys(bytes, &kept.salt, kept.iterations).stored_key.ct_eq(&kept.stored_key),
-        (None, Some(kept)) => sha1_keys(bytes, &kept.salt, kept.iterations).stored_key.ct_eq(&kept.stored_key),
+        (None, Some(kept)) => {
+            sha1_keys(bytes, &kept.salt, kept.iterations).stored_key.ct_eq(&kept.stored_key)
+        }
         (None, None) => 0.into(),
     };
     bool::from(same) & prepared.is_some()
@@ -59,7 +65,12 @@ fn sha1_keys(password: &[u8], salt: &[u8], iterations: u32) -> ScramKeys<20> {
     pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut salted);
     let client_key = hmac_sha1(&salted, &[b"Client Key"]);
     let stored_key = Sha1::digest(client_key).into();
-    ScramKeys { salt: salt.to_vec(), iterations, stored_key, server_key: hmac_sha1(&salted, &[b"Server Key"]) }
+    ScramKeys {
+        salt: salt.to_vec(),
+        iterations,
+        stored_key,
+        server_key: hmac_sha1(&salted, &[b"Server Key"]),
+    }
 }
 
 fn sha256_keys(password: &[u8], salt: &[u8], iterations: u32) -> ScramKeys<32> {
@@ -67,7 +78,12 @@ fn sha256_keys(password: &[u8], salt: &[u8], iterations: u32) -> ScramKeys<32> {
     pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut salted);
     let client_key = hmac_sha256(&salted, &[b"Client Key"]);
     let stored_key = Sha256::digest(client_key).into();
-    ScramKeys { salt: salt.to_vec(), iterations, stored_key, server_key: hmac_sha256(&salted, &[b"Server Key"]) }
+    ScramKeys {
+        salt: salt.to_vec(),
+        iterations,
+        stored_key,
+        server_key: hmac_sha256(&salted, &[b"Server Key"]),
+    }
 }
 
 /// HMAC-SHA-1 of the parts, one after the other.

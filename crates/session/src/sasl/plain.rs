@@ -19,7 +19,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Message<'_>> {
     let mut parts = text.split('\0');
     let (authzid, name, password) = (parts.next()?, parts.next()?, parts.next()?);
     let fits = parts.next().is_none() && !name.is_empty() && !password.is_empty();
-    (fits && name.len() <= PART_MAX && password.len() <= PART_MAX).then_some(Message { authzid, name, password })
+    (fits && name.len() <= PART_MAX && password.len() <= PART_MAX).then_some(Message {
+        authzid,
+        name,
+        password,
+    })
 }
 
 #[cfg(test)]

@@ -75,8 +75,10 @@ impl ClientFirst {
         };
         let mut attributes = bare.split(',');
         // A mandatory extension `m=` that we do not know must fail (RFC 5802 5.1), as anything else but `n=` here.
-        let name = attributes.next().and_then(|part| part.strip_prefix("n=")).ok_or(Failure::MalformedRequest)?;
-        let nonce = attributes.next().and_then(|part| part.strip_prefix("r=")).ok_or(Failure::MalformedRequest)?;
+        let name =
+            attributes.next().and_then(|part| part.strip_prefix("n=")).ok_or(Failure::MalformedRequest)?;
+        let nonce =
+            attributes.next().and_then(|part| part.strip_prefix("r=")).ok_or(Failure::MalformedRequest)?;
         let printable = nonce.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b',');
         if nonce.is_empty() || nonce.len() > CLIENT_NONCE_MAX || !printable || name.len() > NAME_MAX {
             return Err(Failure::MalformedRequest);
@@ -121,31 +123,34 @@ impl Challenged {
         let text = std::str::from_utf8(client_final).map_err(|_| Failure::MalformedRequest)?;
         let (without_proof, proof) = text.rsplit_once(",p=").ok_or(Failure::MalformedRequest)?;
         let mut attributes = without_proof.split(',');
-        let binding = attributes.next().and_then(|part| part.strip_prefix("c=")).ok_or(Failure::MalformedRequest)?;
-        let nonce = attributes.next().and_then(|part| part.strip_prefix("r=")).ok_or(Failure::MalformedRequest)?;
+        let binding =
+            attributes.next().and_then(|part| part.strip_prefix("c=")).ok_or(Failure::MalformedRequest)?;
+        let nonce =
+            attributes.next().and_then(|part| part.strip_prefix("r=")).ok_or(Failure::MalformedRequest)?;
         let binding = BASE64.decode(binding).map_err(|_| Failure::IncorrectEncoding)?;
         let proof = BASE64.decode(proof).map_err(|_| Failure::IncorrectEncoding)?;
         let mut expected = self.first.gs2_header.clone().into_bytes();
         expected.extend_from_slice(self.first.binding.as_ref().map_or(&[][..], |data| &data[..]));
         let bound = binding.ct_eq(&expected);
         let fresh = nonce.as_bytes().ct_eq(self.nonce.as_bytes());
-        let message = [
-            self.first.bare.as_bytes(),
-            b",",
-            self.server_first.as_bytes(),
-            b",",
-            without_proof.as_bytes(),
-        ];
+        let message =
+            [self.first.bare.as_bytes(), b",", self.server_first.as_bytes(), b",", without_proof.as_bytes()];
         let (proved, signature) = match &self.keys {
             Keys::Sha1(keys) => {
                 let signature = hmac_sha1(&keys.stored_key, &message);
                 let key = xor(&proof, &signature);
-                (Sha1::digest(key).ct_eq(&keys.stored_key[..]), hmac_sha1(&keys.server_key, &message).to_vec())
+                (
+                    Sha1::digest(key).ct_eq(&keys.stored_key[..]),
+                    hmac_sha1(&keys.server_key, &message).to_vec(),
+                )
             }
             Keys::Sha256(keys) => {
                 let signature = hmac_sha256(&keys.stored_key, &message);
                 let key = xor(&proof, &signature);
-                (Sha256::digest(key).ct_eq(&keys.stored_key[..]), hmac_sha256(&keys.server_key, &message).to_vec())
+                (
+                    Sha256::digest(key).ct_eq(&keys.stored_key[..]),
+                    hmac_sha256(&keys.server_key, &message).to_vec(),
+                )
             }
             Keys::Checked(_) => (0.into(), Vec::new()),
         };

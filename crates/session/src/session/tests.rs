@@ -1,1 +1,306 @@
-//! Conversations, as scripts.
+//! What scripts cannot say: SCRAM from end to end, sizes, allocations, any bytes. The scripts are in `tests/talks`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use proptest::prelude::*;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use store::{AccountState, Credentials};
+use xmpp::address::AccountNumber;
+
+use super::*;
+use crate::Carrier;
+use crate::sasl::keys::{derive_keys, hmac_sha1, hmac_sha256};
+
+const EXPORTER: [u8; 32] = [5; 32];
+const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='x' version='1.0'>";
+
+fn config() -> Arc<SessionConfig> {
+    let mut config = SessionConfig::new("x", [1; 32]);
+    config.iterations_in_use = vec![4096];
+    Arc::new(config)
+}
+
+fn session(config: &Arc<SessionConfig>) -> Session {
+    let facts = CarrierFacts {
+        carrier: Carrier::Tls,
+        encrypted: true,
+        clear_text_allowed: false,
+        can_starttls: false,
+        tls_exporter: Some(EXPORTER),
+        remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+    };
+    Session::new(Now::default(), config.clone(), facts, [9; 32])
+}
+
+/// A client that knows RFC 5802 and nothing of our code but its HMAC.
+struct Client {
+    mechanism: &'static str,
+    password: &'static str,
+    first_bare: String,
+    gs2: &'static str,
+}
+
+impl Client {
+    fn new(mechanism: &'static str, number: &str, password: &'static str) -> Client {
+        let gs2 = if mechanism.ends_with("-PLUS") { "p=tls-exporter,," } else { "n,," };
+        Client { mechanism, password, first_bare: format!("n={number},r=clientnonce"), gs2 }
+    }
+
+    fn auth(&self) -> String {
+        let first = BASE64.encode(format!("{}{}", self.gs2, self.first_bare));
+        format!("<auth xmlns='{}' mechanism='{}'>{first}</auth>", ns::SASL, self.mechanism)
+    }
+
+    /// The answer to a challenge, and the server's proof that must follow.
+    fn respond(&self, challenge: &str) -> (String, String) {
+        let server_first = String::from_utf8(BASE64.decode(challenge).unwrap()).unwrap();
+        let field =
+            |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name)).unwrap().to_owned();
+        let (nonce, salt) = (field("r="), BASE64.decode(field("s=")).unwrap());
+        let iterations: u32 = field("i=").parse().unwrap();
+        let mut bound = self.gs2.as_bytes().to_vec();
+        if self.gs2.starts_with('p') {
+            bound.extend_from_slice(&EXPORTER);
+        }
+        let without_proof = format!("c={},r={nonce}", BASE64.encode(bound));
+        let message = format!("{},{server_first},{without_proof}", self.first_bare);
+        let message = [message.as_bytes()];
+        let (proof, signature) = if self.mechanism.contains("SHA-256") {
+            let mut salted = [0; 32];
+            pbkdf2::pbkdf2_hmac::<Sha256>(self.password.as_bytes(), &salt, iterations, &mut salted);
+            let key = hmac_sha256(&salted, &[b"Client Key"]);
+            let signature = hmac_sha256(&Sha256::digest(key), &message);
+            let server_key = hmac_sha256(&salted, &[b"Server Key"]);
+            (xor(&key, &signature), hmac_sha256(&server_key, &message).to_vec())
+        } else {
+            let mut salted = [0; 20];
+            pbkdf2::pbkdf2_hmac::<Sha1>(self.password.as_bytes(), &salt, iterations, &mut salted);
+            let key = hmac_sha1(&salted, &[b"Client Key"]);
+            let signature = hmac_sha1(&Sha1::digest(key), &message);
+            let server_key = hmac_sha1(&salted, &[b"Server Key"]);
+            (xor(&key, &signature), hmac_sha1(&server_key, &message).to_vec())
+        };
+        let response = BASE64.encode(format!("{without_proof},p={}", BASE64.encode(proof)));
+        let response = format!("<response xmlns='{}'>{response}</response>", ns::SASL);
+        (response, BASE64.encode(format!("v={}", BASE64.encode(signature))))
+    }
+}
+
+fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
+    left.iter().zip(right).map(|(l, r)| l ^ r).collect()
+}
+
+/// Says something and gives back what was answered, and the first event as text.
+fn say(session: &mut Session, text: &str, found: Option<&Credentials>) -> (String, Option<String>) {
+    let (mut out, mut input, mut told) = (Outbox::stream(), text.as_bytes(), None);
+    let config = session.talk.config.clone();
+    loop {
+        let event = session.handle_input(Now::default(), &mut input, &mut out);
+        let request = match event {
+            None => break,
+            Some(Event::Credentials(request)) => request,
+            Some(event) => {
+                told.get_or_insert(format!("{event:?}"));
+                continue;
+            }
+        };
+        let answer =
+            request.answer(found.map(|keys| (AccountState::Enabled, Box::new(keys.clone()))), &config);
+        if let Some(event) = session.handle_credentials(answer, &mut out) {
+            told.get_or_insert(format!("{event:?}"));
+        }
+    }
+    (String::from_utf8(out.bytes().to_vec()).unwrap(), told)
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let from = text.find(start).map(|at| at + start.len()).expect(start);
+    let to = text[from..].find(end).expect(end);
+    &text[from..from + to]
+}
+
+/// What the server says to a log-in: to the first message and to the second.
+fn log_in(
+    client: &Client,
+    found: Option<&Credentials>,
+    session: &mut Session,
+) -> (String, String, Option<String>) {
+    say(session, HEADER, None);
+    let (challenge, told) = say(session, &client.auth(), found);
+    assert_eq!(told, None);
+    let (response, _) = client.respond(between(&challenge, "urn:ietf:params:xml:ns:xmpp-sasl'>", "<"));
+    let (outcome, told) = say(session, &response, None);
+    (challenge, outcome, told)
+}
+
+#[test]
+fn every_scram_lets_the_right_password_in_and_proves_itself() {
+    let (config, keys) = (config(), derive_keys("pencil", [7; 16], 4096).unwrap());
+    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"] {
+        let client = Client::new(mechanism, "10001", "pencil");
+        let mut session = session(&config);
+        let (challenge, outcome, told) = log_in(&client, Some(&keys), &mut session);
+        let (_, proof) = client.respond(between(&challenge, "urn:ietf:params:xml:ns:xmpp-sasl'>", "<"));
+        assert_eq!(outcome, format!("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{proof}</success>"));
+        assert_eq!(told.as_deref(), Some("LoggedIn { number: AccountNumber(10001) }"), "{mechanism}");
+    }
+}
+
+#[test]
+fn a_wrong_number_and_a_wrong_password_read_the_same() {
+    let (config, keys) = (config(), derive_keys("pencil", [7; 16], 4096).unwrap());
+    let ask = |number: &str, found: Option<&Credentials>| {
+        let client = Client::new("SCRAM-SHA-256", number, "guess");
+        let (challenge, outcome, _) = log_in(&client, found, &mut session(&config));
+        let first = BASE64.decode(between(&challenge, "urn:ietf:params:xml:ns:xmpp-sasl'>", "<")).unwrap();
+        let first = String::from_utf8(first).unwrap();
+        let salt = between(&first, "s=", ",").to_owned();
+        (first.replace(&salt, "SALT"), salt, outcome)
+    };
+    let (wrong, salt, refused) = ask("10001", Some(&keys));
+    let (unknown, decoy, refused_too) = ask("10002", None);
+    assert_eq!((wrong, refused, salt.len()), (unknown, refused_too, decoy.len()));
+    assert_eq!(ask("10002", None).1, decoy, "a decoy's salt is stable");
+    assert_ne!(ask("nobody", None).1, decoy);
+    // An account that is no number does not exist, whatever its proof.
+    let client = Client::new("SCRAM-SHA-256", "010001", "pencil");
+    let (_, outcome, told) = log_in(&client, Some(&keys), &mut session(&config));
+    assert!(outcome.contains("<not-authorized/>") && told.unwrap().starts_with("LogInFailed"));
+}
+
+/// A session with a resource, and what it cost to get there is gone.
+fn bound(config: &Arc<SessionConfig>) -> Session {
+    let mut session = session(config);
+    let keys = derive_keys("pencil", [7; 16], 4096).unwrap();
+    log_in(&Client::new("SCRAM-SHA-256", "10001", "pencil"), Some(&keys), &mut session);
+    say(&mut session, HEADER, None);
+    let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    assert!(say(&mut session, bind, None).1.unwrap().starts_with("Bind"));
+    let jid = Jid::of_number(AccountNumber::FIRST, "x", Some("a")).unwrap();
+    session.handle_bound(Now::default(), &jid, &mut Outbox::stream());
+    assert!(session.is_bound());
+    session
+}
+
+#[test]
+fn an_idle_session_is_its_struct() {
+    assert!(size_of::<Session>() <= 256, "{} octets", size_of::<Session>());
+    let config = config();
+    let mut session = bound(&config);
+    let mut out = Outbox::with_buffer(Vec::with_capacity(4096), false);
+    let input = "<message to='10002@x' id='1'><body>hello</body></message>".repeat(8);
+    let info = allocation_counter::measure(|| {
+        let mut rest = input.as_bytes();
+        while let Some(event) = session.handle_input(Now::default(), &mut rest, &mut out) {
+            let Event::Stanza { seq, .. } = event else { panic!("{event:?}") };
+            session.handle_processed(seq, &mut out);
+        }
+        for _ in 0..8 {
+            let delivered =
+                session.handle_delivery(b"<message from='y'><body>hi</body></message>", None, &mut out);
+            assert_eq!(delivered, Ok(()));
+        }
+    });
+    assert_eq!(info.count_total, 0, "a message in and a message out");
+}
+
+#[test]
+fn acknowledging_allocates_nothing_once_warm() {
+    let config = config();
+    let mut session = bound(&config);
+    let mut out = Outbox::with_buffer(Vec::with_capacity(8192), false);
+    let mut now = Now::default();
+    let mut h = 0;
+    let mut turn = |session: &mut Session, out: &mut Outbox| {
+        out.clear();
+        h += 1;
+        let stanza = b"<message from='y'><body>hi</body></message>";
+        assert_eq!(session.handle_delivery(stanza, Some(Tag(h)), out), Ok(()));
+        let mut answer = *b"<a xmlns='urn:xmpp:sm:3' h='0'/>";
+        answer[28] = b'0' + u8::try_from(h).unwrap();
+        let mut input = &answer[..];
+        let event = session.handle_input(now, &mut input, out);
+        assert!(matches!(event, Some(Event::Delivered { tag: Tag(tag) }) if tag == h), "{event:?}");
+        now = now.later(std::time::Duration::from_secs(1));
+    };
+    say(&mut session, "<enable xmlns='urn:xmpp:sm:3'/>", None);
+    (0..4).for_each(|_| turn(&mut session, &mut out));
+    let info = allocation_counter::measure(|| (0..4).for_each(|_| turn(&mut session, &mut out)));
+    assert_eq!(info.count_total, 0);
+}
+
+#[test]
+fn a_stanza_in_pieces_is_whole() {
+    let config = config();
+    let mut session = bound(&config);
+    let (mut out, mut seen) = (Outbox::stream(), 0);
+    for piece in "<message to='y'><body>hello</body></message> <presence/>".as_bytes().chunks(1) {
+        let mut rest = piece;
+        while let Some(event) = session.handle_input(Now::default(), &mut rest, &mut out) {
+            assert!(matches!(event, Event::Stanza { .. }));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2);
+}
+
+#[test]
+fn too_many_in_flight_stop_the_reading() {
+    let mut config = SessionConfig::clone(&config());
+    config.in_flight_max = 3;
+    let mut session = bound(&Arc::new(config));
+    let (mut out, text) = (Outbox::stream(), "<presence/>".repeat(5));
+    let mut rest = text.as_bytes();
+    let mut seqs = Vec::new();
+    while let Some(Event::Stanza { seq, .. }) = session.handle_input(Now::default(), &mut rest, &mut out) {
+        seqs.push(seq);
+    }
+    assert_eq!((seqs.len(), rest.len(), session.wants_input()), (3, 22, false));
+    session.handle_processed(seqs[0], &mut out);
+    assert!(session.wants_input());
+    assert!(session.handle_input(Now::default(), &mut rest, &mut out).is_some());
+    assert_eq!(rest.len(), 11);
+}
+
+/// What a client may say, in any order.
+fn words() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        HEADER,
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>ADEwMDAxAHBlbmNpbA==</auth>",
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj0xMDAwMSxyPXg=</auth>",
+        "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+        "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+        "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+        "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
+        "<iq xmlns='jabber:client' type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
+        "<enable xmlns='urn:xmpp:sm:3'/>",
+        "<r xmlns='urn:xmpp:sm:3'/>",
+        "<a xmlns='urn:xmpp:sm:3' h='1'/>",
+        "<a xmlns='urn:xmpp:sm:3' h='4294967295'/>",
+        "<message xmlns='jabber:client' to='y'><body>a</body></message>",
+        "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='x' version='1.0'/>",
+        "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>",
+        "</stream:stream>",
+        "\n",
+    ]);
+    prop_oneof![20 => known.prop_map(|text| text.as_bytes().to_vec()), 1 => prop::collection::vec(any::<u8>(), 1..6)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_client_says(said in prop::collection::vec(words(), 0..12), cut: u8, opened: bool) {
+        let stream: Vec<u8> = said.concat();
+        let log_in = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>ADEwMDAxAHBlbmNpbA==</auth>";
+        let bind = "<iq xmlns='jabber:client' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+        let before = if opened { format!("{HEADER}{log_in}{HEADER}{bind}") } else { String::new() };
+        crate::fuzz::bytes(&[&[cut], before.as_bytes(), &stream].concat());
+        let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='x' version='1.0'/>";
+        let before = if opened { format!("{open}\n{log_in}\n{open}\n{bind}\n") } else { String::new() };
+        crate::fuzz::messages(&[before.as_bytes(), &said.join(&b'\n')].concat());
+    }
+}

@@ -44,6 +44,10 @@ fn what_looks_the_same_is_the_same_password() {
     for same in ["I\u{ad}X", "\u{2168}"] {
         assert!(is_password(same, &keys), "{same:?}");
     }
-    assert_eq!(derive_keys("\u{7}", *b"0123456789abcdef", 4096), Err(UnfitPassword), "RFC 4013 section 3, prohibited");
+    assert_eq!(
+        derive_keys("\u{7}", *b"0123456789abcdef", 4096),
+        Err(UnfitPassword),
+        "RFC 4013 section 3, prohibited"
+    );
     assert_eq!(derive_keys("", *b"0123456789abcdef", 4096), Err(UnfitPassword));
 }

@@ -26,7 +26,7 @@ fn challenged(example: (&str, &str, &str, &str), mechanism: Mechanism) -> Challe
     let mut keys = derive_keys("pencil", [0; 16], 4096).unwrap();
     let keys = match mechanism {
         Mechanism::ScramSha1 => Keys::Sha1(resalted(&salt)),
-        _ => Keys::Sha256(resalted_256(&salt, keys.sha256.take().unwrap())),
+        _ => Keys::Sha256(resalted_256(&salt, &keys.sha256.take().unwrap())),
     };
     let first = ClientFirst::parse(example.0.as_bytes(), mechanism, None, false).unwrap();
     Challenged { first, nonce: field("r=").to_owned(), server_first: example.1.to_owned(), keys }
@@ -36,15 +36,20 @@ fn resalted(salt: &[u8]) -> ScramKeys<20> {
     let mut salted = [0; 20];
     pbkdf2::pbkdf2_hmac::<Sha1>(b"pencil", salt, 4096, &mut salted);
     let stored_key = Sha1::digest(hmac_sha1(&salted, &[b"Client Key"])).into();
-    ScramKeys { salt: salt.to_vec(), iterations: 4096, stored_key, server_key: hmac_sha1(&salted, &[b"Server Key"]) }
+    ScramKeys {
+        salt: salt.to_vec(),
+        iterations: 4096,
+        stored_key,
+        server_key: hmac_sha1(&salted, &[b"Server Key"]),
+    }
 }
 
-fn resalted_256(salt: &[u8], unused: ScramKeys<32>) -> ScramKeys<32> {
+fn resalted_256(salt: &[u8], unused: &ScramKeys<32>) -> ScramKeys<32> {
     let mut salted = [0; 32];
     pbkdf2::pbkdf2_hmac::<Sha256>(b"pencil", salt, 4096, &mut salted);
     let stored_key = Sha256::digest(hmac_sha256(&salted, &[b"Client Key"])).into();
     let server_key = hmac_sha256(&salted, &[b"Server Key"]);
-    ScramKeys { salt: salt.to_vec(), stored_key, server_key, ..unused }
+    ScramKeys { salt: salt.to_vec(), stored_key, server_key, ..unused.clone() }
 }
 
 #[test]
@@ -82,7 +87,9 @@ fn client_first_is_read_as_the_grammar_says() {
     let plus = Mechanism::ScramSha256Plus;
     let key = Some([9; 32]);
     // message, mechanism, exporter, -PLUS offered, outcome
-    let table: &[(&str, Mechanism, Option<[u8; 32]>, bool, Result<(&str, Option<&str>), Failure>)] = &[
+    type Read<'a> = Result<(&'a str, Option<&'a str>), Failure>;
+    type Row<'a> = (&'a str, Mechanism, Option<[u8; 32]>, bool, Read<'a>);
+    let table: &[Row<'_>] = &[
         ("n,,n=10001,r=x", plain, None, false, Ok(("10001", None))),
         ("n,a=10001@localhost,n=10001,r=x", plain, None, false, Ok(("10001", Some("10001@localhost")))),
         ("n,,n=a=2Cb=3Dc,r=x", plain, None, false, Ok(("a,b=c", None))),
@@ -114,10 +121,13 @@ fn client_first_is_read_as_the_grammar_says() {
 
 #[test]
 fn the_channel_is_part_of_the_proof() {
-    let keys = || Keys::Sha256(resalted_256(b"salt", derive_keys("pencil", [0; 16], 4096).unwrap().sha256.unwrap()));
+    let keys = || {
+        Keys::Sha256(resalted_256(b"salt", &derive_keys("pencil", [0; 16], 4096).unwrap().sha256.unwrap()))
+    };
     let opened = "p=tls-exporter,,n=user,r=x";
     let channel = |bytes: [u8; 32]| {
-        let first = ClientFirst::parse(opened.as_bytes(), Mechanism::ScramSha256Plus, Some(bytes), true).unwrap();
+        let first =
+            ClientFirst::parse(opened.as_bytes(), Mechanism::ScramSha256Plus, Some(bytes), true).unwrap();
         first.challenge(keys(), &[3; 32])
     };
     // The client proves itself on the channel it sees.

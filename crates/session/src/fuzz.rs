@@ -1,0 +1,145 @@
+//! Entry points for fuzzers: whatever a client sends, what it is sent is XML and what is kept for it is bounded.
+//! Not here: the fuzzer; `fuzz/` has one target for each of these.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use xmpp::address::Jid;
+use xmpp::scanner::{Limits, Scanner, document};
+use xmpp::time::Now;
+
+use crate::{Carrier, CarrierFacts, Event, Outbox, Session, SessionConfig, Tag};
+
+/// A conversation over a byte stream: the first octet says how it is cut and whether PLAIN always succeeds. Between
+/// what the client says, the other side answers everything that is asked of it.
+///
+/// # Panics
+/// When a session breaks its contract.
+pub fn bytes(data: &[u8]) {
+    let Some((&first, rest)) = data.split_first() else { return };
+    let mut world = World::new(Carrier::Tls);
+    for piece in rest.chunks(usize::from(first >> 1).max(1)) {
+        let mut input = piece;
+        loop {
+            let before = input.len();
+            let answer = match world.session.handle_input(world.now, &mut input, &mut world.out) {
+                Some(event) => Answer::of(event),
+                None => break,
+            };
+            assert!(input.len() <= before);
+            world.act(answer);
+        }
+    }
+    world.check_stream();
+}
+
+/// A conversation in messages, each ended by a line end.
+///
+/// # Panics
+/// When a session breaks its contract.
+pub fn messages(data: &[u8]) {
+    let mut world = World::new(Carrier::Wss);
+    for piece in data.split(|b| *b == b'\n') {
+        let mut message = Some(piece);
+        while let Some(event) = world.session.handle_message(world.now, &mut message, &mut world.out) {
+            let answer = Answer::of(event);
+            world.act(answer);
+        }
+    }
+    for message in world.out.messages() {
+        assert!(document(message, Limits::of(u32::MAX)).is_ok(), "{}", String::from_utf8_lossy(message));
+    }
+}
+
+/// What an event asks for.
+enum Answer {
+    Nothing,
+    Secure,
+    Credentials(Box<crate::CredentialsRequest>),
+    Bind(xmpp::AccountNumber, Option<String>),
+    Process(u32),
+    Over,
+}
+
+impl Answer {
+    fn of(event: Event<'_>) -> Answer {
+        match event {
+            Event::StartTls => Answer::Secure,
+            Event::Credentials(request) => Answer::Credentials(request),
+            Event::Bind { number, resource } => Answer::Bind(number, resource),
+            Event::Stanza { seq, .. } => Answer::Process(seq),
+            Event::Finished { .. } => Answer::Over,
+            Event::LoggedIn { .. } | Event::LogInFailed { .. } | Event::Delivered { .. } => Answer::Nothing,
+        }
+    }
+}
+
+struct World {
+    session: Session,
+    config: Arc<SessionConfig>,
+    out: Outbox,
+    now: Now,
+    over: bool,
+}
+
+impl World {
+    fn new(carrier: Carrier) -> World {
+        let config = Arc::new(SessionConfig::new("x", [1; 32]));
+        let facts = CarrierFacts {
+            carrier,
+            encrypted: true,
+            clear_text_allowed: false,
+            can_starttls: false,
+            tls_exporter: Some([2; 32]),
+            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        };
+        let now = Now::default();
+        let out = if carrier.is_framed() { Outbox::framed() } else { Outbox::stream() };
+        World { session: Session::new(now, config.clone(), facts, [3; 32]), config, out, now, over: false }
+    }
+
+    fn act(&mut self, answer: Answer) {
+        assert!(!self.over, "nothing is told after the end");
+        match answer {
+            Answer::Nothing => {}
+            Answer::Over => self.over = true,
+            Answer::Secure => {
+                let facts = *self.session.facts();
+                self.session.handle_secured(self.now, facts);
+            }
+            Answer::Credentials(request) => {
+                let answer = crate::sasl::fuzz_answer(&request, &self.config);
+                self.session.handle_credentials(answer, &mut self.out);
+            }
+            Answer::Bind(number, resource) => {
+                if let Ok(jid) = Jid::of_number(number, "x", Some(resource.as_deref().unwrap_or("r"))) {
+                    self.session.handle_bound(self.now, &jid, &mut self.out);
+                    let message = b"<message from='y'><body>a</body></message>";
+                    let sent = self.session.handle_delivery(message, Some(Tag(1)), &mut self.out);
+                    assert!(sent.is_ok(), "a session that was just bound takes a message");
+                } else {
+                    let refusal = xmpp::StanzaCondition::BadRequest.into();
+                    self.session.handle_bind_refused(&refusal, &mut self.out);
+                }
+            }
+            Answer::Process(seq) => self.session.handle_processed(seq, &mut self.out),
+        }
+    }
+
+    /// What was written is one stream after another, each XML.
+    fn check_stream(&self) {
+        let mut written = self.out.bytes();
+        let mut scanner = Scanner::new(Limits::of(u32::MAX));
+        while !written.is_empty() {
+            match scanner.scan(written) {
+                Ok(Some(found)) => written = &written[found.consumed..],
+                Ok(None) => return,
+                // A new header begins a new stream (RFC 6120 4.3.3).
+                Err(_) => {
+                    assert!(written.starts_with(b"<?xml"), "{}", String::from_utf8_lossy(self.out.bytes()));
+                    scanner.restart();
+                }
+            }
+        }
+    }
+}

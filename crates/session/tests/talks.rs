@@ -1,0 +1,270 @@
+//! Conversations as scripts, each a file in `talks/`. A script is lines of
+//!
+//! ```text
+//! # a comment
+//! over tcp | local | tls | ws | wss     a new session; tcp is remote and may use STARTTLS, local may use clear text
+//! C: what the client sends              one message on ws and wss
+//! S: what it is sent, exactly; … stands for anything
+//! E: what the server and the router are told
+//! ! what they answer: see `Talk::act`
+//! ```
+//!
+//! Before each `C:` and `!`, and at the end, nothing may be left unsaid.
+
+#![allow(clippy::unwrap_used, reason = "a script that is wrong may panic")]
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use session::sasl::keys::derive_keys;
+use session::{Carrier, CarrierFacts, CredentialsRequest, Event, Outbox, Session, SessionConfig, Tag};
+use store::AccountState;
+use switchboard_session as session;
+use xmpp::error::{StanzaCondition, StreamErrorKind};
+use xmpp::time::Now;
+
+struct Talk {
+    config: Arc<SessionConfig>,
+    session: Session,
+    facts: CarrierFacts,
+    out: Outbox,
+    now: Now,
+    /// What was sent and no `S:` has named. One item a message; a byte stream is one item.
+    sent: VecDeque<String>,
+    events: VecDeque<String>,
+    request: Option<Box<CredentialsRequest>>,
+}
+
+fn facts(over: &str) -> CarrierFacts {
+    let carrier = match over {
+        "tcp" | "local" => Carrier::Tcp,
+        "tls" => Carrier::Tls,
+        "ws" => Carrier::Ws,
+        "wss" => Carrier::Wss,
+        other => panic!("no carrier {other}"),
+    };
+    let encrypted = matches!(carrier, Carrier::Tls | Carrier::Wss);
+    CarrierFacts {
+        carrier,
+        encrypted,
+        clear_text_allowed: matches!(over, "local" | "ws"),
+        can_starttls: carrier == Carrier::Tcp,
+        tls_exporter: encrypted.then_some([5; 32]),
+        remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+    }
+}
+
+impl Talk {
+    fn new(over: &str) -> Talk {
+        let mut config = SessionConfig::new("example.net", [1; 32]);
+        config.stream_features = "<ver xmlns='urn:xmpp:features:rosterver'/>".into();
+        config.unacked_max = 3;
+        config.output_max = 5_000;
+        config.attempts_max = 3;
+        let config = Arc::new(config);
+        let (facts, now) = (facts(over), Now::default());
+        let out = if facts.carrier.is_framed() { Outbox::framed() } else { Outbox::stream() };
+        let session = Session::new(now, config.clone(), facts, [2; 32]);
+        let (sent, events) = (VecDeque::new(), VecDeque::new());
+        Talk { config, session, facts, out, now, sent, events, request: None }
+    }
+
+    fn hear(events: &mut VecDeque<String>, request: &mut Option<Box<CredentialsRequest>>, event: Event<'_>) {
+        events.push_back(match event {
+            Event::StartTls => "starttls".into(),
+            Event::Credentials(asked) => {
+                let said = format!("credentials {} {}", asked.name.as_str(), asked.mechanism.name());
+                *request = Some(asked);
+                said
+            }
+            Event::LoggedIn { number } => format!("logged in {number}"),
+            Event::LogInFailed { number: Some(number) } => format!("log-in failed {number}"),
+            Event::LogInFailed { number: None } => "log-in failed".into(),
+            Event::Bind { number, resource } => {
+                format!("bind {number} {}", resource.as_deref().unwrap_or("-"))
+            }
+            Event::Stanza { seq, stanza } => format!("stanza {seq} {}", stanza.raw()),
+            Event::Delivered { tag } => format!("delivered {}", tag.0),
+            Event::Finished { reason } => format!("finished: {reason}"),
+        });
+    }
+
+    fn say(&mut self, text: &str) {
+        let Talk { session, out, now, events, request, .. } = self;
+        if self.facts.carrier.is_framed() {
+            let mut message = (!text.is_empty()).then_some(text.as_bytes());
+            while let Some(event) = session.handle_message(*now, &mut message, out) {
+                Talk::hear(events, request, event);
+            }
+        } else {
+            let mut input = text.as_bytes();
+            while let Some(event) = session.handle_input(*now, &mut input, out) {
+                Talk::hear(events, request, event);
+            }
+            assert!(input.is_empty() || !session.wants_input());
+        }
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        if self.facts.carrier.is_framed() {
+            self.sent.extend(self.out.messages().map(|message| String::from_utf8(message.to_vec()).unwrap()));
+        } else if !self.out.is_empty() {
+            let more = String::from_utf8(self.out.bytes().to_vec()).unwrap();
+            match self.sent.back_mut() {
+                Some(before) => before.push_str(&more),
+                None => self.sent.push_back(more),
+            }
+        }
+        self.out.clear();
+    }
+
+    /// The answers of the server, the store and the router.
+    fn act(&mut self, words: &str) {
+        let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+        match verb {
+            "secured" => {
+                self.facts = CarrierFacts {
+                    encrypted: true,
+                    can_starttls: false,
+                    tls_exporter: Some([5; 32]),
+                    ..self.facts
+                };
+                self.session.handle_secured(self.now, self.facts);
+            }
+            // The account that exists has the password `pencil`.
+            "account" => {
+                let keys = Box::new(derive_keys("pencil", [7; 16], 4096).unwrap());
+                let found = match rest {
+                    "found" => Some((AccountState::Enabled, keys)),
+                    "disabled" => Some((AccountState::Disabled, keys)),
+                    "unknown" | "unreachable" => None,
+                    other => panic!("what is {other}"),
+                };
+                let request = self.request.take().expect("credentials were asked for");
+                let answer = match rest {
+                    "unreachable" => request.failure(&self.config),
+                    _ => request.answer(found, &self.config),
+                };
+                if let Some(event) = self.session.handle_credentials(answer, &mut self.out) {
+                    Talk::hear(&mut self.events, &mut self.request, event);
+                }
+            }
+            "bound" => self.session.handle_bound(self.now, &rest.parse().unwrap(), &mut self.out),
+            "not-bound" => {
+                let condition = StanzaCondition::from_name(rest).unwrap();
+                self.session.handle_bind_refused(&condition.into(), &mut self.out);
+            }
+            "deliver" => {
+                let (tag, stanza) = rest.split_once(' ').unwrap();
+                let tag = tag.parse().ok().map(Tag);
+                if self.session.handle_delivery(stanza.as_bytes(), tag, &mut self.out).is_err() {
+                    self.events.push_back("overflow".into());
+                }
+            }
+            "processed" => self.session.handle_processed(rest.parse().unwrap(), &mut self.out),
+            "close" => self.session.handle_close(StreamErrorKind::from_name(rest), &mut self.out),
+            "eof" => self.session.handle_eof(),
+            "wait" => {
+                self.now = self.now.later(Duration::from_secs(rest.parse().unwrap()));
+                self.session.handle_timer(self.now, &mut self.out);
+            }
+            "unacked" => {
+                let left: Vec<_> =
+                    self.session.take_unacked().map(|(_, tag)| tag.map_or(0, |tag| tag.0)).collect();
+                let left = left.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
+                self.events.push_back(format!("unacked {left}"));
+            }
+            // A stanza of so many octets, or that many levels.
+            "long" => {
+                self.say(&format!("<message>{}</message>", "x".repeat(rest.parse::<usize>().unwrap() - 19)));
+            }
+            "deep" => self.say(&"<a>".repeat(rest.parse().unwrap())),
+            other => panic!("nobody can {other}"),
+        }
+        self.say("");
+        self.collect();
+    }
+
+    /// Takes what `pattern` names from what was sent.
+    fn expect(&mut self, pattern: &str) -> Result<(), String> {
+        let text = self.sent.pop_front().ok_or_else(|| format!("nothing was sent, not {pattern}"))?;
+        let mut rest = text.as_str();
+        for (at, part) in pattern.split('…').enumerate() {
+            match rest.find(part) {
+                Some(found) if at > 0 || found == 0 => rest = &rest[found + part.len()..],
+                _ => return Err(format!("sent: {text}\n  not: {pattern}")),
+            }
+        }
+        if !rest.is_empty() {
+            if self.facts.carrier.is_framed() {
+                return Err(format!("sent: {text}\nonly: {pattern}"));
+            }
+            self.sent.push_front(rest.to_owned());
+        }
+        Ok(())
+    }
+
+    fn nothing_left(&self) -> Result<(), String> {
+        match (self.sent.front(), self.events.front()) {
+            (None, None) => Ok(()),
+            (sent, event) => Err(format!("unsaid: {sent:?} {event:?}")),
+        }
+    }
+}
+
+fn play(script: &str) -> Result<(), String> {
+    let mut talk: Option<Talk> = None;
+    let lines = script
+        .lines()
+        .map(str::trim)
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    for (at, line) in lines {
+        let (mark, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let outcome = match (mark, &mut talk) {
+            ("over", before) => {
+                let left = before.as_ref().map_or(Ok(()), Talk::nothing_left);
+                *before = Some(Talk::new(rest));
+                left
+            }
+            ("C:", Some(talk)) => talk.nothing_left().map(|()| talk.say(rest)),
+            ("!", Some(talk)) => talk.nothing_left().map(|()| talk.act(rest)),
+            ("S:", Some(talk)) => talk.expect(rest),
+            ("E:", Some(talk)) => match talk.events.pop_front() {
+                Some(event) if event == rest => Ok(()),
+                other => Err(format!("told: {other:?}\n not: {rest}")),
+            },
+            _ => Err(format!("what is {line}")),
+        };
+        outcome.map_err(|why| format!("line {}: {why}", at + 1))?;
+    }
+    talk.map_or(Ok(()), |talk| talk.nothing_left().map_err(|why| format!("at the end: {why}")))
+}
+
+#[test]
+fn every_talk() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/talks");
+    let mut played = 0;
+    let mut failed = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if let Err(why) = play(&std::fs::read_to_string(&path).unwrap()) {
+            failed.push(format!("{}: {why}", path.display()));
+        }
+        played += 1;
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(played >= 8);
+}
+
+#[test]
+fn a_talk_that_is_wrong_fails() {
+    let open = "over tls\nC: <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>\n";
+    assert!(play(open).unwrap_err().contains("unsaid"));
+    assert!(play(&format!("{open}S: <?xml…</stream:features>\n")).is_ok());
+    assert!(play(&format!("{open}S: <?xml…</stream:features>\nE: stanza 1\n")).is_err());
+    assert!(play(&format!("{open}S: <nothing/>\n")).is_err());
+}
