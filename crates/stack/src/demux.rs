@@ -65,6 +65,7 @@ impl Demux {
     }
 
     /// Bytes the table occupies.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let chunks: usize = self.chunks.iter().map(|chunk| chunk.len()).sum();
         (chunks + self.overflow.capacity()) * size_of::<Bucket>()

@@ -133,7 +133,8 @@ impl Ports {
         }
     }
 
-    /// Whether connections may be opened from an ephemeral port at all.
+    /// Whether nobody holds the port.
+    #[cfg(test)]
     pub(crate) fn is_free(&self, port: u16) -> bool {
         !self.bindings.contains_key(&port)
     }

@@ -49,7 +49,7 @@ impl<T> Slab<T> {
             return (place, self.generations[chunk][within]);
         }
         let place = self.made;
-        if place as usize % CHUNK == 0 {
+        if (place as usize).is_multiple_of(CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
             self.generations.push(Vec::with_capacity(CHUNK));
         }
@@ -95,14 +95,6 @@ impl<T> Slab<T> {
         *generation = generation.wrapping_add(1);
         Some(value)
     }
-
-    /// Every record with its place.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.chunks.iter().flatten().enumerate().filter_map(|(place, entry)| match entry {
-            Entry::Used(value) => Some((place as u32, value)),
-            Entry::Free { .. } => None,
-        })
-    }
 }
 
 #[cfg(test)]
@@ -119,7 +111,7 @@ mod tests {
         assert_eq!(slab.get(places[7]), None);
         assert_eq!(slab.insert(1000), (places[7], 1));
         assert_eq!(slab.get(places[7]), Some(&1000));
-        assert_eq!(slab.iter().count(), 300);
+        assert_eq!(slab.len(), 300);
         assert_eq!(slab.get(9999), None);
     }
 }

@@ -70,6 +70,7 @@ impl Wheel {
     }
 
     /// Timers that run.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }

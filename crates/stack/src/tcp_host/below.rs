@@ -62,6 +62,9 @@ pub(crate) trait Below {
     /// Hands one out.
     fn emit(&mut self, now: Instant, path: &Self::Path, packet: &Packet<'_>) -> Result<(), NotSent>;
 
+    /// A connection to `dst` makes progress: whoever is on the way there is reachable (RFC 4861 7.3.1).
+    fn confirm(&mut self, _now: Instant, _dst: IpAddr) {}
+
     fn counters(&mut self) -> &mut Counters;
 
     fn events(&mut self) -> &mut Events;

@@ -20,7 +20,7 @@ use crate::socket::tcp::TcpCounts;
 use crate::wheel::TimerId;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
-use tcp::{Connection, Ctx, Instant, Opening, SendFlags, State, TcpInfo};
+use tcp::{Connection, Ctx, Instant, Opening, SendFlags, TcpInfo};
 
 impl TcpHost {
     pub(crate) fn socket(&mut self) -> Result<TcpHandle, SocketError> {
@@ -460,7 +460,8 @@ impl TcpHost {
     }
 
     /// The state of a connection; `None` for a socket that is none.
-    pub(crate) fn state(&self, handle: TcpHandle) -> Option<State> {
+    #[cfg(test)]
+    pub(crate) fn state(&self, handle: TcpHandle) -> Option<tcp::State> {
         self.info(handle).map(|info| info.state)
     }
 

@@ -6,7 +6,7 @@
 use super::below::{Below, Limits, NotSent, Packet};
 use crate::counters::Counters;
 use crate::events::Events;
-use crate::frame::{FrameSink, InterfaceId, Outlets};
+use crate::frame::{FrameSink, InterfaceId, Medium, Outlets};
 use crate::ip::output::{self, Outgoing, Pieces, SendError};
 use crate::ip::{Fragmentation, Ip};
 use crate::ready::ReadyQueue;
@@ -71,6 +71,14 @@ impl Below for IpFloor<'_> {
             SendError::Blocked => NotSent::Blocked,
             SendError::TooBig(_) => NotSent::TooBig,
         })
+    }
+
+    fn confirm(&mut self, now: Instant, dst: IpAddr) {
+        let Some(route) = self.ip.routes.lookup(dst, None) else { return };
+        let (interface, next_hop) = (route.interface, route.gateway.unwrap_or(dst));
+        if self.ip.interface(interface).is_some_and(|interface| interface.medium() == Medium::Ethernet) {
+            self.ip.neighbors.on_progress(now, interface, next_hop);
+        }
     }
 
     fn counters(&mut self) -> &mut Counters {

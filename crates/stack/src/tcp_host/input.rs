@@ -47,14 +47,14 @@ impl TcpHost {
         let key = FlowKey::new(local, remote);
         let hash = self.flows.hash(&key);
         match self.flows.find(&key, hash) {
-            Some(Place::Socket(index)) => self.to_connection(now, below, index, &key, &seg),
-            Some(Place::TimeWait(place)) => self.to_time_wait(now, below, place, &key, hash, &seg),
-            Some(Place::Syn(place)) => self.to_syn_cache(now, below, place, &key, hash, &seg),
-            None => self.to_listener(now, below, &key, hash, &seg, None),
+            Some(Place::Socket(index)) => self.at_connection(now, below, index, &key, &seg),
+            Some(Place::TimeWait(place)) => self.at_time_wait(now, below, place, &key, hash, &seg),
+            Some(Place::Syn(place)) => self.at_syn_cache(now, below, place, &key, hash, &seg),
+            None => self.at_listener(now, below, &key, hash, &seg, None),
         }
     }
 
-    pub(super) fn to_connection<B: Below>(
+    pub(super) fn at_connection<B: Below>(
         &mut self,
         now: Instant,
         below: &mut B,
@@ -70,12 +70,13 @@ impl TcpHost {
                 below.counters().drop_packet(DropReason::BudgetSpent);
             }
             Some(Disposition::Dropped(_)) => below.counters().drop_packet(DropReason::TcpUnwanted),
+            Some(Disposition::Taken) if seg.flags.ack() => below.confirm(now, key.remote().ip()),
             Some(Disposition::Taken) | None => {}
         }
         self.after(below, index);
     }
 
-    fn to_time_wait<B: Below>(
+    fn at_time_wait<B: Below>(
         &mut self,
         now: Instant,
         below: &mut B,
@@ -97,7 +98,7 @@ impl TcpHost {
                 let local = key.local();
                 if self.listeners.find(local.ip(), local.port(), hash).is_some() {
                     self.leave_time_wait(place);
-                    self.to_listener(now, below, key, hash, seg, Some(iss_floor));
+                    self.at_listener(now, below, key, hash, seg, Some(iss_floor));
                 }
                 return;
             }
@@ -108,7 +109,7 @@ impl TcpHost {
     }
 
     /// Nobody has this four-tuple, nor listens for it: RFC 9293 3.10.7.1.
-    pub(super) fn to_nobody<B: Below>(&mut self, below: &mut B, key: &FlowKey, seg: &Segment<'_>) {
+    pub(super) fn at_nobody<B: Below>(&mut self, below: &mut B, key: &FlowKey, seg: &Segment<'_>) {
         below.counters().drop_packet(DropReason::NoSocket);
         if let Some(reset) = make_reset(seg) {
             self.reply(below, *key, reset);

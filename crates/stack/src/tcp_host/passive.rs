@@ -35,7 +35,7 @@ impl TcpHost {
     }
 
     /// A segment of a four-tuple that nobody has. `iss_floor`: it had an incarnation that came so far.
-    pub(super) fn to_listener<B: Below>(
+    pub(super) fn at_listener<B: Below>(
         &mut self,
         now: Instant,
         below: &mut B,
@@ -46,13 +46,13 @@ impl TcpHost {
     ) {
         let local = key.local();
         let Some(listener) = self.listeners.find(local.ip(), local.port(), hash) else {
-            self.to_nobody(below, key, seg);
+            self.at_nobody(below, key, seg);
             return;
         };
         let bare_ack = seg.flags.ack() && !seg.flags.syn() && !seg.flags.rst();
         if bare_ack && self.cookies_until.is_some_and(|until| now < until) {
             if let Some(mss) = self.cookies.check(now, key, seg.seq - 1, seg.ack - 1) {
-                self.from_cookie(now, below, listener, key, seg, mss);
+                self.open_by_cookie(now, below, listener, key, seg, mss);
                 return;
             }
             below.counters().drop_packet(DropReason::TcpBadCookie);
@@ -153,7 +153,7 @@ impl TcpHost {
         self.reply(below, *key, answer);
     }
 
-    fn from_cookie<B: Below>(
+    fn open_by_cookie<B: Below>(
         &mut self,
         now: Instant,
         below: &mut B,
@@ -181,7 +181,7 @@ impl TcpHost {
         self.complete(now, below, listener, key, seg, syn, None);
     }
 
-    pub(super) fn to_syn_cache<B: Below>(
+    pub(super) fn at_syn_cache<B: Below>(
         &mut self,
         now: Instant,
         below: &mut B,
@@ -199,7 +199,7 @@ impl TcpHost {
                 let Some(listener) = self.listeners.find(local.ip(), local.port(), hash) else {
                     // The listener closed meanwhile.
                     self.forget_syn(key, place);
-                    self.to_nobody(below, key, seg);
+                    self.at_nobody(below, key, seg);
                     return;
                 };
                 // As Linux: the ACK is dropped, our SYN,ACK will be sent again, and so will its answer.
@@ -259,7 +259,7 @@ impl TcpHost {
             listener.push(index);
         }
         self.raise(below, listener, Readiness::READABLE);
-        self.to_connection(now, below, index, key, seg);
+        self.at_connection(now, below, index, key, seg);
     }
 
     /// An entry of the SYN cache is over.

@@ -19,7 +19,9 @@ pub(crate) struct Socket {
     pub(crate) kind: Kind,
 }
 
+/// What a socket is. Nearly all are connections, so it is the others that are boxed.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Kind {
     /// Made, perhaps bound.
     Fresh(Box<Fresh>),
