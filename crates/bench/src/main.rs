@@ -1,3 +1,123 @@
-//! Side-by-side measurements of the exchange and the stack.
+//! Bench: side-by-side measurements of the exchange and the stack.
+//!
+//! `cargo run --release -p bench -- chat|idle|offline|churn [--against prosody,ejabberd]` starts each server on loopback,
+//! puts the same load on each in turn, and prints a JSON line a figure, then the ratios. The method and the last figures
+//! stand in docs/benchmarks.md. Loads are bounded in count and time; traffic stays on loopback.
 
-fn main() {}
+mod chat;
+mod churn;
+mod idle;
+mod load;
+mod offline;
+mod process;
+mod report;
+mod sut;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use report::{Report, Side};
+
+/// Side-by-side measurements: JSON lines on standard output, the rest on standard error.
+#[derive(Parser)]
+#[command(version)]
+struct Command {
+    #[command(subcommand)]
+    case: Case,
+}
+
+#[derive(Subcommand)]
+enum Case {
+    /// Relayed messages: CPU each, rate, latency.
+    Chat {
+        #[command(flatten)]
+        sides: Sides,
+        /// Pairs of people.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=2000))]
+        pairs: u32,
+        /// Seconds a row.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=120))]
+        seconds: u64,
+        /// Messages a second of the latency row.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        rate: u32,
+    },
+    /// Memory of idle sessions.
+    Idle {
+        #[command(flatten)]
+        sides: Sides,
+        /// Sessions.
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=15_000))]
+        sessions: u32,
+    },
+    /// Messages stored for people who are away.
+    Offline {
+        #[command(flatten)]
+        sides: Sides,
+        /// Messages a row.
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2000..=2_000_000))]
+        messages: u32,
+    },
+    /// Log-ins and polite log-outs.
+    Churn {
+        #[command(flatten)]
+        sides: Sides,
+        /// Log-ins.
+        #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(10..=50_000))]
+        log_ins: u32,
+    },
+}
+
+#[derive(Args)]
+struct Sides {
+    /// Peers to measure beside ours, in turn; each must be installed.
+    #[arg(long, value_delimiter = ',')]
+    against: Vec<Peer>,
+    /// Rounds, alternating between the sides.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    rounds: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Peer {
+    Prosody,
+    Ejabberd,
+}
+
+impl Sides {
+    /// Runs `measure` for each side in turn, as often as there are rounds; a side that fails is said and left out.
+    fn run(&self, mut measure: impl FnMut(Side, &mut Report) -> io::Result<()>) -> bool {
+        let mut report = Report::default();
+        let mut sides = vec![Side::Ours];
+        sides.extend(self.against.iter().map(|peer| match peer {
+            Peer::Prosody => Side::Prosody,
+            Peer::Ejabberd => Side::Ejabberd,
+        }));
+        let mut whole = true;
+        for _ in 0..self.rounds {
+            for side in &sides {
+                if let Err(error) = measure(*side, &mut report) {
+                    eprintln!("bench: {}: not measured: {error}", side.name());
+                    whole = false;
+                }
+            }
+        }
+        report.ratios();
+        whole
+    }
+}
+
+fn main() -> ExitCode {
+    let whole = match Command::parse().case {
+        Case::Chat { sides, pairs, seconds, rate } => {
+            let plan = chat::Plan { pairs, seconds, rate };
+            sides.run(|side, report| chat::run(side, plan, report))
+        }
+        Case::Idle { sides, sessions } => sides.run(|side, report| idle::run(side, sessions, report)),
+        Case::Offline { sides, messages } => sides.run(|side, report| offline::run(side, messages, report)),
+        Case::Churn { sides, log_ins } => sides.run(|side, report| churn::run(side, log_ins, report)),
+    };
+    if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

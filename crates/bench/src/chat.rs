@@ -1,0 +1,58 @@
+//! Chat: relayed messages between pairs over clear TCP: CPU a message with 10 and with 1 under way, messages a second,
+//! and latency at a steady 1,000 a second.
+//! Units: microseconds of server CPU a message; messages a second; microseconds from due to received.
+
+use std::io;
+use std::time::Duration;
+
+use crate::load::login::{SaltedPasswords, Wishes, log_in};
+use crate::load::pairs::Pairs;
+use crate::process::cpu_us;
+use crate::report::{Report, Side};
+use crate::sut::Sut;
+
+/// How the load is shaped; the defaults are those of docs/benchmarks.md.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) pairs: u32,
+    pub(crate) seconds: u64,
+    pub(crate) rate: u32,
+}
+
+/// Messages that are exchanged before anything is counted.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(side: Side, plan: Plan, report: &mut Report) -> io::Result<()> {
+    let sut = Sut::start(side, plan.pairs * 2)?;
+    let mut salted = SaltedPasswords::default();
+    let wishes = Wishes { presence: true, stream_management: false };
+    let mut sockets = Vec::new();
+    for index in 0..plan.pairs {
+        let (from, to) = (Sut::account(index * 2), Sut::account(index * 2 + 1));
+        let sender = log_in(sut.address, &from, wishes, &mut salted)?;
+        let receiver = log_in(sut.address, &to, wishes, &mut salted)?;
+        sockets.push((sender, receiver, format!("{}@{}", to.name, to.domain)));
+    }
+    let mut pairs = Pairs::new(sockets)?;
+    pairs.closed_loop(1, WARM_UP)?;
+    let time = Duration::from_secs(plan.seconds);
+    for window in [10, 1] {
+        pairs.closed_loop(window, WARM_UP)?;
+        let before = cpu_us(sut.pid)?;
+        let outcome = pairs.closed_loop(window, time)?;
+        let cpu = cpu_us(sut.pid)? - before;
+        let n = outcome.messages;
+        report.figure(&format!("chat-cpu-{window}-us"), side, cpu / n as f64, "us", n);
+        let rate = n as f64 / outcome.took.as_secs_f64();
+        report.figure(&format!("chat-rate-{window}"), side, rate, "1/s", n);
+    }
+    let outcome = pairs.open_loop(plan.rate, u64::from(plan.rate) * plan.seconds)?;
+    let mut latencies = outcome.latencies;
+    latencies.sort_unstable();
+    for (name, share) in [("p50", 0.50), ("p99", 0.99)] {
+        let at = ((latencies.len() - 1) as f64 * share) as usize;
+        let latency = latencies[at].as_secs_f64() * 1e6;
+        report.figure(&format!("chat-latency-{name}-us"), side, latency, "us", outcome.messages);
+    }
+    Ok(())
+}
