@@ -1,8 +1,9 @@
 //! Slowing down guesses: a failed log-in makes the next from the same address on the same number wait.
 //!
 //! Owns: a bounded table of (address, number) pairs that failed, and of pairs that once logged in.
-//! Invariants: an address is never locked out of a number it has logged in to; a stranger never slows anybody but itself;
-//! the table never holds more than its bound, and forgets the least recent first.
+//! Invariants: an address is never locked out of a number it has logged in to; a stranger never slows anybody but itself,
+//! nor makes the exchange forget who has logged in, since the two have tables of their own; no table holds more than its
+//! bound, and each forgets the least recent first.
 //! Not here: keeping the pairs that logged in across a restart; who waits (whoever answers `Credentials`).
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,52 +31,51 @@ type Pair = (IpAddr, Option<AccountNumber>);
 #[derive(Debug, Clone, Copy)]
 struct Record {
     failures: u32,
-    known: bool,
     last: Instant,
     /// Its place in the order of forgetting.
     order: u64,
 }
 
-/// The table.
+/// Pairs that failed, strangers and known ones apart.
 #[derive(Debug)]
 pub struct LoginThrottle {
-    records: HashMap<Pair, Record>,
-    by_age: BTreeMap<u64, Pair>,
-    next_order: u64,
-    entries_max: usize,
+    strangers: Table,
+    known: Table,
 }
 
 impl LoginThrottle {
-    /// Entries that an exchange keeps by default, about 150 octets each.
+    /// Entries that an exchange keeps by default, half of them for pairs that logged in; about 150 octets each.
     pub const ENTRIES_MAX: usize = 65_536;
 
-    /// An empty table with a bound.
+    /// An empty throttle with a bound.
     #[must_use]
     pub fn new(entries_max: usize) -> LoginThrottle {
-        LoginThrottle {
-            records: HashMap::new(),
-            by_age: BTreeMap::new(),
-            next_order: 0,
-            entries_max: entries_max.max(1),
-        }
+        LoginThrottle { strangers: Table::new(entries_max / 2), known: Table::new(entries_max / 2) }
     }
 
     /// How long an attempt that comes now has to wait before it is answered.
     #[must_use]
     pub fn delay(&self, now: Instant, from: IpAddr, number: Option<AccountNumber>) -> Duration {
-        let Some(record) = self.records.get(&(network(from), number)) else { return Duration::ZERO };
+        let pair = (network(from), number);
+        let (record, cap) = match (self.known.records.get(&pair), self.strangers.records.get(&pair)) {
+            (Some(record), _) => (record, DELAY_MAX_KNOWN),
+            (None, Some(record)) => (record, DELAY_MAX),
+            (None, None) => return Duration::ZERO,
+        };
         let age = now.saturating_since(record.last);
         if record.failures <= FREE_FAILURES || age >= FORGET_AFTER {
             return Duration::ZERO;
         }
         let doublings = (record.failures - FREE_FAILURES - 1).min(16);
-        let cap = if record.known { DELAY_MAX_KNOWN } else { DELAY_MAX };
         (DELAY_FIRST * 2_u32.pow(doublings)).min(cap)
     }
 
     /// An attempt failed.
     pub fn on_failure(&mut self, now: Instant, from: IpAddr, number: Option<AccountNumber>) {
-        self.touch(now, from, number, |record| {
+        let pair = (network(from), number);
+        let table =
+            if self.known.records.contains_key(&pair) { &mut self.known } else { &mut self.strangers };
+        table.touch(now, pair, |record| {
             let forgiven = now.saturating_since(record.last) >= FORGET_AFTER;
             record.failures = if forgiven { 1 } else { record.failures.saturating_add(1) };
         });
@@ -83,36 +83,47 @@ impl LoginThrottle {
 
     /// An attempt succeeded: this address knows the password, whatever it mistypes later.
     pub fn on_success(&mut self, now: Instant, from: IpAddr, number: AccountNumber) {
-        self.touch(now, from, Some(number), |record| {
-            record.failures = 0;
-            record.known = true;
-        });
+        let pair = (network(from), Some(number));
+        self.strangers.remove(&pair);
+        self.known.touch(now, pair, |record| record.failures = 0);
     }
 
     /// How many pairs are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.strangers.records.len() + self.known.records.len()
     }
 
     /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.len() == 0
+    }
+}
+
+/// Pairs in the order in which they are forgotten.
+#[derive(Debug)]
+struct Table {
+    records: HashMap<Pair, Record>,
+    by_age: BTreeMap<u64, Pair>,
+    next_order: u64,
+    entries_max: usize,
+}
+
+impl Table {
+    fn new(entries_max: usize) -> Table {
+        Table {
+            records: HashMap::new(),
+            by_age: BTreeMap::new(),
+            next_order: 0,
+            entries_max: entries_max.max(1),
+        }
     }
 
-    fn touch(
-        &mut self,
-        now: Instant,
-        from: IpAddr,
-        number: Option<AccountNumber>,
-        change: impl FnOnce(&mut Record),
-    ) {
-        let pair = (network(from), number);
+    fn touch(&mut self, now: Instant, pair: Pair, change: impl FnOnce(&mut Record)) {
         self.next_order += 1;
         let order = self.next_order;
-        let record =
-            self.records.entry(pair).or_insert(Record { failures: 0, known: false, last: now, order });
+        let record = self.records.entry(pair).or_insert(Record { failures: 0, last: now, order });
         self.by_age.remove(&record.order);
         change(record);
         record.last = now;
@@ -122,6 +133,12 @@ impl LoginThrottle {
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
             self.records.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, pair: &Pair) {
+        if let Some(record) = self.records.remove(pair) {
+            self.by_age.remove(&record.order);
         }
     }
 }

@@ -8,6 +8,9 @@
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
+    /// How many octets at the front have been taken. They go when they are the greater part, so that a client that takes
+    /// a little at a time does not make the rest move each time.
+    taken: usize,
     ends: Vec<usize>,
     framed: bool,
 }
@@ -29,7 +32,7 @@ impl Outbox {
     #[must_use]
     pub fn with_buffer(mut buffer: Vec<u8>, framed: bool) -> Outbox {
         buffer.clear();
-        Outbox { bytes: buffer, ends: Vec::new(), framed }
+        Outbox { bytes: buffer, framed, ..Outbox::default() }
     }
 
     /// Gives the buffer back.
@@ -47,19 +50,19 @@ impl Outbox {
     /// What waits.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[self.taken..]
     }
 
     /// How many octets wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.taken
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// The messages of a framed outbox, in order.
@@ -71,6 +74,7 @@ impl Outbox {
     /// Forgets what waited, since it has been taken.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.taken = 0;
         self.ends.clear();
     }
 
@@ -80,7 +84,14 @@ impl Outbox {
     /// When so many do not wait.
     pub fn consume(&mut self, count: usize) {
         debug_assert!(!self.framed, "messages are taken whole");
-        if count == self.bytes.len() { self.bytes.clear() } else { drop(self.bytes.drain(..count)) }
+        assert!(count <= self.len(), "so many octets wait");
+        self.taken += count;
+        if self.taken == self.bytes.len() {
+            self.clear();
+        } else if self.taken > self.bytes.len() / 2 {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
     }
 
     /// Appends one top-level element, or several on a byte stream.
@@ -113,6 +124,11 @@ mod tests {
         outbox.element(|out| out.extend_from_slice(b"<a/><b/>"));
         outbox.consume(4);
         assert_eq!(outbox.bytes(), b"<b/>");
+        outbox.consume(1);
+        assert_eq!((outbox.bytes(), outbox.len()), (&b"b/>"[..], 3));
+        outbox.element(|out| out.extend_from_slice(b"<c/>"));
+        outbox.consume(3);
+        assert_eq!(outbox.bytes(), b"<c/>");
         outbox.consume(4);
         assert!(outbox.is_empty());
     }

@@ -22,6 +22,10 @@ use walk::{Step, Walk};
 /// that code which recurses over a checked tree is safe.
 pub const DEPTH_MAX: u8 = 100;
 
+/// Deepest nesting that is ever walked: a stanza of full depth inside what the exchange itself puts around one (carbons,
+/// archive and publish-subscribe wrap it in four or five levels).
+pub const DEPTH_WRAPPED_MAX: u8 = 120;
+
 /// Most prefixes in scope at once; the count is what keeps resolving them cheap, and what fits one word of bits.
 pub const PREFIXES_MAX: usize = 64;
 
@@ -40,11 +44,14 @@ const PIECE: usize = 2048;
 pub struct Limits {
     /// Longest top-level element or stream header in octets.
     pub stanza_max: u32,
-    /// Deepest nesting, the top-level element counted; at most [`DEPTH_MAX`].
+    /// Deepest nesting, the top-level element counted; at most [`DEPTH_WRAPPED_MAX`].
     pub depth_max: u8,
 }
 
 impl Limits {
+    /// For what the exchange itself wrote or checked before: any length, and depth enough for a stanza that was wrapped.
+    pub const TRUSTED: Limits = Limits { stanza_max: u32::MAX, depth_max: DEPTH_WRAPPED_MAX };
+
     /// A length limit with the usual depth.
     #[must_use]
     pub const fn of(stanza_max: u32) -> Limits {

@@ -64,7 +64,7 @@ impl<'a> Stanza<'a> {
     /// # Errors
     /// The stream error that the bytes would call for in a stream.
     pub fn parse(bytes: &'a [u8]) -> Result<Stanza<'a>, crate::StreamErrorKind> {
-        crate::scanner::stanza(bytes, Limits::of(u32::MAX))
+        crate::scanner::stanza(bytes, Limits::TRUSTED)
     }
 
     /// Which stanza it is, if it is one.

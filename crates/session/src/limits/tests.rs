@@ -40,15 +40,31 @@ fn an_address_that_logged_in_before_is_never_locked_out() {
 }
 
 #[test]
-fn the_table_is_bounded_and_forgets_the_least_recent() {
-    let mut throttle = LoginThrottle::new(10);
+fn the_tables_are_bounded_and_forget_the_least_recent() {
+    let mut throttle = LoginThrottle::new(20);
     for value in 1..=1000 {
         throttle.on_failure(at(0), STRANGER, number(value));
     }
-    assert_eq!(throttle.len(), 10);
-    assert_eq!(throttle.by_age.len(), 10);
-    assert!(throttle.records.contains_key(&(STRANGER, number(1000))));
-    assert!(!throttle.records.contains_key(&(STRANGER, number(990))));
+    assert_eq!((throttle.len(), throttle.strangers.by_age.len()), (10, 10));
+    assert!(throttle.strangers.records.contains_key(&(STRANGER, number(1000))));
+    assert!(!throttle.strangers.records.contains_key(&(STRANGER, number(990))));
+    for value in 1..=1000 {
+        throttle.on_success(at(0), STRANGER, number(value).unwrap());
+    }
+    assert_eq!((throttle.len(), throttle.known.by_age.len(), throttle.strangers.by_age.len()), (10, 10, 0));
+}
+
+#[test]
+fn a_crowd_of_strangers_does_not_make_it_forget_who_logged_in() {
+    let mut throttle = LoginThrottle::new(20);
+    throttle.on_success(at(0), HOME, number(10_001).unwrap());
+    for value in 1..=1000 {
+        throttle.on_failure(at(1), STRANGER, number(value));
+    }
+    for _ in 0..100 {
+        throttle.on_failure(at(2), HOME, number(10_001));
+    }
+    assert_eq!(throttle.delay(at(2), HOME, number(10_001)), DELAY_MAX_KNOWN);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
 use super::header::Outer;
-use super::{ATTRIBUTES_MAX, DEPTH_MAX, NAME_MAX, PREFIXES_MAX};
+use super::{ATTRIBUTES_MAX, DEPTH_WRAPPED_MAX, NAME_MAX, PREFIXES_MAX};
 use crate::error::StreamErrorKind::{self, *};
 use crate::ns;
 use crate::stanza::StanzaKind;
@@ -157,7 +157,7 @@ pub(crate) struct Walk {
     /// The quote that the cursor is inside of, or 0.
     quote: u8,
     in_cdata: bool,
-    open: ArrayVec<Open, { DEPTH_MAX as usize }>,
+    open: ArrayVec<Open, { DEPTH_WRAPPED_MAX as usize }>,
     declarations: SmallVec<[Declaration; 4]>,
     /// How many of the declarations are the element's own.
     own: u8,
@@ -389,7 +389,7 @@ impl Walk {
         tag: &Tag,
     ) -> Result<Option<Step>, StreamErrorKind> {
         let depth = self.open.len();
-        if depth >= usize::from(depth_max.min(DEPTH_MAX)) {
+        if depth >= usize::from(depth_max.min(DEPTH_WRAPPED_MAX)) {
             return Err(PolicyViolation);
         }
         if depth == 0 {

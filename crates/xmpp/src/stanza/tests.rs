@@ -98,3 +98,13 @@ fn a_child_stands_alone() {
     let again = document(&alone, Limits::of(1000)).unwrap();
     assert_eq!(tree(&again.node()), tree(&child));
 }
+
+#[test]
+fn a_stanza_of_full_depth_can_be_wrapped() {
+    let deep =
+        |depth: usize| format!("<message>{}{}</message>", "<a>".repeat(depth - 1), "</a>".repeat(depth - 1));
+    assert!(crate::scanner::stanza(deep(100).as_bytes(), Limits::of(10_000)).is_ok());
+    assert!(crate::scanner::stanza(deep(101).as_bytes(), Limits::of(10_000)).is_err());
+    assert!(Stanza::parse(deep(105).as_bytes()).is_ok());
+    assert!(Stanza::parse(deep(121).as_bytes()).is_err());
+}
