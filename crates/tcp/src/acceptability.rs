@@ -62,7 +62,7 @@ pub(crate) fn trim(seg: &Segment<'_>, nxt: SeqNum, wnd: u32) -> Trimmed {
     let old = if seg.seq.before(nxt) { nxt.since(seg.seq) as usize } else { 0 };
     let front = old.min(len);
     let seq = if old > 0 { nxt } else { seg.seq };
-    let room = edge.since(seq) as usize;
+    let room = if seq.before(edge) { edge.since(seq) as usize } else { 0 };
     let kept = (len - front).min(room);
     let whole = front + kept == len;
     let fin = seg.flags.fin() && whole && seg.end().at_or_before(edge) && old <= len;

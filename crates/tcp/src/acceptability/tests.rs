@@ -60,6 +60,7 @@ fn trimming_keeps_what_lies_inside() {
         (-4, 5, true, 100, 1, 5..5, true), // nothing but FIN is new
         (50, 100, false, 60, 50, 0..11, false),
         (1, 10, false, 0, 1, 0..0, false),
+        (50, 10, true, 20, 50, 0..0, false), // all of it beyond (a FIN already stands at the edge)
     ];
     for (seq, octets, fin, wnd, at, range, fin_kept) in rows {
         let mut peer = ack(seq, 1).octets(octets);

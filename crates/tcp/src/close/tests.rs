@@ -465,3 +465,15 @@ fn the_table_of_moves_is_the_rfcs() {
     let config: TcpConfig = plain();
     assert_eq!(time_wait::duration(&config), Duration::from_secs(60));
 }
+
+/// Found by `a_connection_stands_anything`: a segment wholly beyond an early FIN once wrapped the room that was left for it.
+#[test]
+fn a_segment_beyond_an_early_fin_is_not_taken() {
+    let (mut script, _, _) = in_state(State::Established);
+    script.arrives(ack(11, 1).octets(10).with(FIN));
+    script.arrives(ack(500, 1).octets(100));
+    script.arrives(ack(500, 1).octets(100).with(FIN));
+    script.arrives(ack(1, 1).octets(10));
+    assert_eq!(script.state(), State::CloseWait);
+    assert_eq!(script.recv(1000).map(|text| text.len()), Ok(20));
+}

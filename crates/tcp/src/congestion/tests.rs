@@ -188,3 +188,15 @@ proptest! {
         }
     }
 }
+
+/// Found by the property above: a curve that was begun before a rest pulled the window up at once after it.
+#[test]
+fn a_rest_begins_the_curve_anew() {
+    let mut control = wake(CongestionKind::Cubic, 100, SMSS);
+    control.on_ack(&ack(Instant::from_secs(1), SMSS));
+    control.on_ack(&ack(Instant::from_secs(60), SMSS));
+    control.on_idle(Instant::from_secs(70), Duration::from_secs(9), Duration::from_secs(1), 10 * SMSS);
+    let before = control.window();
+    control.on_ack(&ack(Instant::from_secs(70), SMSS));
+    assert!(control.window() <= before + SMSS, "{} {before}", control.window());
+}
