@@ -3,6 +3,7 @@
 mod cable;
 mod close;
 mod flood;
+mod hostile;
 mod open;
 mod scale;
 
