@@ -104,9 +104,12 @@ pub(crate) struct Connection {
     pub(crate) websocket: Option<Box<WebSocket>>,
     /// What the session wrote and the socket has not taken.
     pub(crate) outbox: Option<Box<Outbox>>,
+    // Boxed, since hardly any connection has either, and each has room for both.
     /// Octets that go out before TLS begins: what was left of the outbox at STARTTLS.
+    #[allow(clippy::box_collection, reason = "one word instead of three")]
     pub(crate) before_tls: Option<Box<Vec<u8>>>,
     /// Octets from the socket that have to wait.
+    #[allow(clippy::box_collection, reason = "one word instead of three")]
     pub(crate) backlog: Option<Box<Vec<u8>>>,
     pub(crate) remote: SocketAddr,
     /// Seconds since 1970.
@@ -150,7 +153,10 @@ impl Connection {
         self.flags.awaits_room
             || self.flags.moving
             || match &self.stage {
-                Stage::Session(session) => !session.wants_input(),
+                // A session that waits for TLS waits for what TLS has to read first.
+                Stage::Session(session) => {
+                    !session.wants_input() && !self.tls.as_ref().is_some_and(Tls::is_handshaking)
+                }
                 _ => false,
             }
     }

@@ -206,7 +206,7 @@ impl StoreThread {
                 }
             }
             StoreLetter::LogIn { address, number, succeeded } => {
-                self.note_log_in(now, address, number, succeeded)
+                self.note_log_in(now, address, number, succeeded);
             }
             StoreLetter::Admin { op, answer } => {
                 self.batch.push(Request { token: 0, op });

@@ -52,7 +52,7 @@ pub(crate) struct StreamName {
 }
 
 /// What happened, for the loop.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum QuicEvent {
     /// A client opened a stream. The loop answers with [`Quic::adopt`], giving it a key.
     Opened(StreamName),
@@ -279,10 +279,8 @@ impl Quic {
         line.dirty = false;
         while let Some(event) = line.inner.poll() {
             match event {
-                Event::Connected => {
-                    if std::mem::take(&mut line.handshaking) {
-                        self.handshakes -= 1;
-                    }
+                Event::Connected if std::mem::take(&mut line.handshaking) => {
+                    self.handshakes -= 1;
                 }
                 Event::ConnectionLost { .. } => {
                     for (_, key) in line.streams.drain(..) {

@@ -75,7 +75,7 @@ impl EventLoop {
         if to == self.this {
             self.arrive(arrival);
         } else {
-            self.posts.to_loop(to, Letter::Accepted(Box::new(arrival)));
+            self.posts.write_loop(to, Letter::Accepted(Box::new(arrival)));
         }
     }
 
@@ -166,7 +166,7 @@ impl EventLoop {
                 connection.flags.awaits_room = false;
                 // The edge that told of it stays behind.
                 connection.flags.readable = true;
-                self.posts.to_loop(home, Letter::Moved(connection, stream));
+                self.posts.write_loop(home, Letter::Moved(connection, stream));
             }
             Err(error) => {
                 tracing::warn!(%error, "a session cannot move");
@@ -241,7 +241,7 @@ pub(super) fn read_datagrams(this: &mut EventLoop, index: usize) {
                     this.hear_datagram(index as u8, meta, data);
                 } else if this.posts.backlog(owner) < DATAGRAM_BACKLOG_MAX {
                     let letter = Letter::Datagram { endpoint: index as u8, meta: *meta, data };
-                    this.posts.to_loop(owner, letter);
+                    this.posts.write_loop(owner, letter);
                 }
             }
         }

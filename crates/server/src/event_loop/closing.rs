@@ -105,12 +105,14 @@ impl EventLoop {
         }
         if let Some(socket) = &mut connection.websocket
             && code != CloseCode::Normal
-            && !std::mem::replace(&mut socket.close_sent, true)
         {
-            websocket::write_close(code, &mut socket.frames);
+            if !std::mem::replace(&mut socket.close_sent, true) {
+                websocket::write_close(code, &mut socket.frames);
+            }
+            // RFC 6455 7.1.7: a connection that failed is not waited for. Else, once both have said Close, the server
+            // closes (7.1.1).
+            socket.close_received = true;
         }
-        // RFC 6455 7.1.1: once both have said Close, the server closes the connection.
-        connection.flags.close_is_ours = true;
         self.lines.mark_dirty(slot);
         self.finish(slot, EndReason::ConnectionLost);
         self.drain_router();
@@ -123,11 +125,9 @@ impl EventLoop {
             return;
         }
         let ours = match &connection.websocket {
-            Some(socket) => {
-                socket.close_received
-                    || connection.flags.close_is_ours && socket.close_sent && socket.close_received
-            }
-            None => connection.flags.close_is_ours,
+            Some(socket) => socket.close_received,
+            // QUIC delivers what was written whoever closes first, and no address is left waiting.
+            None => connection.flags.close_is_ours || matches!(connection.line, Line::Quic { .. }),
         };
         if connection.flags.ended || ours {
             self.drop_connection(slot);

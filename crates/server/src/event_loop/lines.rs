@@ -28,6 +28,7 @@ pub(crate) struct Lines {
 }
 
 /// Empty outboxes.
+#[allow(clippy::vec_box, reason = "an outbox goes to its connection and back as a pointer")]
 pub(crate) struct Pools {
     stream: Vec<Box<Outbox>>,
     framed: Vec<Box<Outbox>>,

@@ -32,7 +32,7 @@ impl Posts {
     }
 
     /// Stages a letter to another loop.
-    pub(crate) fn to_loop(&mut self, to: u8, letter: Letter) {
+    pub(crate) fn write_loop(&mut self, to: u8, letter: Letter) {
         debug_assert_ne!(to, self.this, "a loop writes to others only");
         let Some(Some(outbound)) = self.loops.get_mut(usize::from(to)) else { return };
         outbound.stage(letter);
@@ -49,11 +49,11 @@ impl Posts {
     /// Stages a router's request; its reply will come as a letter.
     pub(crate) fn request(&mut self, request: store::Request) {
         self.outstanding += 1;
-        self.to_store(StoreLetter::Request { from: self.this, request });
+        self.write_store(StoreLetter::Request { from: self.this, request });
     }
 
     /// Stages a letter to the store thread.
-    pub(crate) fn to_store(&mut self, letter: StoreLetter) {
+    pub(crate) fn write_store(&mut self, letter: StoreLetter) {
         self.store.stage(letter);
         if self.store.staged() >= STAGED_BEFORE_FLUSH {
             self.congested |= self.store.flush();

@@ -43,7 +43,7 @@ impl EventLoop {
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        connection.flags.readable = false
+                        connection.flags.readable = false;
                     }
                     Err(_) => {
                         connection.flags.readable = false;
@@ -59,7 +59,7 @@ impl EventLoop {
                 }
             }
             Line::Quic { endpoint, name } if connection.flags.readable => {
-                self.read_stream(slot, endpoint, name)
+                self.read_stream(slot, endpoint, name);
             }
             _ => {}
         }

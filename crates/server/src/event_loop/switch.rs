@@ -80,7 +80,7 @@ impl EventLoop {
             Effect::Credentials(request) => {
                 let address = connection.remote.ip();
                 let Some(name) = self.lines.name(slot) else { return };
-                self.posts.to_store(StoreLetter::Credentials {
+                self.posts.write_store(StoreLetter::Credentials {
                     from: self.this,
                     session: name.to_id(),
                     address,
@@ -112,7 +112,7 @@ impl EventLoop {
     }
 
     fn report_log_in(&mut self, address: IpAddr, number: Option<AccountNumber>, succeeded: bool) {
-        self.posts.to_store(StoreLetter::LogIn { address, number, succeeded });
+        self.posts.write_store(StoreLetter::LogIn { address, number, succeeded });
     }
 
     /// A logged-in session moves to its number's home loop, at the end of the turn; a QUIC stream stays with its
@@ -177,7 +177,7 @@ impl EventLoop {
                         self.lines.mark_again(slot);
                     }
                     Output::Post { to_loop, parcel } => {
-                        self.posts.to_loop(to_loop as u8, Letter::Parcel(parcel))
+                        self.posts.write_loop(to_loop as u8, Letter::Parcel(parcel));
                     }
                     Output::Store(request) => self.posts.request(request),
                     Output::Close { session, error } => {
