@@ -17,9 +17,10 @@ use crate::account::{Pending, Shared};
 use crate::features::{self, Query, Scope};
 use crate::line::{LineId, SessionId};
 use crate::parcel::{Letter, Undelivered};
-use crate::route::{Addressed, Audience, Kind, MessageType, Verdict, verdict};
+use crate::route::{Addressed, Audience, Kind, MessageType, PresenceType, Verdict, verdict};
 use crate::router::{Router, busy};
 use crate::tag::{Mark, Tag};
+use crate::waiting::{Effect, Token};
 
 type Targets = SmallVec<[LineId; 4]>;
 
@@ -29,6 +30,11 @@ impl Router {
         let Some(account) = self.accounts.get_mut(letter.to) else { return self.arrive_absent(letter) };
         if account.loading {
             return self.put_off_letter(letter);
+        }
+        if let Some(token) = account.last_write
+            && self.waits_for_write(letter, token)
+        {
+            return;
         }
         let lines = self.accounts.get(letter.to).map(|account| account.lines.clone()).unwrap_or_default();
         let named = letter.resource.map(|resource| {
@@ -83,6 +89,14 @@ impl Router {
             Verdict::Refuse => self.refuse(letter, &unavailable()),
             _ => self.processed(letter.ack),
         }
+    }
+
+    /// Presence that follows a subscription (RFC 6121 3.1.5) is seen after it, so it waits for the same commit.
+    fn waits_for_write(&mut self, letter: Letter<'_>, token: Token) -> bool {
+        let kind = matches!(letter.kind, Kind::Presence(PresenceType::Available | PresenceType::Unavailable));
+        let max = self.cfg.loading_queue_max;
+        let write = self.waiting.write_mut(token).filter(|write| kind && write.effects.len() < max);
+        write.map(|write| write.effects.push(Effect::Arrive(letter.to_owned()))).is_some()
     }
 
     fn put_off_letter(&mut self, letter: Letter<'_>) {

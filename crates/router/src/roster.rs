@@ -197,6 +197,11 @@ impl Router {
                 for ack in waits.skip(usize::from(refused)) {
                     self.processed(Some(ack));
                 }
+                for effect in effects {
+                    if let Effect::Arrive(letter) = effect {
+                        self.arrive(letter.borrow());
+                    }
+                }
             }
         }
         self.accounts.settle(number);
@@ -210,6 +215,7 @@ impl Router {
                     let item = write::open(out, "item").attr("jid", contact.as_str());
                     item.attr("subscription", "remove").empty();
                 }),
+                Effect::Arrive(letter) => self.arrive(letter.borrow()),
                 Effect::Send(letter) => self.route(letter.borrow()),
                 Effect::ToAvailable(stanza) => self.give_to_own(number, &stanza, |line| line.is_available()),
                 Effect::ToInterested(stanza) => self.give_to_own(number, &stanza, |line| line.interested),

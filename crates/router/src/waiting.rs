@@ -48,6 +48,8 @@ pub(crate) enum Effect {
     Presence(AccountNumber),
     /// The same, as if it left.
     Unavailable(AccountNumber),
+    /// Presence that came meanwhile: it must not overtake the subscription that lets it be seen.
+    Arrive(OwnedLetter),
     /// The stanza that caused it is done.
     Processed(Ack),
 }

@@ -1,0 +1,171 @@
+//! The talks: conversations that a person can read, played against the router.
+//!
+//! A talk is a file in `talks/`. Its lines:
+//! ```text
+//! # a remark
+//! loops 2                         two event loops instead of one (first line)
+//! C1 binds 10001/phone            a client logs in; `10001` alone lets the server choose the resource
+//! C1 binds 10001/phone on 1       the same, its carrier on loop 1
+//! C1 binds 10001/phone confirming the same, with XEP-0198
+//! C1: <presence/>                 C1 sends; everything then settles
+//! C1 gets <presence .../>         the next stanza that C1 got, exactly; `{}` stands for any text
+//! C1 gets nothing                 C1 got no more
+//! C1 forgets                      whatever C1 got does not matter
+//! C1 confirms [2]                 C1 confirms all, or the oldest two, that it got
+//! C1 is lost                      its session ends, and what it had not confirmed goes back
+//! C1 is closed with conflict      the exchange ended it so
+//! C1 is refused conflict          its resource was refused so
+//! C1 waits for 1                  so many of its stanzas are not processed yet
+//! 10001 is deleted                also disabled, given a password
+//! 10001 has 2 waiting             so many messages are stored for it
+//! store waits                     the disk is slow; `store answers` ends that
+//! time 31                         seconds pass
+//! ```
+//! A line that is indented goes on where the line before it ended.
+
+mod world;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use switchboard_router::{AccountChange, SessionId};
+use world::World;
+
+/// Whether a text is the expected one, where `{}` stands for anything.
+fn matches(expected: &str, got: &str) -> bool {
+    let mut pieces = expected.split("{}");
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = got.strip_prefix(first) else { return false };
+    let mut pieces = pieces.peekable();
+    if pieces.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    true
+}
+
+fn play(name: &str, talk: &str) {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for (at, line) in talk.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+        match lines.last_mut() {
+            Some((_, last)) if line.starts_with(' ') => last.push_str(line.trim()),
+            _ if line.trim().is_empty() => {}
+            _ => lines.push((at + 1, line.trim_end().to_owned())),
+        }
+    }
+    let loops = lines.first().and_then(|(_, line)| line.strip_prefix("loops ")?.parse().ok());
+    let mut world = World::new(loops.unwrap_or(1));
+    let mut clients: HashMap<String, SessionId> = HashMap::new();
+    for (at, line) in lines.iter().skip(usize::from(loops.is_some())) {
+        let place = format!("{name}:{at}: {line}");
+        play_line(&mut world, &mut clients, line, &place);
+    }
+    for (client, session) in &clients {
+        let inbox = &world.clients[session].inbox;
+        assert!(inbox.is_empty(), "{name}: in the end {client} had got more:\n{inbox:#?}");
+    }
+}
+
+fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: &str, place: &str) {
+    if let Some((client, stanza)) = line.split_once(": ") {
+        world.send(clients[client], stanza);
+        return world.settle();
+    }
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[..] {
+        ["store", "waits"] => world.store_waits = true,
+        ["store", "answers"] => {
+            world.store_waits = false;
+            world.settle();
+        }
+        ["time", seconds] => {
+            world.pass(Duration::from_secs(seconds.parse().expect("seconds")));
+            world.settle();
+        }
+        [client, "binds", address, ref how @ ..] => {
+            let (of, resource) = match address.split_once('/') {
+                Some((of, resource)) => (of, Some(resource)),
+                None => (address, None),
+            };
+            let confirming = how.contains(&"confirming");
+            let on_loop =
+                how.iter().position(|word| *word == "on").map(|at| how[at + 1].parse().expect("a loop"));
+            let session = world.bind(of.parse().expect("a number"), resource, confirming, on_loop);
+            clients.insert(client.to_owned(), session);
+            world.settle();
+        }
+        [client, "gets", "nothing"] => {
+            let inbox = &world.clients[&clients[client]].inbox;
+            assert!(inbox.is_empty(), "{place}\nbut it got\n{inbox:#?}");
+        }
+        [client, "gets", ..] => {
+            let expected = line.split_once(" gets ").expect("it is there").1;
+            let inbox = &mut world.clients.get_mut(&clients[client]).expect("a client").inbox;
+            let got = inbox.pop_front().unwrap_or_else(|| panic!("{place}\nbut it got nothing"));
+            assert!(matches(expected, &got), "{place}\nbut it got\n{got}\nand then\n{inbox:#?}");
+        }
+        [client, "forgets"] => world.clients.get_mut(&clients[client]).expect("a client").inbox.clear(),
+        [client, "confirms", ref count @ ..] => {
+            let count = count.first().map_or(usize::MAX, |count| count.parse().expect("a count"));
+            world.confirm(clients[client], count);
+            world.settle();
+        }
+        [client, "is", "lost"] => {
+            world.end(clients[client]);
+            world.settle();
+        }
+        [client, "is", "closed", "with", why] => {
+            let closed = world.clients[&clients[client]].closed;
+            assert_eq!(closed.map(|kind| kind.name()), Some(why), "{place}");
+        }
+        [client, "is", "refused", why] => {
+            let refused = world.clients[&clients[client]].refused;
+            assert_eq!(refused.map(|error| error.condition().name()), Some(why), "{place}");
+        }
+        [client, "waits", "for", count] => {
+            let client = &world.clients[&clients[client]];
+            assert_eq!(
+                client.sent as usize - client.processed.len(),
+                count.parse::<usize>().expect("a count"),
+                "{place}"
+            );
+        }
+        [of, "is", change] => {
+            let change = match change {
+                "disabled" => AccountChange::Disabled,
+                "deleted" => AccountChange::Deleted,
+                other => panic!("{place}: what is {other}?"),
+            };
+            world.account_changed(of.parse().expect("a number"), change);
+            world.settle();
+        }
+        [of, "has", count, "waiting"] => {
+            let waiting = world.waiting(of.parse().expect("a number"));
+            assert_eq!(waiting.to_string(), count, "{place}");
+        }
+        _ => panic!("{place}: not understood"),
+    }
+}
+
+#[test]
+fn every_talk_goes_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/talks");
+    let mut played = 0;
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("it can be read").path();
+        if path.extension().is_some_and(|extension| extension == "talk") {
+            let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+            play(&name, &fs::read_to_string(&path).expect("it can be read"));
+            played += 1;
+        }
+    }
+    assert!(played >= 10, "only {played} talks were found");
+}
