@@ -191,6 +191,16 @@ impl Client {
         String::from_utf8_lossy(&std::mem::take(&mut self.heard)).into_owned()
     }
 
+    /// Reads to the exchange's closing tag, or to the end without one.
+    pub(crate) fn expect_end_of_stream(&mut self) -> String {
+        loop {
+            let text = String::from_utf8_lossy(&self.heard).into_owned();
+            if text.ends_with("</stream:stream>") || self.hear() == 0 {
+                return text;
+            }
+        }
+    }
+
     /// What came and was not looked at.
     pub(crate) fn rest(&self) -> String {
         String::from_utf8_lossy(&self.heard).into_owned()
