@@ -1,0 +1,274 @@
+//! What can be typed: the one definition that parsing, help, completions and manual pages are made from.
+//!
+//! Owns: names, values' syntax, defaults as they are shown. Invariants: what is wrong in itself is refused here, by clap,
+//! with exit code 2; what can only be judged with more knowledge is checked by the command.
+//! Not here: doing it (`commands`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use client::{Over, Server};
+use xmpp::address::AccountNumber;
+
+/// Instant messaging by number, over TCP and UDP.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed (a line on standard error says why), 2 wrong usage.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the exchange until it is told to leave (SIGTERM, SIGINT)
+    Serve(Serve),
+    /// Make, list and change accounts; works while the exchange runs and while it does not
+    Account(Account),
+    /// Show every line: number, resource, carrier, network, remote address, state, since
+    Who(Who),
+    /// Send a message; succeeds only once the exchange has acknowledged it
+    Send(Send),
+    /// Print each message as it comes
+    Listen(Listen),
+    /// Say what is wrong with a switchboard.toml, with line and column
+    CheckConfig(CheckConfig),
+    /// Print a completion script
+    #[command(hide = true)]
+    Completions(Completions),
+    /// Print the manual page, or write all of them into a folder
+    #[command(hide = true)]
+    Man(Man),
+}
+
+/// The data folder, for every command that looks into it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Data {
+    /// The exchange's data folder
+    #[arg(long, value_name = "DIR", default_value = "./switchboard-data")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// The data folder, made if it is not there [default: ./switchboard-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A switchboard.toml; flags go before what it says [default: DIR/switchboard.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The domain that the numbers live at [default: the one the data folder remembers, or localhost]
+    #[arg(long, value_name = "D")]
+    pub(crate) domain: Option<String>,
+    /// Listen for XMPP over TCP with STARTTLS; may repeat; `none` switches it off [default: 127.0.0.1:5222]
+    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    pub(crate) tcp: Vec<Listener>,
+    /// Listen for XMPP over direct TLS; may repeat; `none` [default: 127.0.0.1:5223]
+    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    pub(crate) tls: Vec<Listener>,
+    /// Listen for XMPP over QUIC, on UDP; may repeat; `none` [default: 127.0.0.1:5222]
+    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    pub(crate) quic: Vec<Listener>,
+    /// Listen for HTTP, with WebSocket at /xmpp-websocket; may repeat; `none` [default: 127.0.0.1:5280]
+    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    pub(crate) http: Vec<Listener>,
+    /// Listen for the same over TLS; may repeat; `none` [default: none]
+    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    pub(crate) https: Vec<Listener>,
+    /// The certificate chain, PEM; read again on SIGHUP [default: made in the data folder]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// How long clients may take to leave when the exchange does [default: 5]
+    #[arg(long, value_name = "SECS")]
+    pub(crate) drain: Option<u32>,
+}
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listener(pub(crate) Option<SocketAddr>);
+
+fn listener(text: &str) -> Result<Listener, String> {
+    server::config::parse_listener(text).map(Listener)
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Account {
+    #[command(subcommand)]
+    pub(crate) command: AccountCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Make an account and print its number
+    Create(AccountCreate),
+    /// Print each account: number, state, name
+    List(AccountList),
+    /// Set a new password; ends the account's live sessions
+    Password(AccountPassword),
+    /// No log-in from now on; ends the account's live sessions
+    Disable(AccountOne),
+    /// Log-in again
+    Enable(AccountOne),
+    /// Delete the account and all it holds; its number is never given out again
+    Delete(AccountOne),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AccountCreate {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// This number [default: the first free one from 10001 up]
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub(crate) number: Option<AccountNumber>,
+    /// What people may call it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AccountList {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Only this one
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub(crate) number: Option<AccountNumber>,
+    /// Only those of this name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name: Option<String>,
+    /// A JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AccountPassword {
+    #[command(flatten)]
+    pub(crate) one: AccountOne,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AccountOne {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Whose
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub(crate) number: AccountNumber,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Password {
+    /// Take the password from the first line of this file, rather than from SWITCHBOARD_PASSWORD or the terminal
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Who {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// A JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `send` and `listen` need to get to the exchange.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Line {
+    /// The number to log in with
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub(crate) account: AccountNumber,
+    /// Where the exchange is [default: the domain, on the carrier's port]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<Server>,
+    /// The number's domain
+    #[arg(long, value_name = "D", default_value = "localhost")]
+    pub(crate) domain: String,
+    /// How to get there
+    #[arg(long, value_name = "CARRIER", default_value = "tcp", value_parser = over())]
+    pub(crate) over: Over,
+    /// Believe this certificate, or those that this authority signed, PEM; the data folder's is believed too
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Believe any certificate: for trying things out
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Use this own address and port [default: the host chooses]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// How long an answer may take
+    #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) data: Data,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) line: Line,
+    /// To whom: a number, or an address for another domain or device
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+    /// The message
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Listen {
+    #[command(flatten)]
+    pub(crate) line: Line,
+    /// A JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End after so many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckConfig {
+    /// The file
+    #[arg(value_name = "FILE", default_value = "./switchboard-data/switchboard.toml")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Man {
+    /// Write one page a command into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+fn number(text: &str) -> Result<AccountNumber, String> {
+    AccountNumber::parse(text)
+        .ok_or_else(|| "a number is 1 to 15 digits, without a leading zero or a sign".to_owned())
+}
+
+fn over() -> impl clap::builder::TypedValueParser<Value = Over> {
+    use clap::builder::TypedValueParser;
+    PossibleValuesParser::new(Over::ALL.map(|(name, _)| name)).map(|name| {
+        let (_, over) = Over::ALL.into_iter().find(|(n, _)| *n == name).expect("only these are possible");
+        over
+    })
+}
+
+#[cfg(test)]
+mod tests;

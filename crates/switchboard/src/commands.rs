@@ -1,0 +1,29 @@
+//! The commands, one file each.
+//!
+//! Not here: what can be typed (`args`).
+
+mod account;
+mod check_config;
+mod completions;
+mod line;
+mod listen;
+mod man;
+mod send;
+mod serve;
+mod who;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Account(args) => account::run(args.command),
+        Command::Who(args) => who::run(&args),
+        Command::Send(args) => send::run(args),
+        Command::Listen(args) => listen::run(args),
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    }
+}

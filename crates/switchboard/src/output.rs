@@ -1,0 +1,52 @@
+//! Standard output: what was asked for, whole lines, flushed when it matters.
+//!
+//! Invariants: a reader that has gone away (`listen | head`) is a failure, never a panic; text that others wrote cannot
+//! move the cursor or repaint the terminal.
+//! Not here: what is printed.
+
+use std::io::{self, Write};
+
+use crate::failure::Failure;
+
+/// Prints one line and flushes it.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::failed(format!("standard output: {error}")))
+}
+
+/// Prints a value as JSON on one line and flushes it.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    line(&serde_json::to_string(value).expect("our values are all JSON"))
+}
+
+/// Text of others for a terminal: control characters but the tab are shown, not obeyed; further lines are set in, so that
+/// none can pass for a message of its own.
+pub(crate) fn tame(text: &str) -> String {
+    let mut tamed = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => tamed.push_str("\n    "),
+            '\t' => tamed.push(c),
+            c if c.is_control() => tamed.extend(c.escape_default()),
+            c => tamed.push(c),
+        }
+    }
+    tamed
+}
+
+/// Lines with their columns below each other, two spaces apart.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    rows.iter()
+        .map(|row| {
+            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
