@@ -28,6 +28,7 @@ mod demux;
 mod events;
 mod flow;
 pub mod frame;
+pub mod hostile;
 pub mod ip;
 mod isn;
 mod listener;

@@ -329,7 +329,10 @@ impl Stack {
             }
             (Protocol::UDP, Verdict::TooBig(mtu)) => {
                 let is_ours = self.udp.handle_unreachable(&mut self.ready, local, remote, false);
-                is_ours && (self.learn_path_mtu(now, quoted, mtu) || is_ours)
+                if is_ours {
+                    self.learn_path_mtu(now, quoted, mtu);
+                }
+                is_ours
             }
             // Echo requests of ours: the program sees no answer, which says as much. Their "too big" is believed, since
             // the next, smaller, one then arrives.

@@ -379,8 +379,10 @@ fn is_about_an_error(packet: &[u8]) -> bool {
             let walk = extension::walk(Protocol(fixed[6]), rest, extension::Start::AfterFixedHeader);
             // A chain that cannot be walked is no error message; its own refusal is what is told.
             let Ok(walk) = walk else { return false };
-            walk.fragment.is_some_and(|fragment| fragment.offset != 0)
-                || (walk.protocol == Protocol::ICMPV6 && walk.payload.first().is_none_or(|kind| *kind < 128))
+            // RFC 4443 2.4 (e) allows errors about later fragments; of ICMPv6 they may be an error's, so those are spared.
+            let is_later = walk.fragment.is_some_and(|fragment| fragment.offset != 0);
+            let may_be_error = is_later || walk.payload.first().is_none_or(|kind| *kind < 128);
+            walk.protocol == Protocol::ICMPV6 && may_be_error
         }
         _ => true,
     }

@@ -241,7 +241,7 @@ impl Reassembly {
 
         if is_complete(unfinished) {
             let unfinished = self.forget(&key).expect("it was just completed");
-            return Arrival::Complete(join(unfinished));
+            return Arrival::Complete(join(&unfinished));
         }
         self.make_room(key);
         if self.datagrams.contains_key(&key) { Arrival::Kept } else { Arrival::Refused(Refusal::Full) }
@@ -322,7 +322,7 @@ fn is_complete(unfinished: &Unfinished) -> bool {
     unfinished.total == Some(held) && unfinished.protocol.is_some()
 }
 
-fn join(unfinished: Unfinished) -> Datagram {
+fn join(unfinished: &Unfinished) -> Datagram {
     let mut data = Vec::with_capacity(unfinished.total.unwrap_or(0));
     for piece in &unfinished.pieces {
         debug_assert_eq!(piece.offset, data.len(), "pieces are in order and without holes");

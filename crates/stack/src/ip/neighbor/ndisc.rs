@@ -44,7 +44,8 @@ impl Ip {
                 !target.is_multicast() && asked_as_it_should
             }
             Message::NeighborAdvertisement { target, solicited, .. } => {
-                !target.is_multicast() && !(dst.is_multicast() && *solicited) && !src.is_unspecified()
+                let answers_a_group = dst.is_multicast() && *solicited;
+                !(target.is_multicast() || answers_a_group || src.is_unspecified())
             }
             Message::RouterAdvertisement { .. } => src.is_unicast_link_local(),
             Message::Redirect { target, destination, .. } => {
@@ -170,9 +171,8 @@ impl Ip {
                 }
             }
             IpAddr::V6(target) => {
-                let src = match self.choose_source(IpAddr::V6(target), Some(id)) {
-                    Some(IpAddr::V6(src)) => src,
-                    _ => return, // every address is tentative still; the timer asks again
+                let Some(IpAddr::V6(src)) = self.choose_source(IpAddr::V6(target), Some(id)) else {
+                    return; // every address is tentative still; the timer asks again
                 };
                 let dst = if unicast.is_some() { target } else { solicited_node(target) };
                 let options = [NdOption::SourceLinkLayer(mac)];
