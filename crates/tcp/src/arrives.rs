@@ -310,6 +310,10 @@ impl Connection {
         if acked > 0 {
             self.tell_writable(ctx, sending);
         }
+        // What the override timeout allowed was for the window as it stood.
+        if self.snd.window.wnd() == 0 {
+            self.bits.clear(Bits::OVERRIDE);
+        }
     }
 
     /// Sixth step (RFC 9293 3.8.5): RCV.UP <- max(RCV.UP,SEG.UP), and the program hears of it if it lies ahead.

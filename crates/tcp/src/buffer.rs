@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use crate::budget::{BLOCK_SIZE, Block, Budget, Purpose};
 
 /// Slots a cleared queue keeps, so that a connection that wakes again does not allocate.
-const SLOTS_KEPT: usize = 32;
+const SLOTS_KEPT: usize = 512;
 
 /// Blocks in a row, some of them missing: the octet at offset `n` lies `head + n` octets into it.
 #[derive(Debug, Default)]

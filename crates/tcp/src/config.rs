@@ -66,8 +66,6 @@ pub struct TcpConfig {
     pub black_hole_retries: u8,
     /// How long after a fall to a smaller size a larger one is tried again (RFC 1191 6.3, RFC 4821 7.4). 600 s.
     pub mtu_probe_interval: Duration,
-    /// Whether data is paced at the rate congestion control names. Off, as Linux without fq.
-    pub pacing: bool,
     /// What a socket starts with.
     pub defaults: Arc<Settings>,
     /// Rules that a simulation switches off to show that its oracles notice.
@@ -103,7 +101,6 @@ impl Default for TcpConfig {
             challenge_ack_interval: Duration::from_millis(500),
             black_hole_retries: 3,
             mtu_probe_interval: Duration::from_secs(600),
-            pacing: false,
             defaults: Arc::new(Settings::default()),
             test: TestSwitches::default(),
         }

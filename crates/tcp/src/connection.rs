@@ -155,7 +155,7 @@ impl Connection {
             agreed,
             rtt: RttEstimator::new(),
             resting: Resting::new(0),
-            pmtu: Pmtu::new(opening.path_mss),
+            pmtu: Pmtu::new(opening.path_mss.max(ctx.config.mss_min)),
             delayed_ack: DelayedAck::new(ctx.now, ctx.config),
             keepalive: KeepAlive::new(ctx.now),
             closing: Closing::default(),

@@ -10,7 +10,7 @@ use crate::tcb::{Receiving, Sending};
 use crate::time::Instant;
 
 /// Boxes of one kind kept for the next connection that wakes; what is beyond goes back to the allocator.
-const POOL_MAX: usize = 1024;
+const POOL_MAX: usize = 256;
 
 /// The surroundings of one call.
 pub struct Ctx<'a> {

@@ -50,6 +50,11 @@ impl KeepAlive {
         self.probes = 0;
     }
 
+    /// How long the peer has been silent.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        self.heard.elapsed(now)
+    }
+
     /// When to look again.
     pub(crate) fn deadline(&self, settings: &KeepAliveSettings, now: Instant) -> Instant {
         if self.probes == 0 {

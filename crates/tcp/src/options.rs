@@ -19,6 +19,9 @@ pub(crate) const SCALE_MAX: u8 = 14;
 /// RFC 7323 5.5: after 24 days of silence TS.Recent says nothing any more.
 const TS_RECENT_LIFE_SECS: u32 = 24 * 24 * 3600;
 
+/// The least that TCP_MAXSEG may set, as Linux (TCP_MIN_MSS).
+const MAX_SEGMENT_MIN: u16 = 88;
+
 /// What the timestamps option takes in every segment, padding included.
 const TIMESTAMPS_LEN: u16 = 12;
 
@@ -272,7 +275,8 @@ impl Agreed {
     /// The text that fits into a segment: RFC 9293 3.7.1, MUST-16, Eff.snd.MSS, given what the path carries.
     #[inline]
     pub(crate) fn smss(&self, path_mss: u16, settings: &Settings) -> u16 {
-        let mss = self.peer_mss.min(path_mss).min(settings.max_segment.unwrap_or(u16::MAX));
+        let own = settings.max_segment.unwrap_or(u16::MAX).max(MAX_SEGMENT_MIN);
+        let mss = self.peer_mss.min(path_mss).min(own);
         if self.timestamps() { mss.saturating_sub(TIMESTAMPS_LEN).max(1) } else { mss }
     }
 

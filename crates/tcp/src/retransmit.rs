@@ -13,7 +13,7 @@ use crate::seq::{SeqNum, SeqRange};
 use crate::time::Instant;
 
 /// Records a reset room keeps space for.
-const RECORDS_KEPT: usize = 64;
+const RECORDS_KEPT: usize = 256;
 
 /// Backoff stops doubling here; every RTO times 2^16 exceeds any bound.
 const BACKOFF_MAX: u32 = 16;
@@ -68,6 +68,8 @@ pub(crate) struct Retransmit {
     records: VecDeque<Record>,
     deadline: Option<Instant>,
     backoff: u32,
+    /// As of the last timeout.
+    rto_max: Duration,
     retries: u32,
     total: u32,
     /// Octets delivered in this spell of sending, and when the last of them were.
@@ -242,6 +244,7 @@ impl Retransmit {
             self.deadline = None;
             return Timeout::GiveUp;
         }
+        self.rto_max = rto_max;
         self.retries = self.retries.saturating_add(1);
         self.backoff = (self.backoff + 1).min(BACKOFF_MAX);
         let mut next = now + backed_off(rto, self.backoff, rto_max);
@@ -265,7 +268,9 @@ impl Retransmit {
 
     /// The timer starts anew, without a change of backoff.
     pub(crate) fn restart(&mut self, now: Instant, rto: Duration) {
-        self.deadline = Some(now + rto.saturating_mul(1 << self.backoff));
+        // Backed off, but (RFC 6298 2.5) never beyond the bound that held when it was.
+        let wait = if self.backoff == 0 { rto } else { backed_off(rto, self.backoff, self.rto_max) };
+        self.deadline = Some(now + wait);
     }
 
     /// How often the RTO is doubled.

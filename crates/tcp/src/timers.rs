@@ -114,7 +114,9 @@ impl Connection {
             self.pmtu.on_probe_lost(now);
         }
         sending.recovery.on_timeout(now, una, nxt, smss, &mut sending.congestion);
-        if self.pmtu.on_timeout(now, retries, lost_len, ctx.config) {
+        // A peer whose window is shut may have dropped it for that.
+        let heard = self.snd.window.wnd() == 0;
+        if !heard && self.pmtu.on_timeout(now, retries, lost_len, ctx.config) {
             let smss = u32::from(self.smss());
             if let Some(sending) = self.sending.as_deref_mut() {
                 sending.congestion.on_mss(smss);
@@ -162,7 +164,13 @@ impl Connection {
         } else {
             ctx.config.retries_2
         };
-        GiveUp { retries: u32::from(retries), user_timeout: self.settings.user_timeout }
+        // RFC 9293 3.8.6.1, MUST-37: a peer whose window is shut but who answers is not given up, whatever is in flight.
+        let answers = self.snd.window.wnd() == 0
+            && self.snd.flight() > 0
+            && !self.syn_is_out()
+            && self.keepalive.silence(ctx.now) <= ctx.config.rto_max;
+        let retries = if answers { u32::MAX } else { u32::from(retries) };
+        GiveUp { retries, user_timeout: self.settings.user_timeout }
     }
 
     /// The peer does not answer. If ICMP has said why, that is the reason the program hears (RFC 9293 3.9.2.2).

@@ -208,34 +208,39 @@ impl Connection {
 
     /// What recovery says is lost.
     fn send_again(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
-        if !ctx.config.test.retransmission {
+        let recovers = self.sending.as_deref().is_some_and(|sending| sending.recovery.in_recovery());
+        if !recovers || !ctx.config.test.retransmission {
             return None;
         }
+        let range = self.next_again(ctx, u32::from(self.smss()))?;
+        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx);
+        // SACK blocks take room from the text: the same range again, perhaps shorter.
+        let range = match sack_len(&options) {
+            0 => range,
+            taken => self.next_again(ctx, u32::from(self.smss() - taken))?,
+        };
+        if self.pmtu.is_probe(range.start) {
+            self.pmtu.on_probe_lost(ctx.now);
+        }
+        Some(self.send_range(ctx, range, &options, true))
+    }
+
+    /// The range to send again now, in pieces of `mss`.
+    fn next_again(&mut self, ctx: &Ctx<'_>, mss: u32) -> Option<SeqRange> {
+        let (una, nxt, wnd) = (self.snd.una, self.snd.nxt, self.snd.window.wnd());
+        let new_may_go = self.may_send_new(ctx);
         let sending = self.sending.as_deref_mut()?;
-        if !sending.recovery.in_recovery() {
-            return None;
-        }
-        let options =
-            make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx, false);
-        let mss =
-            u32::from(self.agreed.smss(self.pmtu.mss(), &self.settings)) - u32::from(sack_len(&options));
-        let (una, nxt) = (self.snd.una, self.snd.nxt);
-        let must = sending.recovery.must_send();
         let pipe = sending.recovery.pipe(una, nxt);
         let cwnd = sending.congestion.window();
         let range = match sending.recovery.next_retransmission(una, nxt, mss) {
-            Some(range) if must || pipe + range.len() <= cwnd => Some(range),
+            Some(range) if sending.recovery.must_send() || pipe + range.len() <= cwnd => range,
             Some(_) => return None,
             // RFC 6675 NextSeg: new text (rule 2) goes before what is only perhaps lost (rules 3 and 4).
-            None if pipe + mss <= cwnd && !self.may_send_new(ctx) => {
-                let sending = self.sending.as_deref_mut()?;
-                sending.recovery.next_rescue(una, nxt, mss)
-            }
-            None => None,
-        }?;
+            None if pipe + mss <= cwnd && !new_may_go => sending.recovery.next_rescue(una, nxt, mss)?,
+            None => return None,
+        };
         // RFC 9293 3.8.6, MUST-34: a window that was taken back holds what lies beyond it; the first segment probes.
-        let inside = range.start == una || range.end.since(una) <= self.snd.window.wnd();
-        inside.then(|| self.send_range(ctx, range, &options, true))
+        (range.start == una || range.end.since(una) <= wnd).then_some(range)
     }
 
     fn may_send_new(&self, ctx: &Ctx<'_>) -> bool {
@@ -264,7 +269,7 @@ impl Connection {
                 return None;
             }
         }
-        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx, true);
+        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx);
         // SACK blocks take room from the text; decide anew with what is left.
         let mss = smss - u32::from(sack_len(&options));
         let sending = self.sending.as_deref()?;
@@ -352,7 +357,7 @@ impl Connection {
     }
 
     fn make_ack(&mut self, ctx: &mut Ctx<'_>) -> SegmentOut {
-        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx, true);
+        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx);
         let wnd = self.advertise(ctx);
         let segment = SegmentOut {
             options,
@@ -451,12 +456,10 @@ fn make_options(
     receiving: Option<&mut crate::tcb::Receiving>,
     delayed_ack: &crate::delayed_ack::DelayedAck,
     ctx: &Ctx<'_>,
-    with_sack: bool,
 ) -> TcpOptions {
     let mut options = TcpOptions { timestamps: agreed.stamp(ctx.now), ..TcpOptions::NONE };
     // RFC 2018 3: blocks go with every ACK that does not acknowledge all that is here; a D-SACK only with an ACK that is owed.
-    if with_sack
-        && agreed.sack()
+    if agreed.sack()
         && let Some(receiving) = receiving
         && (!receiving.reassembly.is_empty() || delayed_ack.is_pending())
     {

@@ -215,3 +215,20 @@ fn timestamps_measure_what_was_sent_twice() {
     assert!(srtt >= ms(5) && srtt <= ms(50), "{srtt:?}");
     let _ = Flags::NONE;
 }
+
+/// A probe that is lost proves nothing, also when its text arrives in smaller pieces.
+#[test]
+fn a_lost_probe_does_not_raise_the_size() {
+    let config = TcpConfig { timestamps: false, ..TcpConfig::default() };
+    let mut pair = Pair::new(config.clone(), config, ms(10));
+    pair.a.config.mtu_probe_interval = Duration::from_secs(30);
+    let mut pair = pair.open();
+    pair.loses = Box::new(|_, _, seg| seg.text_len > 970);
+    pair.write(Side::A, &[1; 20_000]);
+    pair.run_for(Duration::from_secs(40));
+    pair.write(Side::A, &[1; 20_000]);
+    pair.run_for(Duration::from_secs(10));
+    assert_eq!(pair.read_all(Side::B).len(), 40_000);
+    let config = pair.a.config.clone();
+    assert_eq!(pair.conn(Side::A).info(&config).snd_mss, 966);
+}

@@ -291,3 +291,30 @@ fn a_mark_is_echoed_until_the_peer_has_reduced() {
     script.arrives(ack(4001, 1).octets(1000));
     script.sends(&[". ack 5001"]);
 }
+
+/// MUST-37 also with data in flight: the window was taken back, and the peer says so again and again.
+#[test]
+fn a_peer_that_answers_from_a_window_taken_back_is_never_given_up() {
+    let mut script = Script::established();
+    script.write(3000);
+    script.drain();
+    for _ in 0..40 {
+        script.arrives(ack(1, 1).wnd(0));
+        script.pass_to_deadline();
+        script.sends(&[". 1:1001(1000) ack 1"]);
+    }
+    assert_eq!(script.state(), State::Established);
+}
+
+/// RFC 2018 3: an ACK that rides on what is sent again tells of holes like any other.
+#[test]
+fn retransmissions_carry_sack_too() {
+    let config = TcpConfig { timestamps: false, quick_acks: 0, ..TcpConfig::default() };
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS).sack_ok());
+    script.write(2000);
+    script.drain();
+    script.arrives(ack(1001, 1).octets(100));
+    script.drain();
+    script.pass_to_deadline();
+    script.sends(&[". 1:989(988) ack 1 sack 1001:1101"]);
+}
