@@ -113,10 +113,20 @@ impl TcpHost {
         TcpHandle { index, generation: self.flows.sockets.generation(index).unwrap_or(0) }
     }
 
-    /// The index of a handle whose socket still exists.
+    /// The index of a handle whose socket still exists and has not been closed by its program.
     pub(crate) fn index(&self, handle: TcpHandle) -> Option<u32> {
-        let current = self.flows.sockets.generation(handle.index)? == handle.generation;
-        (current && self.flows.sockets.get(handle.index).is_some()).then_some(handle.index)
+        if self.flows.sockets.generation(handle.index)? != handle.generation {
+            return None;
+        }
+        let socket = self.flows.sockets.get(handle.index)?;
+        (!socket.is_orphan()).then_some(handle.index)
+    }
+
+    /// Whether a connection that its program has closed still has something to say: what close() of a socket that lingers
+    /// waits for.
+    pub(crate) fn is_closing(&self, handle: TcpHandle) -> bool {
+        self.flows.sockets.generation(handle.index) == Some(handle.generation)
+            && self.flows.sockets.get(handle.index).is_some_and(|socket| socket.is_orphan())
     }
 
     /// What happened to a socket since it was last asked; nothing if it is gone.

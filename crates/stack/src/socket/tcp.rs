@@ -35,8 +35,9 @@ pub struct TcpCounts {
 impl Stack {
     /// Runs `act` with TCP and the floor below it.
     fn with_tcp<R>(&mut self, act: impl FnOnce(&mut TcpHost, &mut IpFloor<'_>) -> R) -> R {
-        let Stack { ip, tcp, counters, events, ready, .. } = self;
-        act(tcp, &mut IpFloor { ip, outlets: &mut NoOutlets, counters, events, ready })
+        let mut nowhere = NoOutlets;
+        let (tcp, mut floor) = self.tcp_and_floor(&mut nowhere);
+        act(tcp, &mut floor)
     }
 
     /// socket(): neither bound, listening nor connected yet.
@@ -170,6 +171,12 @@ impl Stack {
     /// close(). The handle is dead; a connection delivers what is queued and finishes in the background, as SO_LINGER says.
     pub fn tcp_close(&mut self, now: Instant, socket: TcpHandle) -> Result<(), SocketError> {
         self.with_tcp(|tcp, floor| tcp.close(now, floor, socket))
+    }
+
+    /// Whether a closed connection still has something to say, or waits for the peer to have it. A driver whose program set
+    /// [`TcpOption::Linger`] blocks its close() as long as this is true and the time is not over.
+    pub fn tcp_is_closing(&self, socket: TcpHandle) -> bool {
+        self.tcp.is_closing(socket)
     }
 
     /// ABORT: the peer gets RST, queued data is gone, and so is the handle.

@@ -120,6 +120,12 @@ impl Socket {
         }
     }
 
+    /// A connection that its program has closed.
+    pub(crate) fn is_orphan(&self) -> bool {
+        matches!(&self.kind, Kind::Connected(connected)
+            if !connected.bits.has(ConnectedBits::OWNED) && !connected.bits.has(ConnectedBits::UNACCEPTED))
+    }
+
     pub(crate) fn flow(&self) -> Option<FlowKey> {
         match &self.kind {
             Kind::Connected(connected) => Some(connected.key),

@@ -3,7 +3,7 @@
 use super::cable::{Host, addr};
 use super::{A, B, World};
 use crate::ready::Readiness;
-use crate::socket::error::{BindError, RecvError, SendError};
+use crate::socket::error::{BindError, RecvError, SendError, SocketError};
 use crate::socket::options::TcpOption;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -109,6 +109,26 @@ fn linger_zero_resets() {
     world.settle();
     assert_eq!(world.try_recv(B, server), Err(RecvError::Failed(ErrorKind::ConnectionReset)));
     assert_eq!(world.hosts[A].tcp.flows.len() + world.hosts[B].tcp.flows.len(), 0);
+}
+
+#[test]
+fn a_closed_handle_is_dead_though_the_connection_goes_on() {
+    let mut world = World::new();
+    let (client, server) = world.pair();
+    world.send(A, client, b"last words");
+    world.close(A, client);
+    let Host { tcp, floor } = &mut world.hosts[A];
+    assert!(tcp.is_closing(client));
+    assert_eq!(tcp.close(world.now, floor, client), Err(SocketError::NoSuchSocket));
+    assert_eq!(world.try_send(A, client, b"x"), Err(SendError::NoSuchSocket));
+    assert!(world.hosts[A].tcp.info(client).is_none());
+    assert_eq!(world.hosts[A].tcp.orphans(), 1);
+    world.settle();
+    assert_eq!(world.try_recv(B, server), Ok(b"last words".to_vec()));
+    world.close(B, server);
+    world.settle();
+    assert!(!world.hosts[A].tcp.is_closing(client), "TIME-WAIT has nothing to say");
+    assert_eq!(world.hosts[A].tcp.orphans(), 0);
 }
 
 /// DESIGN 5: a restarted server listens at once, TIME-WAIT or not; without SO_REUSEADDR it may not.
