@@ -89,7 +89,7 @@ proptest! {
         let inside = |seq: SeqNum| seq.within(nxt, wnd);
         let any = (0..seg.len()).any(|i| inside(seq + i));
         match judge(&seg, nxt, wnd) {
-            Acceptability::Acceptable if seg.len() > 0 => {
+            Acceptability::Acceptable if !seg.is_empty() => {
                 prop_assert!(any);
                 let trimmed = trim(&seg, nxt, wnd);
                 for i in 0..len {

@@ -70,7 +70,8 @@ pub(crate) fn in_state(state: State) -> (Script, i64, i64) {
 fn every_state_against_the_calls_of_the_user() {
     use State::*;
     // state, after shutdown_write and what it sends, after abort and what it sends
-    let rows: [(State, State, &[&str], State, &[&str]); 10] = [
+    type Row = (State, State, &'static [&'static str], State, &'static [&'static str]);
+    let rows: [Row; 10] = [
         (Closed, Closed, &[], Closed, &[]),
         (SynSent, Closed, &[], Closed, &[]),
         (SynReceived, SynReceived, &[], Closed, &["R. 1:1(0) ack 1"]),
