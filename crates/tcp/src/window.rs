@@ -36,7 +36,7 @@ impl SendWindow {
         self.max
     }
 
-    /// Takes the window of an acceptable ACK unless a newer segment has told it (RFC 9293 3.10.7.4, MUST-72).
+    /// Takes the window of an acceptable ACK unless a newer segment has told it (RFC 9293 3.10.7.4).
     /// Says whether SND.WND changed.
     #[inline]
     pub(crate) fn on_ack(&mut self, seq: SeqNum, ack: SeqNum, wnd: u32) -> bool {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// RFC 9293 3.10.7.4, MUST-72: WL1 < SEQ, or WL1 = SEQ and WL2 =< ACK.
+/// RFC 9293 3.10.7.4: WL1 < SEQ, or WL1 = SEQ and WL2 =< ACK.
 #[test]
 fn only_a_newer_segment_tells_the_window() {
     let fresh = || SendWindow::new(500, SeqNum(100), SeqNum(50));
