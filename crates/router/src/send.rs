@@ -38,7 +38,9 @@ impl Router {
     pub(crate) fn sent(&mut self, line: LineId, seq: u32, stanza: &Stanza<'_>) {
         let (session, number) = (self.lines[line].session, self.lines[line].number);
         let ack = Some((session, seq));
-        if self.lines[line].closing {
+        // Its place was taken while this was on its way: what it wrote to somebody still goes there, the rest was about
+        // a session that is over.
+        if self.lines[line].closing && stanza.kind() != StanzaKind::Message {
             return self.processed(ack);
         }
         // RFC 6120 8.1.2.1 and 4.9.3.9: the client's own full or bare address, or none.

@@ -71,6 +71,8 @@ struct Flush {
     /// Something was stored since the last page was asked for.
     dirty: bool,
     loading: bool,
+    /// Confirmed since a page was asked for, so that it may still be in it.
+    gone: Vec<OfflineId>,
     /// Arrivals go to the store.
     storing: bool,
     /// Arrivals that wait here instead.
@@ -348,6 +350,7 @@ impl Router {
             more: false,
             dirty: false,
             loading: false,
+            gone: Vec::new(),
             storing: false,
             held,
             rows: 0,
@@ -368,6 +371,7 @@ impl Router {
         let limit = u32::try_from(self.cfg.offline_window_rows).unwrap_or(u32::MAX);
         let Some(flush) = spool(self, number).and_then(|spool| spool.flush.as_mut()) else { return };
         flush.loading = true;
+        flush.gone.clear();
         flush.dirty = false;
         let (after, asked) = (flush.after, Asked::Page { number, flush: flush.number });
         self.ask(Op::LoadOffline { number, after, limit }, Waiting::Feature(super::Wait::offline(asked)));
@@ -387,7 +391,10 @@ impl Router {
             flush.after = last.id;
         }
         flush.more = page.more;
-        flush.page.extend(page.rows);
+        // Others have some of it in hand; if they lose it, reading begins anew.
+        let (in_hand, gone) = (&spool.in_hand, &flush.gone);
+        let known = |id: OfflineId| in_hand.binary_search_by_key(&id, |row| row.id).is_ok() || gone.contains(&id);
+        flush.page.extend(page.rows.into_iter().filter(|row| !known(row.id)));
         if page.more {
             self.spill(number);
         } else {
@@ -405,14 +412,11 @@ impl Router {
             let Some(spool) = spool(self, number) else { return };
             let Some(flush) = &mut spool.flush else { return };
             let Some(row) = flush.page.front() else { break };
-            let Err(place) = spool.in_hand.binary_search_by_key(&row.id, |row| row.id) else {
-                flush.page.pop_front();
-                continue;
-            };
             if flush.rows > 0 && (flush.rows >= rows_max || flush.bytes + row.stanza.len() > bytes_max) {
                 break;
             }
             let Some(row) = flush.page.pop_front() else { break };
+            let place = spool.in_hand.partition_point(|other| other.id < row.id);
             flush.rows += 1;
             flush.bytes += row.stanza.len();
             spool.in_hand.insert(place, InHand { id: row.id, session, bytes: row.stanza.len() });
@@ -479,7 +483,9 @@ impl Router {
         let Some(spool) = spool(self, number) else { return };
         let settled = !spool.confirmed.is_empty();
         let Spool { in_hand, confirmed, flush, .. } = spool;
-        let mut flush = flush.as_mut().filter(|flush| flush.session == Some(session));
+        let loading = flush.as_ref().is_some_and(|flush| flush.loading);
+        let mut gone = flush.as_mut().map(|flush| std::mem::take(&mut flush.gone)).unwrap_or_default();
+        let mut theirs = flush.as_mut().filter(|flush| flush.session == Some(session));
         in_hand.retain(|row| {
             if row.session != session || !which(row.id) {
                 return true;
@@ -488,13 +494,19 @@ impl Router {
                 Some((_, last)) if last.0 + 1 == row.id.0 => *last = row.id,
                 _ => confirmed.push((row.id, row.id)),
             }
-            if let Some(flush) = flush.as_mut().filter(|flush| row.id > flush.floor) {
+            if loading {
+                gone.push(row.id);
+            }
+            if let Some(flush) = theirs.as_mut().filter(|flush| row.id > flush.floor) {
                 flush.rows = flush.rows.saturating_sub(1);
                 flush.bytes = flush.bytes.saturating_sub(row.bytes);
             }
             false
         });
-        let flushing = flush.is_some();
+        let flushing = theirs.is_some();
+        if let Some(flush) = flush {
+            flush.gone = gone;
+        }
         if !settled && !spool.confirmed.is_empty() {
             self.unsettled.push(number);
         }
