@@ -18,7 +18,8 @@
 //!   ◀─── Outbox ────         ◀── handle_credentials, handle_bound, handle_delivery, handle_processed
 //! ```
 //!
-//! Reading order: this file; [`config`] (what a session is told), [`event`] (what it tells); `session` (the conductor);
+//! Reading order: this file; [`config`] (what a session is told), [`event`] (what it tells); `session` (the conductor)
+//! and `session::talk` (what each token leads to);
 //! `negotiation` (what may come before binding); [`sasl`]; `acknowledge` (XEP-0198); [`limits`] (slowing down guesses).
 
 #![forbid(unsafe_code)]

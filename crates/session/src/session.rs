@@ -1,9 +1,11 @@
-//! The conductor: takes octets, lets the scanner find what stands in them, and hands each to the room that knows it.
+//! The conductor: takes octets, lets the scanner find what stands in them, and hands each token to the talk.
 //!
-//! Spec: RFC 6120 4 (streams: opening, errors, closing), 7395 3 (framing); XEP-0198 3, 4.
-//! Owns: the scanner, the phase, the rooms. An idle bound session is this struct and nothing else.
-//! Invariants: after `Finished` nothing is written and nothing is told; our header stands before our first error.
-//! Not here: SASL (`negotiation`), counting (`acknowledge`).
+//! Spec: RFC 6120 4 (streams), 7395 3 (framing).
+//! Owns: the scanner. An idle bound session is this struct and nothing else.
+//! Invariants: one event a call; a stanza is handed on as it lies in the input.
+//! Not here: what a token leads to (`talk`), SASL (`negotiation`), counting (`acknowledge`).
+
+mod talk;
 
 use std::sync::Arc;
 
@@ -11,60 +13,22 @@ use xmpp::address::Jid;
 use xmpp::error::{StanzaError, StreamErrorKind};
 use xmpp::ns;
 use xmpp::scanner::{Limits, Scanner, Token, document};
-use xmpp::stanza::{Stanza, StanzaKind};
 use xmpp::time::{Instant, Now};
 use xmpp::write;
 
-use crate::acknowledge::{Acknowledge, Inbound, TooHigh};
+use crate::acknowledge::{Acknowledge, Inbound};
 use crate::config::{CarrierFacts, SessionConfig};
 use crate::event::{EndReason, Event, Overflow, Tag};
-use crate::negotiation::{Negotiation, Verdict};
+use crate::negotiation::Negotiation;
 use crate::outbox::Outbox;
 use crate::sasl::CredentialsAnswer;
-
-/// The id of our request for a sign of life (XEP-0199), where XEP-0198 cannot ask.
-const SIGN_OF_LIFE: &str = "sign-of-life";
+use talk::{Opening, Outcome, Phase, Talk, write_ping};
 
 /// One client's conversation.
 #[derive(Debug)]
 pub struct Session {
     scanner: Scanner,
     talk: Talk,
-}
-
-/// All of a session but its scanner, so that a room can write while a token is looked at.
-#[derive(Debug)]
-struct Talk {
-    config: Arc<SessionConfig>,
-    facts: CarrierFacts,
-    phase: Phase,
-    inbound: Inbound,
-    acknowledge: Option<Box<Acknowledge>>,
-    /// How many of the oldest unconfirmed stanzas the client has just confirmed.
-    confirmed: u32,
-    /// Told at the next call.
-    finished: Option<EndReason>,
-    heard: Instant,
-    asked_for_life: bool,
-    /// Our header was written to the stream that is open now.
-    opened: bool,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Negotiating(Box<Negotiation>),
-    Bound,
-    Over,
-}
-
-/// What a token leads to.
-enum Outcome {
-    Nothing,
-    Tell(Event<'static>),
-    /// The token is a stanza for the router.
-    Stanza(u32),
-    /// The next octets open a new stream.
-    RestartAnd(Event<'static>),
 }
 
 impl Session {
@@ -125,7 +89,8 @@ impl Session {
             *input = &whole[found.consumed..];
             let outcome = match self.scanner.view(whole, &found) {
                 Token::Open(header) => {
-                    self.talk.on_open(header.to().as_deref(), header.version().as_deref(), out);
+                    let (to, from, version) = (header.to(), header.from(), header.version());
+                    self.talk.on_open(&Opening { to, from, version }, out);
                     Outcome::Nothing
                 }
                 Token::Stanza(element) => self.talk.on_element(&element, out),
@@ -189,7 +154,8 @@ impl Session {
             if element.ns() == ns::FRAMING {
                 match element.name() {
                     "open" => {
-                        self.talk.on_open(element.to().as_deref(), element.attr("version").as_deref(), out);
+                        let (to, from, version) = (element.to(), element.from(), element.attr("version"));
+                        self.talk.on_open(&Opening { to, from, version }, out);
                     }
                     "close" => self.talk.on_close(out),
                     _ => self.talk.end(StreamErrorKind::UnsupportedStanzaType, out),
@@ -404,257 +370,6 @@ impl Session {
     }
 }
 
-impl Talk {
-    fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Over)
-    }
-
-    fn is_logged_in(&self) -> bool {
-        match &self.phase {
-            Phase::Negotiating(negotiation) => negotiation.is_logged_in(),
-            Phase::Bound => true,
-            Phase::Over => false,
-        }
-    }
-
-    fn hear(&mut self, now: Now) {
-        self.heard = now.mono;
-        self.asked_for_life = false;
-    }
-
-    fn poll_event(&mut self) -> Option<Event<'static>> {
-        while self.confirmed > 0 {
-            self.confirmed -= 1;
-            if let Some(tag) = self.acknowledge.as_mut().and_then(|acknowledge| acknowledge.pop_confirmed()) {
-                return Some(Event::Delivered { tag });
-            }
-        }
-        self.finished.take().map(|reason| Event::Finished { reason })
-    }
-
-    // RFC 6120 4.2, 4.7: the answer to a header is our header and what we offer.
-    fn on_open(&mut self, to: Option<&str>, version: Option<&str>, out: &mut Outbox) {
-        if self.opened {
-            // A second <open/> in a framed stream; the scanner refuses a second header itself.
-            return self.end(StreamErrorKind::BadFormat, out);
-        }
-        if let Some(to) = to
-            && !to.eq_ignore_ascii_case(&self.config.domain)
-        {
-            // RFC 6120 4.9.3.6.
-            return self.end(StreamErrorKind::HostUnknown, out);
-        }
-        // RFC 6120 4.7.5: no version is 0.9, which we do not speak.
-        let major =
-            version.and_then(|text| text.split('.').next()).and_then(|major| major.parse::<u32>().ok());
-        if major.is_none_or(|major| major < 1) {
-            return self.end(StreamErrorKind::UnsupportedVersion, out);
-        }
-        self.write_header(out);
-        if let Phase::Negotiating(negotiation) = &self.phase {
-            out.element(|out| negotiation.write_features(&self.config, &self.facts, out));
-        }
-    }
-
-    fn write_header(&mut self, out: &mut Outbox) {
-        let Phase::Negotiating(negotiation) = &mut self.phase else { return };
-        self.opened = true;
-        let id = negotiation.draw();
-        let id: String = id[..8].iter().map(|b| format!("{b:02x}")).collect();
-        let domain = &self.config.domain;
-        let framed = self.facts.carrier.is_framed();
-        out.element(|out| {
-            if framed {
-                let open = write::open(out, "open").ns(ns::FRAMING).attr("from", domain).attr("id", &id);
-                open.attr("version", "1.0").attr("xml:lang", "en").empty();
-            } else {
-                out.extend_from_slice(b"<?xml version='1.0'?>");
-                let open = write::open(out, "stream:stream").ns(ns::CLIENT).attr("xmlns:stream", ns::STREAMS);
-                open.attr("from", domain)
-                    .attr("id", &id)
-                    .attr("version", "1.0")
-                    .attr("xml:lang", "en")
-                    .start();
-            }
-        });
-    }
-
-    fn on_element(&mut self, element: &Stanza<'_>, out: &mut Outbox) -> Outcome {
-        match &mut self.phase {
-            Phase::Negotiating(negotiation) if self.opened => {
-                let verdict = negotiation.on_element(element, &self.config, &self.facts, out);
-                self.apply(verdict, out)
-            }
-            Phase::Negotiating(_) => {
-                // RFC 7395 3.4: a framed stream begins with <open/>.
-                self.end(StreamErrorKind::NotAuthorized, out);
-                Outcome::Nothing
-            }
-            Phase::Bound if element.kind() != StanzaKind::Other => self.on_stanza(element, out),
-            Phase::Bound => {
-                self.on_nonza(element, out);
-                Outcome::Nothing
-            }
-            Phase::Over => Outcome::Nothing,
-        }
-    }
-
-    fn apply(&mut self, verdict: Verdict, out: &mut Outbox) -> Outcome {
-        match verdict {
-            Verdict::Done => Outcome::Nothing,
-            Verdict::Tell(event) => Outcome::Tell(event),
-            Verdict::LoggedIn(number) => Outcome::RestartAnd(Event::LoggedIn { number }),
-            Verdict::Failed(number) => Outcome::Tell(Event::LogInFailed { number }),
-            Verdict::FailedTooOften(number) => {
-                // RFC 6120 6.4.5: enough retries.
-                self.end(StreamErrorKind::PolicyViolation, out);
-                Outcome::Tell(Event::LogInFailed { number })
-            }
-            Verdict::End(kind) => {
-                self.end(kind, out);
-                Outcome::Nothing
-            }
-        }
-    }
-
-    fn on_stanza(&mut self, stanza: &Stanza<'_>, out: &mut Outbox) -> Outcome {
-        let seq = self.inbound.receive();
-        if stanza.kind() == StanzaKind::Iq && self.answers_here(stanza, out) {
-            self.inbound.process(seq);
-            self.answer_if_due(out);
-            return Outcome::Nothing;
-        }
-        Outcome::Stanza(seq)
-    }
-
-    /// The two requests that concern the stream and not the router.
-    fn answers_here(&self, iq: &Stanza<'_>, out: &mut Outbox) -> bool {
-        match iq.type_().as_deref() {
-            // RFC 3921 3: it means nothing any more, and old clients wait for the answer.
-            Some("set") if iq.child("session", ns::SESSION).is_some() => {
-                let framed = self.facts.carrier.is_framed().then_some(ns::CLIENT);
-                out.element(|out| {
-                    let reply = write::open(out, "iq").attr_opt("xmlns", framed).attr("type", "result");
-                    reply.attr_opt("id", iq.id().as_deref()).empty();
-                });
-                true
-            }
-            Some("result" | "error") => iq.id().as_deref() == Some(SIGN_OF_LIFE),
-            _ => false,
-        }
-    }
-
-    fn on_nonza(&mut self, element: &Stanza<'_>, out: &mut Outbox) {
-        if element.ns() != ns::SM {
-            return self.end(StreamErrorKind::UnsupportedStanzaType, out);
-        }
-        match (element.name(), &mut self.acknowledge) {
-            ("enable", acknowledge @ None) => {
-                *acknowledge = Some(Box::new(Acknowledge::new(self.inbound.received())));
-                out.element(|out| write::open(out, "enabled").ns(ns::SM).empty());
-            }
-            ("enable" | "resume", _) => out.element(|out| {
-                // XEP-0198 section 3: not twice.
-                write::open(out, "failed").ns(ns::SM).with(|out| {
-                    write::open(out, "unexpected-request").ns(ns::STANZA_ERRORS).empty();
-                });
-            }),
-            ("r", Some(acknowledge)) => {
-                acknowledge.on_request(&self.inbound);
-                self.answer_if_due(out);
-            }
-            ("a", Some(acknowledge)) => {
-                let h = element.attr("h").and_then(|h| h.trim().parse::<u32>().ok());
-                match h.map(|h| acknowledge.on_answer(h)) {
-                    Some(Ok(newly)) => self.confirmed = newly,
-                    Some(Err(too_high)) => self.end_too_high(too_high, out),
-                    None => self.end(StreamErrorKind::InvalidXml, out),
-                }
-                self.ask_if_due(out);
-            }
-            ("r" | "a", None) => self.end(StreamErrorKind::PolicyViolation, out),
-            _ => self.end(StreamErrorKind::UnsupportedStanzaType, out),
-        }
-    }
-
-    fn answer_if_due(&mut self, out: &mut Outbox) {
-        if self.is_over() {
-            return;
-        }
-        if let Some(h) =
-            self.acknowledge.as_mut().and_then(|acknowledge| acknowledge.take_answer(&self.inbound))
-        {
-            out.element(|out| write::open(out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty());
-        }
-    }
-
-    /// Asks for the rest when the client's answer did not cover all it has been sent.
-    fn ask_if_due(&mut self, out: &mut Outbox) {
-        let confirmed = self.confirmed as usize;
-        let due = |acknowledge: &mut Box<Acknowledge>| {
-            acknowledge.unacked() > confirmed && acknowledge.wants_to_ask()
-        };
-        if !self.is_over() && self.acknowledge.as_mut().is_some_and(due) {
-            out.element(|out| write::open(out, "r").ns(ns::SM).empty());
-        }
-    }
-
-    // RFC 6120 4.4: the client ended its stream; we end ours, and the client closes the connection.
-    fn on_close(&mut self, out: &mut Outbox) {
-        self.answer_at_the_end(out);
-        self.finish(EndReason::Client, out);
-    }
-
-    /// XEP-0198 section 4: who leaves is told how far we are.
-    fn answer_at_the_end(&self, out: &mut Outbox) {
-        if let Some(acknowledge) = &self.acknowledge {
-            let h = acknowledge.h(&self.inbound);
-            out.element(|out| write::open(out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty());
-        }
-    }
-
-    fn end(&mut self, kind: StreamErrorKind, out: &mut Outbox) {
-        self.end_with(kind, None, out);
-    }
-
-    // XEP-0198 section 4: a client that confirms what it was never sent.
-    fn end_too_high(&mut self, found: TooHigh, out: &mut Outbox) {
-        let mut application = Vec::new();
-        let tag = write::open(&mut application, "handled-count-too-high").ns(ns::SM);
-        tag.attr_number("h", u64::from(found.h)).attr_number("send-count", u64::from(found.sent)).empty();
-        let application = String::from_utf8(application).unwrap_or_default();
-        self.end_with(StreamErrorKind::UndefinedCondition, Some(&application), out);
-    }
-
-    fn end_with(&mut self, kind: StreamErrorKind, application: Option<&str>, out: &mut Outbox) {
-        if self.is_over() {
-            return;
-        }
-        if !self.opened && matches!(self.phase, Phase::Negotiating(_)) {
-            // RFC 6120 4.9.1.2: an error stands inside a stream.
-            self.write_header(out);
-        }
-        let framed = self.facts.carrier.is_framed();
-        out.element(|out| kind.write(out, framed, None, application));
-        self.finish(EndReason::Error(kind), out);
-    }
-
-    fn finish(&mut self, reason: EndReason, out: &mut Outbox) {
-        if self.is_over() {
-            return;
-        }
-        if !self.opened && matches!(self.phase, Phase::Negotiating(_)) {
-            self.write_header(out);
-        }
-        out.element(|out| match self.facts.carrier.is_framed() {
-            true => write::open(out, "close").ns(ns::FRAMING).empty(),
-            false => write::close(out, "stream:stream"),
-        });
-        self.phase = Phase::Over;
-        self.finished = Some(reason);
-    }
-}
-
 /// A stanza ready for delivery leans on the stream's default namespace; a message of its own must declare it.
 fn write_delivery(stanza: &[u8], framed: bool, out: &mut Vec<u8>) {
     let name_end = stanza.iter().position(|b| matches!(b, b' ' | b'/' | b'>')).unwrap_or(stanza.len());
@@ -665,13 +380,6 @@ fn write_delivery(stanza: &[u8], framed: bool, out: &mut Vec<u8>) {
     } else {
         out.extend_from_slice(stanza);
     }
-}
-
-/// XEP-0199, from the exchange to its client.
-fn write_ping(domain: &str, framed: bool, out: &mut Vec<u8>) {
-    let iq = write::open(out, "iq").attr_opt("xmlns", framed.then_some(ns::CLIENT));
-    let iq = iq.attr("type", "get").attr("from", domain).attr("id", SIGN_OF_LIFE);
-    iq.with(|out| write::open(out, "ping").ns(ns::PING).empty());
 }
 
 #[cfg(test)]

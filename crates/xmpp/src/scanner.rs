@@ -7,6 +7,7 @@
 //! Not here: what an element means (`stanza`), what may come when (`session`).
 
 mod header;
+mod tag;
 mod walk;
 
 use crate::error::StreamErrorKind;
@@ -15,7 +16,8 @@ use crate::xml;
 
 pub use header::StreamHeader;
 pub(crate) use header::{ALONE, CLIENT_STREAM, Outer, element_name};
-pub(crate) use walk::{Shape, Span};
+pub(crate) use tag::Span;
+pub(crate) use walk::Shape;
 use walk::{Step, Walk};
 
 /// Deepest nesting of a stanza, itself counted (DESIGN section 4): deeper than any payload in use, and shallow enough

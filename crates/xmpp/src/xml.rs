@@ -143,7 +143,9 @@ pub(crate) fn reference(bytes: &[u8]) -> Result<(usize, char), Lex> {
     let window = &bytes[..bytes.len().min(REFERENCE_MAX)];
     let Some(end) = memchr::memchr(b';', window) else {
         // A reference without an end must still look like one, so that what can be refused early is.
-        let looks = window[1..].iter().all(|b| b.is_ascii_alphanumeric() || *b == b'#');
+        let looks = window[1..]
+            .iter()
+            .all(|&b| CLASS[usize::from(b)] & NAME != 0 || matches!(b, b'#' | b':' | 0x80..));
         return Err(match (looks, window.len() < REFERENCE_MAX) {
             (true, true) => Lex::Incomplete,
             (true, false) if window[1] != b'#' => Lex::Restricted,

@@ -265,6 +265,99 @@ fn too_many_in_flight_stop_the_reading() {
     assert_eq!(rest.len(), 11);
 }
 
+/// Every state against every element: what the client is answered with, by its names, or what the server is told.
+#[test]
+fn the_grid_of_states_and_elements() {
+    let elements = [
+        "<presence/>",
+        "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
+        "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj0xMDAwMSxyPXg=</auth>",
+        "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>YQ==</response>",
+        "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+        "<enable xmlns='urn:xmpp:sm:3'/>",
+        "<resume xmlns='urn:xmpp:sm:3' previd='p' h='0'/>",
+        "<r xmlns='urn:xmpp:sm:3'/>",
+        "<a xmlns='urn:xmpp:sm:3' h='0'/>",
+        "<x xmlns='urn:x'/>",
+        "</stream:stream>",
+    ];
+    let (authorize, policy, unsupported) = ("not-authorized", "policy-violation", "unsupported-stanza-type");
+    let unready = [
+        authorize,
+        authorize,
+        policy,
+        "challenge",
+        "malformed-request",
+        "aborted",
+        authorize,
+        authorize,
+        unsupported,
+        unsupported,
+        unsupported,
+        "end",
+    ];
+    #[rustfmt::skip]
+    let table = [
+        ("open", unready),
+        ("challenged", unready),
+        ("logged in", [authorize, "Bind", policy, policy, policy, policy, "unexpected-request", "item-not-found",
+            unsupported, unsupported, unsupported, "end"]),
+        ("bound", ["Stanza", "Stanza", unsupported, unsupported, unsupported, unsupported, "enabled",
+            "unexpected-request", policy, policy, unsupported, "end"]),
+        ("acknowledging", ["Stanza", "Stanza", unsupported, unsupported, unsupported, unsupported,
+            "unexpected-request", "unexpected-request", "a", "nothing", unsupported, "end"]),
+        ("over", ["nothing"; 12]),
+    ];
+    let config = config();
+    let keys = derive_keys("pencil", [7; 16], 4096).unwrap();
+    let reach = |state: &str| {
+        let client = Client::new("SCRAM-SHA-256", "10001", "pencil");
+        let mut reached =
+            if matches!(state, "bound" | "acknowledging") { bound(&config) } else { session(&config) };
+        match state {
+            "open" => drop(say(&mut reached, HEADER, None)),
+            "challenged" => drop(say(&mut reached, &format!("{HEADER}{}", client.auth()), Some(&keys))),
+            "logged in" => {
+                log_in(&client, Some(&keys), &mut reached);
+                say(&mut reached, HEADER, None);
+            }
+            "acknowledging" => drop(say(&mut reached, elements[6], None)),
+            "over" => drop(say(&mut reached, &format!("{HEADER}</stream:stream>"), None)),
+            _ => {}
+        }
+        reached
+    };
+    // The first name in what was answered that is one of these says most.
+    let names = [
+        authorize,
+        policy,
+        unsupported,
+        "malformed-request",
+        "aborted",
+        "item-not-found",
+        "unexpected-request",
+        "challenge",
+        "enabled",
+    ];
+    for (state, row) in table {
+        for (element, expected) in elements.into_iter().zip(row) {
+            let (answer, told) = say(&mut reach(state), element, Some(&keys));
+            let says =
+                |name: &str| answer.contains(&format!("<{name} ")) || answer.contains(&format!("<{name}/"));
+            let told = told.as_deref().map(|told| told.split(' ').next().unwrap_or_default());
+            let outcome = match (names.into_iter().find(|name| says(name)), told) {
+                (Some(name), _) => name,
+                (None, Some("Finished")) => "end",
+                (None, Some(told)) => told,
+                (None, None) if says("a") => "a",
+                (None, None) => "nothing",
+            };
+            assert_eq!(outcome, expected, "{state}: {element} is answered by {answer}");
+        }
+    }
+}
+
 /// What a client may say, in any order.
 fn words() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![

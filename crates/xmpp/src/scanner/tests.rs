@@ -138,6 +138,7 @@ fn the_right_error() {
         ("<!DOCTYPE a [<!ENTITY b 'c'>]>", Some(RestrictedXml)),
         ("<a>&b;</a>", Some(RestrictedXml)),
         ("<a>&averylongname;</a>", Some(RestrictedXml)),
+        ("<a>&größe;</a>", Some(RestrictedXml)),
         ("text", Some(BadFormat)),
         ("<a/>text<b/>", Some(BadFormat)),
     ] {

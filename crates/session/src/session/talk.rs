@@ -1,0 +1,327 @@
+//! The talk: what a token leads to in the state the conversation is in, and how it ends.
+//!
+//! Spec: RFC 6120 4 (opening, errors, closing), 7395 3 (framing); XEP-0198 3, 4.
+//! Owns: the phase, the counts, what is still to be told.
+//! Invariants: after the end nothing is written and one reason is told; our header stands before our first error.
+//! Not here: finding tokens in octets (`session`), SASL (`negotiation`), the arithmetic of counts (`acknowledge`).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use xmpp::address::JidRef;
+use xmpp::error::StreamErrorKind;
+use xmpp::ns;
+use xmpp::stanza::{Stanza, StanzaKind};
+use xmpp::time::{Instant, Now};
+use xmpp::write;
+
+use crate::acknowledge::{Acknowledge, Inbound, TooHigh};
+use crate::config::{CarrierFacts, SessionConfig};
+use crate::event::{EndReason, Event};
+use crate::negotiation::{Negotiation, Verdict};
+use crate::outbox::Outbox;
+
+/// The id of our request for a sign of life (XEP-0199), where XEP-0198 cannot ask.
+const SIGN_OF_LIFE: &str = "sign-of-life";
+
+/// All of a session but its scanner, so that a room can write while a token is looked at.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) config: Arc<SessionConfig>,
+    pub(super) facts: CarrierFacts,
+    pub(super) phase: Phase,
+    pub(super) inbound: Inbound,
+    pub(super) acknowledge: Option<Box<Acknowledge>>,
+    /// How many of the oldest unconfirmed stanzas the client has just confirmed.
+    pub(super) confirmed: u32,
+    /// Told at the next call.
+    pub(super) finished: Option<EndReason>,
+    pub(super) heard: Instant,
+    pub(super) asked_for_life: bool,
+    /// Our header was written to the stream that is open now.
+    pub(super) opened: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Negotiating(Box<Negotiation>),
+    Bound,
+    Over,
+}
+
+/// What the client's header says.
+pub(super) struct Opening<'a> {
+    pub(super) to: Option<Cow<'a, str>>,
+    pub(super) from: Option<Cow<'a, str>>,
+    pub(super) version: Option<Cow<'a, str>>,
+}
+
+/// What a token leads to.
+pub(super) enum Outcome {
+    Nothing,
+    Tell(Event<'static>),
+    /// The token is a stanza for the router.
+    Stanza(u32),
+    /// The next octets open a new stream.
+    RestartAnd(Event<'static>),
+}
+
+impl Talk {
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    pub(super) fn is_logged_in(&self) -> bool {
+        match &self.phase {
+            Phase::Negotiating(negotiation) => negotiation.is_logged_in(),
+            Phase::Bound => true,
+            Phase::Over => false,
+        }
+    }
+
+    pub(super) fn hear(&mut self, now: Now) {
+        self.heard = now.mono;
+        self.asked_for_life = false;
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event<'static>> {
+        while self.confirmed > 0 {
+            self.confirmed -= 1;
+            if let Some(tag) = self.acknowledge.as_mut().and_then(|acknowledge| acknowledge.pop_confirmed()) {
+                return Some(Event::Delivered { tag });
+            }
+        }
+        self.finished.take().map(|reason| Event::Finished { reason })
+    }
+
+    // RFC 6120 4.2, 4.7: the answer to a header is our header and what we offer.
+    pub(super) fn on_open(&mut self, opening: &Opening<'_>, out: &mut Outbox) {
+        if self.opened {
+            // A second <open/> in a framed stream; the scanner refuses a second header itself.
+            return self.end(StreamErrorKind::BadFormat, out);
+        }
+        // RFC 6120 4.7.2: a client that says who it is is answered by that name.
+        let client = opening.from.as_deref().and_then(|from| JidRef::parse(from).ok());
+        self.write_header(client.as_ref().map(JidRef::bare), out);
+        if opening.to.as_deref().is_some_and(|to| !to.eq_ignore_ascii_case(&self.config.domain)) {
+            // RFC 6120 4.9.3.6.
+            return self.end(StreamErrorKind::HostUnknown, out);
+        }
+        // RFC 6120 4.7.5: no version is 0.9, which we do not speak.
+        let version = opening.version.as_deref();
+        let major =
+            version.and_then(|text| text.split('.').next()).and_then(|major| major.parse::<u32>().ok());
+        if major.is_none_or(|major| major < 1) {
+            return self.end(StreamErrorKind::UnsupportedVersion, out);
+        }
+        if let Phase::Negotiating(negotiation) = &self.phase {
+            out.element(|out| negotiation.write_features(&self.config, &self.facts, out));
+        }
+    }
+
+    fn write_header(&mut self, client: Option<&str>, out: &mut Outbox) {
+        let Phase::Negotiating(negotiation) = &mut self.phase else { return };
+        self.opened = true;
+        let id = negotiation.draw();
+        let id: String = id[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let domain = &self.config.domain;
+        let framed = self.facts.carrier.is_framed();
+        out.element(|out| {
+            if framed {
+                let open = write::open(out, "open")
+                    .ns(ns::FRAMING)
+                    .attr("from", domain)
+                    .attr_opt("to", client)
+                    .attr("id", &id);
+                open.attr("version", "1.0").attr("xml:lang", "en").empty();
+            } else {
+                out.extend_from_slice(b"<?xml version='1.0'?>");
+                let open = write::open(out, "stream:stream").ns(ns::CLIENT).attr("xmlns:stream", ns::STREAMS);
+                let open = open.attr("from", domain).attr_opt("to", client).attr("id", &id);
+                open.attr("version", "1.0").attr("xml:lang", "en").start();
+            }
+        });
+    }
+
+    pub(super) fn on_element(&mut self, element: &Stanza<'_>, out: &mut Outbox) -> Outcome {
+        match &mut self.phase {
+            Phase::Negotiating(negotiation) if self.opened => {
+                let verdict = negotiation.on_element(element, &self.config, &self.facts, out);
+                self.apply(verdict, out)
+            }
+            Phase::Negotiating(_) => {
+                // RFC 7395 3.4: a framed stream begins with <open/>.
+                self.end(StreamErrorKind::NotAuthorized, out);
+                Outcome::Nothing
+            }
+            Phase::Bound if element.kind() != StanzaKind::Other => self.on_stanza(element, out),
+            Phase::Bound => {
+                self.on_nonza(element, out);
+                Outcome::Nothing
+            }
+            Phase::Over => Outcome::Nothing,
+        }
+    }
+
+    pub(super) fn apply(&mut self, verdict: Verdict, out: &mut Outbox) -> Outcome {
+        match verdict {
+            Verdict::Done => Outcome::Nothing,
+            Verdict::Tell(event) => Outcome::Tell(event),
+            Verdict::LoggedIn(number) => Outcome::RestartAnd(Event::LoggedIn { number }),
+            Verdict::Failed(number) => Outcome::Tell(Event::LogInFailed { number }),
+            Verdict::FailedTooOften(number) => {
+                // RFC 6120 6.4.5: enough retries.
+                self.end(StreamErrorKind::PolicyViolation, out);
+                Outcome::Tell(Event::LogInFailed { number })
+            }
+            Verdict::End(kind) => {
+                self.end(kind, out);
+                Outcome::Nothing
+            }
+        }
+    }
+
+    fn on_stanza(&mut self, stanza: &Stanza<'_>, out: &mut Outbox) -> Outcome {
+        let seq = self.inbound.receive();
+        if stanza.kind() == StanzaKind::Iq && self.answers_here(stanza, out) {
+            self.inbound.process(seq);
+            self.answer_if_due(out);
+            return Outcome::Nothing;
+        }
+        Outcome::Stanza(seq)
+    }
+
+    /// The two requests that concern the stream and not the router.
+    fn answers_here(&self, iq: &Stanza<'_>, out: &mut Outbox) -> bool {
+        match iq.type_().as_deref() {
+            // RFC 3921 3: it means nothing any more, and old clients wait for the answer.
+            Some("set") if iq.child("session", ns::SESSION).is_some() => {
+                let framed = self.facts.carrier.is_framed().then_some(ns::CLIENT);
+                out.element(|out| {
+                    let reply = write::open(out, "iq").attr_opt("xmlns", framed).attr("type", "result");
+                    reply.attr_opt("id", iq.id().as_deref()).empty();
+                });
+                true
+            }
+            Some("result" | "error") => iq.id().as_deref() == Some(SIGN_OF_LIFE),
+            _ => false,
+        }
+    }
+
+    fn on_nonza(&mut self, element: &Stanza<'_>, out: &mut Outbox) {
+        if element.ns() != ns::SM {
+            return self.end(StreamErrorKind::UnsupportedStanzaType, out);
+        }
+        match (element.name(), &mut self.acknowledge) {
+            ("enable", acknowledge @ None) => {
+                *acknowledge = Some(Box::new(Acknowledge::new(self.inbound.received())));
+                out.element(|out| write::open(out, "enabled").ns(ns::SM).empty());
+            }
+            ("enable" | "resume", _) => out.element(|out| {
+                // XEP-0198 section 3: not twice.
+                write::open(out, "failed").ns(ns::SM).with(|out| {
+                    write::open(out, "unexpected-request").ns(ns::STANZA_ERRORS).empty();
+                });
+            }),
+            ("r", Some(acknowledge)) => {
+                acknowledge.on_request(&self.inbound);
+                self.answer_if_due(out);
+            }
+            ("a", Some(acknowledge)) => {
+                let h = element.attr("h").and_then(|h| h.trim().parse::<u32>().ok());
+                match h.map(|h| acknowledge.on_answer(h)) {
+                    Some(Ok(newly)) => self.confirmed = newly,
+                    Some(Err(too_high)) => self.end_too_high(too_high, out),
+                    None => self.end(StreamErrorKind::InvalidXml, out),
+                }
+                self.ask_if_due(out);
+            }
+            ("r" | "a", None) => self.end(StreamErrorKind::PolicyViolation, out),
+            _ => self.end(StreamErrorKind::UnsupportedStanzaType, out),
+        }
+    }
+
+    pub(super) fn answer_if_due(&mut self, out: &mut Outbox) {
+        if self.is_over() {
+            return;
+        }
+        if let Some(h) =
+            self.acknowledge.as_mut().and_then(|acknowledge| acknowledge.take_answer(&self.inbound))
+        {
+            out.element(|out| write::open(out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty());
+        }
+    }
+
+    /// Asks for the rest when the client's answer did not cover all it has been sent.
+    fn ask_if_due(&mut self, out: &mut Outbox) {
+        let confirmed = self.confirmed as usize;
+        let due = |acknowledge: &mut Box<Acknowledge>| {
+            acknowledge.unacked() > confirmed && acknowledge.wants_to_ask()
+        };
+        if !self.is_over() && self.acknowledge.as_mut().is_some_and(due) {
+            out.element(|out| write::open(out, "r").ns(ns::SM).empty());
+        }
+    }
+
+    // RFC 6120 4.4: the client ended its stream; we end ours, and the client closes the connection.
+    pub(super) fn on_close(&mut self, out: &mut Outbox) {
+        self.answer_at_the_end(out);
+        self.finish(EndReason::Client, out);
+    }
+
+    /// XEP-0198 section 4: who leaves is told how far we are.
+    fn answer_at_the_end(&self, out: &mut Outbox) {
+        if let Some(acknowledge) = &self.acknowledge {
+            let h = acknowledge.h(&self.inbound);
+            out.element(|out| write::open(out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty());
+        }
+    }
+
+    pub(super) fn end(&mut self, kind: StreamErrorKind, out: &mut Outbox) {
+        self.end_with(kind, None, out);
+    }
+
+    // XEP-0198 section 4: a client that confirms what it was never sent.
+    fn end_too_high(&mut self, found: TooHigh, out: &mut Outbox) {
+        let mut application = Vec::new();
+        let tag = write::open(&mut application, "handled-count-too-high").ns(ns::SM);
+        tag.attr_number("h", u64::from(found.h)).attr_number("send-count", u64::from(found.sent)).empty();
+        let application = String::from_utf8(application).unwrap_or_default();
+        self.end_with(StreamErrorKind::UndefinedCondition, Some(&application), out);
+    }
+
+    fn end_with(&mut self, kind: StreamErrorKind, application: Option<&str>, out: &mut Outbox) {
+        if self.is_over() {
+            return;
+        }
+        if !self.opened && matches!(self.phase, Phase::Negotiating(_)) {
+            // RFC 6120 4.9.1.2: an error stands inside a stream.
+            self.write_header(None, out);
+        }
+        let framed = self.facts.carrier.is_framed();
+        out.element(|out| kind.write(out, framed, None, application));
+        self.finish(EndReason::Error(kind), out);
+    }
+
+    pub(super) fn finish(&mut self, reason: EndReason, out: &mut Outbox) {
+        if self.is_over() {
+            return;
+        }
+        if !self.opened && matches!(self.phase, Phase::Negotiating(_)) {
+            self.write_header(None, out);
+        }
+        out.element(|out| match self.facts.carrier.is_framed() {
+            true => write::open(out, "close").ns(ns::FRAMING).empty(),
+            false => write::close(out, "stream:stream"),
+        });
+        self.phase = Phase::Over;
+        self.finished = Some(reason);
+    }
+}
+
+/// XEP-0199, from the exchange to its client.
+pub(super) fn write_ping(domain: &str, framed: bool, out: &mut Vec<u8>) {
+    let iq = write::open(out, "iq").attr_opt("xmlns", framed.then_some(ns::CLIENT));
+    let iq = iq.attr("type", "get").attr("from", domain).attr("id", SIGN_OF_LIFE);
+    iq.with(|out| write::open(out, "ping").ns(ns::PING).empty());
+}
