@@ -1,0 +1,56 @@
+//! Many lives: none may break a rule. `SWITCHBOARD_SEEDS` says how many (default 200), `SWITCHBOARD_SEED_START` where to begin
+//! (default 0, so that a plain test run is the same everywhere; CI hands in a fresh one, which is printed).
+
+use switchboard_sim::life::{Options, Outcome, live};
+
+/// Lines of packets printed with a failure; the command prints all.
+const LINES_MAX: usize = 400;
+
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
+        Err(_) => default,
+    }
+}
+
+fn report(seed: u64, outcome: &Outcome) -> String {
+    let violation = outcome.violation.as_ref().expect("a failed life");
+    let again = live(seed, Options { frames_max: LINES_MAX, ..Options::default() });
+    format!(
+        "seed {seed}: {violation}\nreplay: cargo run -p switchboard-sim --example life -- --seed {seed}\n{}\n{}",
+        again.drawn, again.trace
+    )
+}
+
+#[test]
+fn no_life_breaks_a_rule() {
+    let start = number("SWITCHBOARD_SEED_START", 0);
+    let count = number("SWITCHBOARD_SEEDS", 200);
+    println!("seeds {start}..{}", start.wrapping_add(count));
+    let mut delivered = 0;
+    let mut failed = Vec::new();
+    for seed in (0..count).map(|i| start.wrapping_add(i)) {
+        let outcome = live(seed, Options::default());
+        delivered += outcome.delivered;
+        if outcome.violation.is_some() {
+            failed.push((seed, outcome));
+        }
+    }
+    if let Some((seed, outcome)) = failed.first() {
+        let all: Vec<u64> = failed.iter().map(|(seed, _)| *seed).collect();
+        panic!("{} of {count} lives failed: {all:?}\n{}", failed.len(), report(*seed, outcome));
+    }
+    assert!(delivered > count * 1000, "lives in which nothing is said prove nothing: {delivered} bytes");
+}
+
+#[test]
+fn ten_lives_lived_twice_are_the_same() {
+    for seed in 1000..1010 {
+        let (first, second) = (live(seed, Options::default()), live(seed, Options::default()));
+        assert_eq!(first.digest, second.digest, "seed {seed}");
+        assert_eq!(first.lasted, second.lasted, "seed {seed}");
+        let traced = live(seed, Options { frames_max: 10, ..Options::default() });
+        assert_eq!(first.digest, traced.digest, "looking changes nothing");
+    }
+    assert_ne!(live(1, Options::default()).digest, live(2, Options::default()).digest);
+}
