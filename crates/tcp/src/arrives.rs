@@ -262,7 +262,8 @@ impl Connection {
             sending.queue.acknowledge(&mut ctx.memory.budget, (acked - fin) as usize);
             self.snd.una = seg.ack;
             sample = sending.retransmit.on_ack(seg.ack, now, rto, ctx.config.rto_max);
-            if let Some(rtt) = sample.rtt.or_else(|| self.agreed.echoed_rtt(seg, now)) {
+            let echoed = || self.agreed.echoed_rtt(seg, now).filter(|rtt| sample.admits(*rtt, now));
+            if let Some(rtt) = sample.rtt.or_else(echoed) {
                 // RFC 7323 appendix G.
                 self.rtt.on_sample(rtt, flight.div_ceil(2 * smss));
                 sending.retransmit.on_sample();

@@ -48,6 +48,20 @@ pub(crate) struct Acked {
     pub(crate) rtt: Option<Duration>,
     /// How fast the path delivers.
     pub(crate) rate: Option<RateSample>,
+    /// When the latest of the acknowledged segments that went out again did so.
+    pub(crate) resent: Option<Instant>,
+}
+
+/// A tick of the timestamp clock, by which an echo may seem older than it is.
+const TIMESTAMP_TICK: Duration = Duration::from_millis(1);
+
+impl Acked {
+    /// Whether a round trip told by an echoed timestamp may be believed. If the segment went out again and the echo is of the
+    /// first time, then the first ACK was lost, or late: the time since then is that of our own patience, not of the path. With it
+    /// as a sample, one lost ACK after a long backoff would make the RTO minutes (RFC 6298 section 3, in spirit).
+    pub(crate) fn admits(&self, echoed: Duration, now: Instant) -> bool {
+        self.resent.is_none_or(|resent| echoed <= now - resent + TIMESTAMP_TICK)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -168,6 +182,7 @@ impl Retransmit {
         let mut oldest_sent = None;
         let mut latest: Option<Record> = None;
         let mut ambiguous = false;
+        let mut resent = None;
         let mut progress = 0;
         while let Some(record) = self.records.front_mut() {
             if record.range.start.at_or_after(una) {
@@ -177,6 +192,9 @@ impl Retransmit {
             let end = if whole { record.range.end } else { una };
             progress += end - record.range.start;
             ambiguous |= record.retransmitted;
+            if record.retransmitted {
+                resent = resent.max(Some(record.sent));
+            }
             oldest_sent.get_or_insert(record.sent);
             if latest.is_none_or(|other| record.sent >= other.sent) {
                 latest = Some(*record);
@@ -203,7 +221,7 @@ impl Retransmit {
         } else {
             self.deadline = Some(now + backed_off(rto, self.backoff, rto_max)); // RFC 6298 5.3
         }
-        Acked { rtt, rate: latest.and_then(|record| self.rate(&record, now)) }
+        Acked { rtt, rate: latest.and_then(|record| self.rate(&record, now)), resent }
     }
 
     fn rate(&mut self, record: &Record, now: Instant) -> Option<RateSample> {

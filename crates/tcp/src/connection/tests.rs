@@ -1,6 +1,7 @@
 //! The pair in a box: golden ladders, written by hand from the RFC's figures; and what a connection weighs.
 
 use core::mem::size_of;
+use core::time::Duration;
 
 use super::*;
 use crate::testing::*;
@@ -117,4 +118,72 @@ fn release_gives_everything_back() {
     script.conn.release(&mut script.memory);
     assert_eq!(script.memory.budget.used(), 0);
     assert_eq!(script.with(|conn, ctx| conn.send(ctx, b"x", SendFlags::default())).ok(), None);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 60, ..Default::default() })]
+
+    /// Both ends send, over a cable that loses, with whatever was agreed and however small the buffers; then both close.
+    /// Everything arrives once and in order, both come to an ordinary end, nothing is kept.
+    #[test]
+    fn a_conversation_survives_any_loss(
+        seed: u32, loss in 0u32..30, options in 0u8..32, tso: bool,
+        buffer in proptest::option::of(1500u32..40_000), len_a in 0usize..120_000, len_b in 0usize..120_000,
+    ) {
+        let bit = |at: u8| options >> at & 1 == 1;
+        let settings = Settings { receive_buffer: buffer, nodelay: bit(3), ..Settings::default() };
+        let config = TcpConfig {
+            sack: bit(0),
+            timestamps: bit(1),
+            window_scaling: bit(2),
+            ecn: if bit(4) { crate::EcnPolicy::Request } else { crate::EcnPolicy::Off },
+            syn_retries: 20,
+            syn_ack_retries: 20,
+            orphan_retries: 40,
+            retries_2: 40,
+            rto_max: Duration::from_secs(5),
+            defaults: Arc::new(settings.clone()),
+            ..TcpConfig::default()
+        };
+        let mut pair = Pair::new(config.clone(), config, ms(7));
+        if tso {
+            pair.a.tso_max = 64_000;
+            pair.b.tso_max = 64_000;
+        }
+        let mut dice = seed;
+        pair.loses = Box::new(move |_, _, _| {
+            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (dice >> 8) % 100 < loss
+        });
+        pair.connect(Side::A, settings);
+        let data = [len_a, len_b].map(|len| (0..len).map(|i| (i * 31 + i / 253) as u8).collect::<Vec<u8>>());
+        let mut sent = [0, 0];
+        let mut got = [Vec::new(), Vec::new()];
+        let mut finished = [false, false];
+        let sides = [Side::A, Side::B];
+        let give_up = pair.now + Duration::from_secs(3600);
+        while got[1].len() < len_a || got[0].len() < len_b || finished != [true, true] {
+            proptest::prop_assert!(pair.now < give_up, "{:?} of {len_b} and {len_a}", got.each_ref().map(Vec::len));
+            for (i, side) in sides.into_iter().enumerate() {
+                if pair.end(side).conn.is_none() {
+                    continue;
+                }
+                sent[i] += pair.write(side, &data[i][sent[i]..]);
+                let more = pair.read_all(side);
+                got[i].extend(more);
+                if sent[i] == data[i].len() && !finished[i] && pair.conn(side).state() != State::SynSent {
+                    pair.with(side, |conn, ctx| conn.shutdown_write(ctx));
+                    finished[i] = true;
+                }
+            }
+            pair.run_for(ms(5));
+        }
+        proptest::prop_assert_eq!(&got[0], &data[1]);
+        proptest::prop_assert_eq!(&got[1], &data[0]);
+        pair.run_for(Duration::from_secs(600));
+        for side in sides {
+            proptest::prop_assert_eq!(pair.conn(side).end(), Some(End::Finished));
+            proptest::prop_assert_eq!(pair.end(side).memory.budget.used(), 0);
+        }
+    }
 }

@@ -101,6 +101,18 @@ fn a_super_segment_resent_in_part_is_ambiguous_in_that_part_only() {
     assert_eq!(room.on_ack(SeqNum(1000), ms(70), RTO, RTO_MAX).rtt, Some(Duration::from_millis(70)));
 }
 
+/// The ACK of the first transmission was lost, the second one only provoked it again: its echo is of the first.
+#[test]
+fn an_echo_from_before_the_retransmission_times_nothing() {
+    let mut room = Retransmit::new();
+    send(&mut room, 0, 100, 0);
+    room.on_sent(range(0, 100), true, ms(5_000), RTO);
+    let acked = room.on_ack(SeqNum(100), ms(5_030), RTO, RTO_MAX);
+    assert!(!acked.admits(Duration::from_millis(5_030), ms(5_030)));
+    assert!(acked.admits(Duration::from_millis(30), ms(5_030)));
+    assert!(super::Acked::default().admits(Duration::from_millis(5_030), ms(5_030)), "sent once");
+}
+
 #[test]
 fn the_delivery_rate_is_that_of_the_path() {
     let mut room = Retransmit::new();
