@@ -31,6 +31,7 @@ mod account;
 mod arrive;
 mod config;
 mod features;
+pub mod fuzz;
 mod line;
 mod numbers;
 mod output;

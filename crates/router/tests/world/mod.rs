@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Backend, Credentials, Memory, Op, Reply, Request};
+use store::{Backend, Credentials, Memory, Op, Reply, Request, StoreError};
 use switchboard_router::{
     self as router, AccountChange, LineFacts, Output, Parcel, Router, RouterConfig, SessionId, Tag,
 };
@@ -50,6 +50,8 @@ pub struct World {
     requests: VecDeque<(usize, Request)>,
     pub store: Memory,
     pub store_waits: bool,
+    /// What would change something is refused so.
+    pub store_refuses: Option<StoreError>,
     pub now: Now,
     next_session: u64,
     /// A session that is told to close is handed back by itself.
@@ -81,6 +83,7 @@ impl World {
             requests: VecDeque::new(),
             store,
             store_waits: false,
+            store_refuses: None,
             // 2026-11-24T09:00:00Z.
             now: Now { mono: Instant::from_nanos(1), wall: Wallclock::from_millis(1_795_510_800_000) },
             next_session: 1,
@@ -216,8 +219,17 @@ impl World {
     /// The store does the oldest thing it was asked.
     fn run_store(&mut self) {
         let Some((at, request)) = self.requests.pop_front() else { return };
-        let (mut batch, mut replies) = (vec![request], Vec::new());
-        self.store.run(self.now.wall, &mut batch, &mut replies);
+        let changes = matches!(
+            request.op,
+            Op::PushOffline { .. } | Op::PutRosterItem { .. } | Op::RemoveRosterItem { .. }
+        );
+        let mut replies = Vec::new();
+        match &self.store_refuses {
+            Some(error) if changes => {
+                replies.push(Reply { token: request.token, answer: Err(error.clone()) });
+            }
+            _ => self.store.run(self.now.wall, &mut vec![request], &mut replies),
+        }
         let store = self.routers.len();
         self.mail.entry((store, at)).or_default().extend(replies.into_iter().map(Mail::Reply));
     }

@@ -1,0 +1,250 @@
+//! Bounds and failures: what is full says so, to whom it concerns and to nobody else, and nothing that was said is
+//! taken back.
+
+mod world;
+
+use std::time::Duration;
+
+use store::StoreError;
+use switchboard_router::{AccountChange, BindError, RouterConfig, SessionId};
+use world::World;
+use xmpp::error::StreamErrorKind;
+
+fn cfg() -> RouterConfig {
+    RouterConfig::new("localhost", [7; 16])
+}
+
+/// Somebody who is there, with nothing in the inbox.
+fn present(world: &mut World, of: u64, resource: &str, confirms: bool) -> SessionId {
+    let session = world.bind(of, Some(resource), confirms, None);
+    world.settle();
+    world.send(session, "<presence/>");
+    world.settle();
+    inbox(world, session);
+    session
+}
+
+fn inbox(world: &mut World, session: SessionId) -> Vec<String> {
+    world.clients.get_mut(&session).expect("a client").inbox.drain(..).collect()
+}
+
+/// The conditions of the errors that somebody got.
+fn conditions(world: &mut World, session: SessionId) -> Vec<String> {
+    let conditions = inbox(world, session).into_iter().map(|stanza| {
+        let end =
+            stanza.find(" xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'").unwrap_or_else(|| panic!("{stanza}"));
+        stanza[..end].rsplit('<').next().expect("a name").to_owned()
+    });
+    conditions.collect()
+}
+
+fn unprocessed(world: &World, session: SessionId) -> usize {
+    let client = &world.clients[&session];
+    client.sent as usize - client.processed.len()
+}
+
+#[test]
+fn what_the_store_refuses_is_refused_to_the_sender() {
+    for (error, condition) in [
+        (StoreError::Full, "resource-constraint"),
+        (StoreError::QuotaExceeded, "service-unavailable"),
+        (StoreError::Failed("on fire".into()), "internal-server-error"),
+    ] {
+        let mut world = World::new(2);
+        let sender = present(&mut world, 10_001, "x", false);
+        world.store_refuses = Some(error);
+        world.send(sender, "<message to='10002@localhost' id='m1'><body>a</body></message>");
+        world.settle();
+        assert_eq!(conditions(&mut world, sender), [condition]);
+        assert_eq!(unprocessed(&world, sender), 0);
+        world.store_refuses = None;
+        world.send(sender, "<message to='10002@localhost' id='m2'><body>b</body></message>");
+        world.settle();
+        assert_eq!(world.waiting(10_002), 1);
+    }
+}
+
+#[test]
+fn a_roster_change_that_fails_is_undone_everywhere() {
+    let mut world = World::new(2);
+    let one = present(&mut world, 10_001, "x", false);
+    let two = present(&mut world, 10_002, "x", false);
+    let get = "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>";
+    world.send(one, get);
+    world.settle();
+    inbox(&mut world, one);
+
+    world.store_refuses = Some(StoreError::Full);
+    world.send(one, "<presence to='10002@localhost' type='subscribe' id='s'/>");
+    let item = "<item jid='10003@localhost' name='Three'/>";
+    world.send(one, &format!("<iq type='set' id='r'><query xmlns='jabber:iq:roster'>{item}</query></iq>"));
+    world.settle();
+    assert_eq!(conditions(&mut world, one), ["resource-constraint"; 2]);
+    assert_eq!(unprocessed(&world, one), 0);
+    assert!(inbox(&mut world, two).is_empty(), "nobody hears of what was not committed");
+
+    world.store_refuses = None;
+    world.send(one, get);
+    world.settle();
+    assert_eq!(
+        inbox(&mut world, one),
+        [
+            "<iq type='result' id='g' to='10001@localhost/x'><query xmlns='jabber:iq:roster' ver='0'></query></iq>"
+        ]
+    );
+    world.send(one, "<presence to='10002@localhost' type='subscribe' id='s'/>");
+    world.settle();
+    assert_eq!(inbox(&mut world, two).len(), 1);
+}
+
+#[test]
+fn too_many_resources_are_refused_and_a_taken_one_is_not() {
+    let mut world = World::with(2, RouterConfig { resources_max: 2, ..cfg() });
+    let first = present(&mut world, 10_001, "a", false);
+    present(&mut world, 10_001, "b", false);
+    let third = world.bind(10_001, Some("c"), false, Some(1));
+    world.settle();
+    assert_eq!(world.clients[&third].refused, Some(BindError::ResourceConstraint));
+    let again = world.bind(10_001, Some("a"), false, Some(1));
+    world.settle();
+    assert_eq!(world.clients[&first].closed, Some(StreamErrorKind::Conflict));
+    assert_eq!(world.clients[&again].jid.as_deref(), Some("10001@localhost/a"));
+    let long = world.bind(10_001, Some(&"x".repeat(257)), false, None);
+    let bad = world.bind(10_002, Some("\u{7}"), false, None);
+    world.settle();
+    assert_eq!(world.clients[&long].refused, Some(BindError::BadRequest));
+    assert_eq!(world.clients[&bad].refused, Some(BindError::BadRequest));
+}
+
+#[test]
+fn a_session_is_bound_only_when_its_predecessor_has_handed_back_what_it_had() {
+    let mut world = World::new(1);
+    world.closes_at_once = false;
+    let sender = present(&mut world, 10_001, "x", false);
+    let old = present(&mut world, 10_002, "x", true);
+    world.send(sender, "<message to='10002@localhost' type='chat' id='m1'><body>1</body></message>");
+    let new = world.bind(10_002, Some("x"), true, None);
+    world.settle();
+    assert_eq!(world.clients[&new].jid, None);
+    world.send(sender, "<message to='10002@localhost' type='chat' id='m2'><body>2</body></message>");
+    world.end(old);
+    world.settle();
+    assert_eq!(world.clients[&new].jid.as_deref(), Some("10002@localhost/x"));
+    world.send(new, "<presence/>");
+    world.settle();
+    let got = inbox(&mut world, new);
+    let of = |id: &str| got.iter().position(|stanza| stanza.contains(&format!("id='{id}'")));
+    assert!(of("m1").is_some() && of("m2").is_some(), "{got:?}");
+}
+
+#[test]
+fn inputs_for_an_account_that_is_being_loaded_are_bounded() {
+    let mut world = World::with(1, RouterConfig { loading_queue_max: 3, ..cfg() });
+    let asker = present(&mut world, 10_001, "x", false);
+    world.store_waits = true;
+    for id in 0..5 {
+        let ping = "<ping xmlns='urn:xmpp:ping'/>";
+        world.send(asker, &format!("<iq type='get' to='10002@localhost' id='q{id}'>{ping}</iq>"));
+    }
+    assert_eq!(conditions(&mut world, asker), ["resource-constraint"; 2]);
+    world.store_waits = false;
+    world.settle();
+    assert_eq!(conditions(&mut world, asker), ["service-unavailable"; 3]);
+    assert_eq!(unprocessed(&world, asker), 0);
+}
+
+#[test]
+fn requests_at_the_store_are_bounded() {
+    let mut world = World::with(1, RouterConfig { store_requests_max: 3, ..cfg() });
+    let sender = present(&mut world, 10_001, "x", false);
+    world.store_waits = true;
+    for id in 0..5 {
+        world.send(sender, &format!("<message to='10002@localhost' id='m{id}'><body>a</body></message>"));
+    }
+    assert_eq!(conditions(&mut world, sender), ["resource-constraint"; 2]);
+    assert_eq!(unprocessed(&world, sender), 3);
+    world.store_waits = false;
+    world.settle();
+    assert_eq!(unprocessed(&world, sender), 0);
+    assert_eq!(world.waiting(10_002), 3);
+}
+
+#[test]
+fn directed_presence_is_bounded() {
+    let mut world = World::with(1, RouterConfig { directed_max: 2, ..cfg() });
+    let sender = present(&mut world, 10_001, "x", false);
+    for to in 10_002..10_005 {
+        world.send(sender, &format!("<presence to='{to}@localhost'/>"));
+    }
+    assert_eq!(conditions(&mut world, sender), ["resource-constraint"]);
+    // One that is told of our leaving makes room.
+    world.send(sender, "<presence to='10002@localhost' type='unavailable'/>");
+    world.send(sender, "<presence to='10004@localhost'/>");
+    assert!(inbox(&mut world, sender).is_empty());
+}
+
+#[test]
+fn waiting_messages_come_in_windows_and_go_on_without_confirmation_after_a_while() {
+    let rows = RouterConfig { offline_window_rows: 10, ..cfg() };
+    let mut world = World::with(1, rows);
+    let sender = present(&mut world, 10_001, "x", false);
+    for id in 0..25 {
+        world.send(sender, &format!("<message to='10002@localhost' id='m{id}'><body>a</body></message>"));
+    }
+    world.settle();
+    let receiver = world.bind(10_002, Some("x"), true, None);
+    world.settle();
+    world.send(receiver, "<presence/>");
+    world.settle();
+    let messages = |got: &[String]| got.iter().filter(|stanza| stanza.starts_with("<message")).count();
+    assert_eq!(messages(&inbox(&mut world, receiver)), 10);
+    // It has confirmed its presence and nine: the next page is read, and ten may be under way.
+    world.confirm(receiver, 10);
+    world.settle();
+    assert_eq!(messages(&inbox(&mut world, receiver)), 9);
+    world.pass(Duration::from_secs(31));
+    world.settle();
+    assert_eq!(messages(&inbox(&mut world, receiver)), 6);
+    assert_eq!(world.waiting(10_002), 16);
+    world.confirm(receiver, usize::MAX);
+    world.settle();
+    assert_eq!(world.waiting(10_002), 0);
+}
+
+#[test]
+fn a_large_message_does_not_wait_for_a_window_that_it_never_fits() {
+    let mut world = World::with(1, RouterConfig { offline_window_bytes: 100, ..cfg() });
+    let sender = present(&mut world, 10_001, "x", false);
+    for id in 0..3 {
+        let body = "x".repeat(500);
+        world
+            .send(sender, &format!("<message to='10002@localhost' id='m{id}'><body>{body}</body></message>"));
+    }
+    world.settle();
+    let receiver = world.bind(10_002, Some("x"), true, None);
+    world.settle();
+    world.send(receiver, "<presence/>");
+    world.settle();
+    for _ in 0..3 {
+        world.confirm(receiver, usize::MAX);
+        world.settle();
+    }
+    assert_eq!(world.waiting(10_002), 0);
+    let got = inbox(&mut world, receiver);
+    assert_eq!(got.iter().filter(|stanza| stanza.starts_with("<message")).count(), 3);
+}
+
+#[test]
+fn a_deleted_account_is_nobody() {
+    let mut world = World::new(2);
+    let one = present(&mut world, 10_001, "x", false);
+    let two = present(&mut world, 10_002, "x", false);
+    let op = store::Op::DeleteAccount { number: world::number(10_002) };
+    store::Backend::run_one(&mut world.store, world.now.wall, op).expect("it is there");
+    world.account_changed(10_002, AccountChange::Deleted);
+    world.settle();
+    assert_eq!(world.clients[&two].closed, Some(StreamErrorKind::NotAuthorized));
+    world.send(one, "<message to='10002@localhost' id='m1'><body>a</body></message>");
+    world.settle();
+    assert_eq!(conditions(&mut world, one), ["service-unavailable"]);
+}
