@@ -1,4 +1,4 @@
-//! Ours: the release binary, in clear text on loopback, its accounts written straight into its store beforehand.
+//! Ours: the release binary (or the one that SWITCHBOARD_BIN names), in clear text on loopback, its accounts written straight into its store beforehand.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -19,8 +19,13 @@ const ITERATIONS: u32 = 4096;
 const BATCH: usize = 1000;
 
 pub(super) fn start(accounts: u32) -> io::Result<Sut> {
-    run(Command::new(env!("CARGO")).args(["build", "--quiet", "--release", "--bin", "switchboard"]))?;
-    let program = std::env::current_exe()?.with_file_name("switchboard");
+    let program = match std::env::var_os("SWITCHBOARD_BIN") {
+        Some(program) => program.into(),
+        None => {
+            run(Command::new(env!("CARGO")).args(["build", "--quiet", "--release", "--bin", "switchboard"]))?;
+            std::env::current_exe()?.with_file_name("switchboard")
+        }
+    };
     let folder = Folder::new("ours")?;
     let data = folder.0.join("data");
     create_accounts(&data, accounts)?;
