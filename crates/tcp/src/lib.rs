@@ -34,7 +34,8 @@
 //!
 //! # Missing on purpose
 //! Addresses, ports, checksums, ISN, cookies and tables are `stack`'s. IP options, the security compartment, TCP Fast Open, MD5 and
-//! AO are not there at all.
+//! AO are not there at all. The user timeout is local: RFC 5482's option is understood by `wire` but neither sent nor obeyed, since
+//! obeying lets a peer decide how long our memory is held.
 
 #![forbid(unsafe_code)]
 

@@ -9,7 +9,7 @@ use crate::{Instant, SendFlags, SynReceived, TimeWait};
 
 #[test]
 fn the_idle_forms_stay_small() {
-    assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
     assert!(size_of::<SynReceived>() <= 52, "{}", size_of::<SynReceived>());
     assert!(size_of::<TimeWait>() <= 20, "{}", size_of::<TimeWait>());
 }
