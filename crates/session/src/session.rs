@@ -13,6 +13,7 @@ use xmpp::address::Jid;
 use xmpp::error::{StanzaError, StreamErrorKind};
 use xmpp::ns;
 use xmpp::scanner::{Limits, Scanner, Token, document};
+use xmpp::stanza::StanzaKind;
 use xmpp::time::{Instant, Now};
 use xmpp::write;
 
@@ -87,6 +88,15 @@ impl Session {
                 }
             };
             *input = &whole[found.consumed..];
+            // What only the router understands is looked at once.
+            let relayed = matches!(found.stanza_kind(), Some(StanzaKind::Message | StanzaKind::Presence));
+            if relayed && self.is_bound() {
+                let seq = self.talk.inbound.receive();
+                return match self.scanner.view(whole, &found) {
+                    Token::Stanza(stanza) => Some(Event::Stanza { seq, stanza }),
+                    Token::Open(_) | Token::Close => None,
+                };
+            }
             let outcome = match self.scanner.view(whole, &found) {
                 Token::Open(header) => {
                     let (to, from, version) = (header.to(), header.from(), header.version());

@@ -11,7 +11,7 @@ mod tag;
 mod walk;
 
 use crate::error::StreamErrorKind;
-use crate::stanza::Stanza;
+use crate::stanza::{Stanza, StanzaKind};
 use crate::xml;
 
 pub use header::StreamHeader;
@@ -82,6 +82,17 @@ pub struct Found {
     skipped: usize,
     buffered: bool,
     what: What,
+}
+
+impl Found {
+    /// Which stanza it is; `None` for a header or an end tag. Costs nothing, where a view costs a little.
+    #[must_use]
+    pub fn stanza_kind(&self) -> Option<StanzaKind> {
+        match self.what {
+            What::Stanza(shape) => Some(shape.kind),
+            What::Open { .. } | What::Close => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
