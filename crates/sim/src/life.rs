@@ -131,6 +131,7 @@ impl Life {
             jitter: Duration::from_micros(rng.spread(1, 20_000)),
             ..Conditions::default()
         };
+        let batch = rng.pick(&[1, 1, 8, 64]);
         let schedule = Schedule::draw(rng, Clock::START, base);
         let mut link = Link::new(link_config, rng.next_u64());
         End::BOTH.into_iter().for_each(|end| link.set_conditions(end, base));
@@ -145,7 +146,7 @@ impl Life {
         let settings = [draw_settings(rng), draw_settings(rng)];
         let said: u64 = plans.iter().flatten().map(|plan| plan.bytes).sum();
         let drawn = format!(
-            "v6 {v6}, mtu {mtu}, {link_config:?}, delay {:?}, jitter {:?}, healed after {:?}\nA: {:?}\nB: {:?}\nplans: {plans:#?}",
+            "v6 {v6}, mtu {mtu}, batch {batch}, {link_config:?}, delay {:?}, jitter {:?}, healed after {:?}\nA: {:?}\nB: {:?}\nplans: {plans:#?}",
             base.delay,
             base.jitter,
             schedule.healed_at().map(|at| at.since(Clock::START)),
@@ -155,8 +156,10 @@ impl Life {
         // Headers and repetitions: eight times the bytes themselves, and MTU 296 carries 256 of text.
         let bits = said * 8 * 8;
         let wire_time = bits.checked_div(link_config.rate).map_or(Duration::ZERO, Duration::from_secs);
+        let mut world = World::new(stacks, link, Trace::new(options.frames_max));
+        world.batch = batch;
         Life {
-            world: World::new(stacks, link, Trace::new(options.frames_max)),
+            world,
             schedule,
             plans,
             streams,

@@ -27,6 +27,8 @@ pub struct World {
     stacks: [Stack; 2],
     /// The cable between them.
     pub link: Link,
+    /// Frames that hosts take before they answer, if so many have arrived: 1, or what a device's batch holds.
+    pub batch: usize,
     sink: FrameQueue,
     /// What passed.
     pub trace: Trace,
@@ -45,6 +47,7 @@ impl World {
             clock: Clock::new(),
             stacks,
             link,
+            batch: 1,
             sink: FrameQueue::new(SINK_MAX),
             trace,
             digest: Digest::default(),
@@ -71,7 +74,8 @@ impl World {
         let now = self.clock.now();
         for _ in 0..TURNS_MAX {
             let mut busy = false;
-            while let Some((to, frame)) = self.link.poll(now) {
+            for _ in 0..self.batch {
+                let Some((to, frame)) = self.link.poll(now) else { break };
                 busy = true;
                 let frame = RxFrame { bytes: &frame, meta: RxMeta::default() };
                 self.stacks[to.index()].handle_frame(now, INTERFACE, frame);
