@@ -87,6 +87,7 @@ pub(crate) enum Scope {
 }
 
 /// The answer.
+#[allow(dead_code, reason = "a feature that was removed may have been the only one to refuse")]
 pub(crate) enum Answer {
     /// What was written is the result's inside.
     Result,
@@ -95,6 +96,7 @@ pub(crate) enum Answer {
 }
 
 /// How long a message should live.
+#[allow(dead_code, reason = "a feature that was removed may have been the only one to judge so")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judgement {
     /// Until somebody has it.

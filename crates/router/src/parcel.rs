@@ -2,6 +2,9 @@
 //!
 //! Owns: the types. Invariants: parcels between two loops arrive in the order in which they were posted, so stanzas
 //! between two addresses do too (RFC 6120 10.1).
+//! A session whose carrier is on another loop may end while messages are on their way to it. They come back behind the
+//! news of its end ([`Freight::Returned`]) and are given to others, or kept, then; by that time newer ones may have gone
+//! to another resource. They bear the time at which they were first received.
 //! Not here: how they travel (the server's mailboxes).
 
 use xmpp::address::AccountNumber;

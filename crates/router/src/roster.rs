@@ -122,6 +122,24 @@ impl Router {
         }
     }
 
+    /// The account is gone: its contacts are parted from it, as far as its roster is still known here.
+    pub(crate) fn part_from_all(&mut self, number: AccountNumber) {
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        let items = std::mem::take(&mut account.roster.items);
+        let mut effects = Vec::new();
+        for item in &items {
+            self.end_subscriptions(number, item, &mut effects);
+            if item.pending_in.is_some()
+                && let Some(contact) = item.contact.number()
+            {
+                let refusal =
+                    self.make_subscription(number, item.contact.as_str(), contact, Verb::Unsubscribed);
+                effects.push(Effect::Send(refusal));
+            }
+        }
+        self.take_effect(number, effects, None);
+    }
+
     /// Changes an item and has `effects` follow once that is committed, or at once if nothing changes. If it fails,
     /// `request` is refused instead.
     pub(crate) fn change_item(

@@ -245,6 +245,7 @@ impl Router {
             self.refuse_binding(binding.session, BindError::NotAllowed);
         }
         if change == AccountChange::Deleted {
+            self.part_from_all(number);
             self.reload(number);
         }
         self.accounts.settle(number);

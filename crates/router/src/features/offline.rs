@@ -46,6 +46,8 @@ pub(crate) struct Spool {
     empty: bool,
     /// Waiting messages are being handed out.
     flush: Option<Box<Flush>>,
+    /// When the window opens regardless. One alarm an account, whichever flush it was set for.
+    alarm: Option<Instant>,
     /// A session's unconfirmed messages are coming back, and this many have been put before what is held.
     returning: Option<usize>,
 }
@@ -84,8 +86,6 @@ struct Flush {
     floor: OfflineId,
     /// The last row behind which a ping was sent.
     pinged: OfflineId,
-    /// When the window opens regardless.
-    alarm: Option<Instant>,
 }
 
 /// What was asked of the store.
@@ -245,19 +245,15 @@ impl Feature for It {
 
     fn on_alarm(router: &mut Router, number: AccountNumber) {
         let now = router.now.mono;
-        let Some(flush) = spool(router, number).and_then(|spool| spool.flush.as_mut()) else { return };
-        if flush.alarm.is_none_or(|at| at > now) {
+        let Some(spool) = spool(router, number) else { return };
+        if spool.alarm.is_none_or(|at| at > now) {
             return;
         }
-        flush.alarm = None;
-        (flush.rows, flush.bytes, flush.floor) = (0, 0, flush.pinged.max(flush.floor));
-        let session = flush.session;
-        let last = spool(router, number).and_then(|spool| {
-            spool.in_hand.iter().filter(|row| Some(row.session) == session).map(|row| row.id).max()
-        });
-        if let Some(flush) = spool(router, number).and_then(|spool| spool.flush.as_mut()) {
-            flush.floor = last.unwrap_or(flush.floor).max(flush.floor);
-        }
+        spool.alarm = None;
+        let Some(flush) = &mut spool.flush else { return };
+        let theirs = spool.in_hand.iter().filter(|row| Some(row.session) == flush.session);
+        flush.floor = theirs.map(|row| row.id).max().unwrap_or(flush.floor);
+        (flush.rows, flush.bytes) = (0, 0);
         router.pump(number);
     }
 
@@ -357,7 +353,6 @@ impl Router {
             bytes: 0,
             floor: OfflineId(0),
             pinged: OfflineId(0),
-            alarm: None,
         };
         if let Some(spool) = spool(self, number) {
             spool.flush = Some(Box::new(flush));
@@ -448,11 +443,10 @@ impl Router {
 
     fn await_confirmation(&mut self, number: AccountNumber, line: LineId) {
         self.send_ping(number, line);
-        let waits = spool(self, number).and_then(|spool| spool.flush.as_ref()).is_some_and(|flush| flush.alarm.is_none());
-        if waits {
+        if spool(self, number).is_some_and(|spool| spool.alarm.is_none()) {
             let at = self.set_alarm(number);
-            if let Some(flush) = spool(self, number).and_then(|spool| spool.flush.as_mut()) {
-                flush.alarm = Some(at);
+            if let Some(spool) = spool(self, number) {
+                spool.alarm = Some(at);
             }
         }
     }
