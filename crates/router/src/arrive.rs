@@ -132,12 +132,17 @@ impl Router {
         let Some(&first) = targets.first() else { return self.keep(letter) };
         let mut tag = Some(Tag::live(self.now.wall));
         if targets.len() > 1 {
-            if !targets.iter().all(|&line| self.lines[line].acknowledging) {
+            let confirms = |&line: &LineId| self.lines[line].acknowledging;
+            let has_it = |&line: &LineId| self.is_here(line) && !self.lines[line].acknowledging;
+            if targets.iter().any(has_it) {
                 // Somebody has it and will never say so: it counts as delivered.
                 tag = None;
-            } else if let Some(shared) = self.share(letter.to, &targets) {
+            } else if targets.iter().all(confirms)
+                && let Some(shared) = self.share(letter.to, &targets)
+            {
                 tag = Some(shared);
             } else {
+                // Nobody would tell which of them got it: one does, so that it can come back.
                 targets.truncate(1);
             }
         }

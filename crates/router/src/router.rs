@@ -329,6 +329,11 @@ impl Router {
         }
     }
 
+    /// Whether a line's carrier is on this loop, so that what is delivered to it cannot come back.
+    pub(crate) fn is_here(&self, line: LineId) -> bool {
+        self.lines[line].session.of_loop() == self.this_loop
+    }
+
     /// Asks the store something.
     pub(crate) fn ask(&mut self, op: Op, waiting: Waiting) -> Token {
         let token = self.waiting.insert(waiting);

@@ -60,7 +60,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        3 => (any::<u8>(), any::<bool>(), any::<u8>(), Just(true))
+        3 => (any::<u8>(), any::<bool>(), any::<u8>(), any::<bool>())
             .prop_map(|(who, device, on_loop, confirms)| Event::Bind { who, device, on_loop, confirms }),
         4 => (any::<u8>(), prop_oneof![Just(None), Just(Some(-1)), Just(Some(0)), Just(Some(0)), Just(Some(5))])
             .prop_map(|(whose, priority)| Event::Presence { whose, priority }),
