@@ -250,7 +250,7 @@ impl SynReceived {
         if self.retries == 0 {
             let rtt = Duration::from_micros(u64::from(micros(ctx.now).wrapping_sub(self.sent_micros)));
             connection.rtt.on_sample(rtt, 1);
-        } else if let Some(rtt) = agreed.echoed_rtt(seg, ctx.now) {
+        } else if let Some(rtt) = agreed.echoed_rtt(seg, ctx.now).filter(|rtt| credible(*rtt, ctx.config)) {
             connection.rtt.on_sample(rtt, 1);
         } else {
             connection.rtt.on_syn_timeout();
@@ -269,6 +269,12 @@ impl SynReceived {
             ..SegmentOut::bare(Flags::ACK, self.iss + 1, self.irs + 1, self.wnd >> agreed.rcv_scale())
         })
     }
+}
+
+/// Whether an echoed timestamp times the path when SYNs went out more than once: it may be that of the first one, whose answer
+/// was lost, and then times our patience. Beyond the first timeout RFC 6298 5.7 has an RTO for the case.
+fn credible(rtt: Duration, config: &TcpConfig) -> bool {
+    rtt <= config.rto_initial
 }
 
 /// The window field of a SYN, which is never scaled (RFC 7323 2.2).
@@ -333,7 +339,8 @@ impl Connection {
             None => Default::default(),
         };
         let resent = self.bits.has(Bits::SYN_RESENT);
-        match acked.rtt.or_else(|| self.agreed.echoed_rtt(seg, now)) {
+        let echoed = || self.agreed.echoed_rtt(seg, now).filter(|rtt| !resent || credible(*rtt, ctx.config));
+        match acked.rtt.or_else(echoed) {
             Some(rtt) => self.rtt.on_sample(rtt, 1),
             None if resent => self.rtt.on_syn_timeout(),
             None => {}
