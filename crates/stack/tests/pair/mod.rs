@@ -1,4 +1,5 @@
 //! A pair in a box: two stacks, one cable, one clock, no sleeping.
+#![allow(dead_code)] // Each test binary uses a part of it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,31 +9,38 @@ use switchboard_stack::{Config, Handle, InterfaceConfig, InterfaceId, Readiness,
 use tcp::{Instant, SendFlags};
 
 /// The client's place.
-pub const A: usize = 0;
+pub(crate) const A: usize = 0;
 /// The server's place.
-pub const B: usize = 1;
+pub(crate) const B: usize = 1;
 
 const CABLE: InterfaceId = InterfaceId(0);
 
+/// Judges a frame: who sent it, and what it is.
+type Passes = Box<dyn FnMut(usize, &[u8]) -> bool>;
+/// Rolls a frame's fate: a further delay, and whether a copy follows.
+type Jitter = Box<dyn FnMut() -> (Duration, bool)>;
+
 /// Two hosts on a cable of memory: `10.0.0.1`, `fd00::1` and `10.0.0.2`, `10.0.0.3`, `fd00::2`.
-pub struct Pair {
-    pub now: Instant,
-    pub stacks: [Stack; 2],
+pub(crate) struct Pair {
+    pub(crate) now: Instant,
+    pub(crate) stacks: [Stack; 2],
     queues: [FrameQueue; 2],
     /// How long a frame flies.
-    pub delay: Duration,
+    pub(crate) delay: Duration,
     /// Frames in the air: when they land, where, what.
     air: std::collections::VecDeque<(Instant, usize, Vec<u8>)>,
     /// Called for each frame; false: it is lost.
-    pub passes: Box<dyn FnMut(usize, &[u8]) -> bool>,
+    pub(crate) passes: Passes,
+    /// Called for each frame that passes: how much longer than `delay` it flies, and whether a copy follows it.
+    pub(crate) jitter: Jitter,
 }
 
-pub fn addr(text: &str) -> SocketAddr {
+pub(crate) fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
 /// The end of a cable that carries packets of `mtu` octets.
-pub fn interface(mtu: u32, addresses: &[&str]) -> InterfaceConfig {
+pub(crate) fn interface(mtu: u32, addresses: &[&str]) -> InterfaceConfig {
     let capabilities = Capabilities { medium: Medium::Ip, mtu, ..Capabilities::default() };
     addresses.iter().fold(InterfaceConfig::ip(capabilities), |interface, text| {
         interface.with_address(text.parse().expect("a prefix"))
@@ -40,11 +48,11 @@ pub fn interface(mtu: u32, addresses: &[&str]) -> InterfaceConfig {
 }
 
 impl Pair {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(1500, |_, _| {})
     }
 
-    pub fn with(mtu: u32, change: impl Fn(usize, &mut Config)) -> Self {
+    pub(crate) fn with(mtu: u32, change: impl Fn(usize, &mut Config)) -> Self {
         let now = Instant::from_secs(1_000);
         let host = |at: usize, addresses: &[&str]| {
             let mut config = Config { interfaces: vec![interface(mtu, addresses)], ..Config::default() };
@@ -61,6 +69,7 @@ impl Pair {
             delay: Duration::ZERO,
             air: std::collections::VecDeque::new(),
             passes: Box::new(|_, _| true),
+            jitter: Box::new(|| (Duration::ZERO, false)),
         }
     }
 
@@ -72,13 +81,24 @@ impl Pair {
             while let Some((frame, _)) = self.queues[from].pop() {
                 any = true;
                 if (self.passes)(from, &frame) {
-                    self.air.push_back((self.now + self.delay, 1 - from, frame));
+                    let (more, copied) = (self.jitter)();
+                    let lands = self.now + self.delay + more;
+                    if copied {
+                        self.launch(lands + more, 1 - from, frame.clone());
+                    }
+                    self.launch(lands, 1 - from, frame);
                 } else {
                     self.queues[from].recycle(frame);
                 }
             }
         }
         any
+    }
+
+    /// Into the air, behind all that lands before it or with it.
+    fn launch(&mut self, lands: Instant, to: usize, frame: Vec<u8>) {
+        let behind = self.air.iter().rposition(|(at, ..)| *at <= lands).map_or(0, |index| index + 1);
+        self.air.insert(behind, (lands, to, frame));
     }
 
     /// Lands what has flown long enough.
@@ -94,7 +114,7 @@ impl Pair {
     }
 
     /// Lets frames fly until nobody has any more, without time passing.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         loop {
             let sent = self.transmit();
             let landed = self.land();
@@ -105,7 +125,7 @@ impl Pair {
     }
 
     /// Lets time pass.
-    pub fn advance(&mut self, span: Duration) {
+    pub(crate) fn advance(&mut self, span: Duration) {
         let end = self.now + span;
         self.settle();
         loop {
@@ -123,20 +143,20 @@ impl Pair {
     }
 
     /// Hands a frame to a host that nobody sent.
-    pub fn inject(&mut self, to: usize, frame: &[u8]) {
+    pub(crate) fn inject(&mut self, to: usize, frame: &[u8]) {
         self.stacks[to].handle_frame(self.now, CABLE, RxFrame { bytes: frame, meta: RxMeta::default() });
     }
 
-    pub fn listen(&mut self, at: usize, local: &str, backlog: u32) -> TcpHandle {
+    pub(crate) fn listen(&mut self, at: usize, local: &str, backlog: u32) -> TcpHandle {
         self.stacks[at].tcp_listener(self.now, addr(local), backlog).expect("the address is free")
     }
 
-    pub fn connect(&mut self, at: usize, remote: &str) -> TcpHandle {
+    pub(crate) fn connect(&mut self, at: usize, remote: &str) -> TcpHandle {
         self.stacks[at].tcp_connect_to(self.now, addr(remote)).expect("there is a way")
     }
 
     /// A connection from A to B, open at both ends, over a listener of its own.
-    pub fn open(&mut self, remote: &str) -> (TcpHandle, TcpHandle) {
+    pub(crate) fn open(&mut self, remote: &str) -> (TcpHandle, TcpHandle) {
         let listener = self.listen(B, remote, 16);
         let client = self.connect(A, remote);
         self.advance(self.delay * 4);
@@ -145,11 +165,11 @@ impl Pair {
         (client, server)
     }
 
-    pub fn send(&mut self, at: usize, socket: TcpHandle, data: &[u8]) -> Result<usize, SendError> {
+    pub(crate) fn send(&mut self, at: usize, socket: TcpHandle, data: &[u8]) -> Result<usize, SendError> {
         self.stacks[at].tcp_send(self.now, socket, data, SendFlags::default())
     }
 
-    pub fn recv(&mut self, at: usize, socket: TcpHandle) -> Result<Vec<u8>, RecvError> {
+    pub(crate) fn recv(&mut self, at: usize, socket: TcpHandle) -> Result<Vec<u8>, RecvError> {
         let mut out = vec![0; 1 << 16];
         let len = self.stacks[at].tcp_recv(self.now, socket, &mut out)?;
         out.truncate(len);
@@ -157,7 +177,7 @@ impl Pair {
     }
 
     /// Sends all of `data` one way, reading as it arrives, until everything is there or `limit` has passed.
-    pub fn transfer(
+    pub(crate) fn transfer(
         &mut self,
         (from, out): (usize, TcpHandle),
         into: TcpHandle,
@@ -191,7 +211,7 @@ impl Pair {
     }
 
     /// Everything that was raised for a socket since the last look.
-    pub fn readiness(&mut self, at: usize, socket: TcpHandle) -> Readiness {
+    pub(crate) fn readiness(&mut self, at: usize, socket: TcpHandle) -> Readiness {
         let mut all = Readiness::NONE;
         while let Some((handle, bits)) = self.stacks[at].poll_ready() {
             if handle == Handle::Tcp(socket) {
@@ -203,16 +223,16 @@ impl Pair {
 }
 
 /// A sink that throws away: for floods whose answers nobody waits for.
-pub struct Drain {
+pub(crate) struct Drain {
     buffer: Vec<u8>,
-    pub frames: usize,
+    pub(crate) frames: usize,
     keep: std::net::Ipv4Addr,
-    pub kept: Vec<Vec<u8>>,
+    pub(crate) kept: Vec<Vec<u8>>,
 }
 
 impl Drain {
     /// Frames to `keep` are kept.
-    pub fn keeping(keep: std::net::Ipv4Addr) -> Self {
+    pub(crate) fn keeping(keep: std::net::Ipv4Addr) -> Self {
         Drain { buffer: Vec::new(), frames: 0, keep, kept: Vec::new() }
     }
 }
