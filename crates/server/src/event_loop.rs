@@ -298,6 +298,7 @@ impl EventLoop {
                 let Some(line) = self.lines.get_mut(slot) else { return };
                 if readiness.writable && std::mem::take(&mut line.flags.write_blocked) {
                     self.lines.mark_dirty(slot);
+                    self.lines.mark_again(slot);
                 }
                 if readiness.readable {
                     let Some(line) = self.lines.get_mut(slot) else { return };

@@ -20,6 +20,9 @@ use crate::letter::{Door, SLOTS_MAX, SessionName};
 /// Octets thrown away for the sake of a clean close before the client is left to its fate.
 const DISCARD_MAX: usize = 64 * 1024 * 1024;
 
+/// Octets of frames that may wait before a Ping goes unanswered.
+const PONGS_MAX: usize = 16 * 1024;
+
 impl EventLoop {
     /// Reads once, unless input has to wait.
     pub(super) fn read(&mut self, slot: usize) {
@@ -222,7 +225,8 @@ impl EventLoop {
                     self.after_events(slot, effects.into_iter());
                 }
                 Ok(Some(Incoming::Ping(octets))) => {
-                    if !*close_sent {
+                    // RFC 6455 5.5.3: who does not read its Pongs need not get one for each Ping.
+                    if !*close_sent && frames.len() < PONGS_MAX {
                         websocket::write_pong(octets, frames);
                     }
                 }
@@ -388,6 +392,7 @@ impl EventLoop {
                 if let Some(connection) = self.lines.get_mut(slot) {
                     connection.flags.write_blocked = false;
                     self.lines.mark_dirty(slot);
+                    self.lines.mark_again(slot);
                 }
             }
             QuicEvent::Lost(slot) => self.on_broken(slot),

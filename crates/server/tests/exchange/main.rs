@@ -7,3 +7,4 @@ mod client;
 mod closing;
 mod doors;
 mod house;
+mod pressure;
