@@ -31,12 +31,12 @@ impl Router {
         if account.loading {
             return self.put_off_letter(letter);
         }
-        if let Some(token) = account.last_write
+        let (lines, last_write) = (account.lines.clone(), account.last_write);
+        if let Some(token) = last_write
             && self.waits_for_write(letter, token)
         {
             return;
         }
-        let lines = self.accounts.get(letter.to).map(|account| account.lines.clone()).unwrap_or_default();
         let named = letter.resource.map(|resource| {
             let here = |&line: &LineId| !self.lines[line].closing && self.lines[line].resource() == resource;
             lines.iter().copied().find(here)

@@ -124,6 +124,9 @@ macro_rules! features {
             $($name(<$name::It as Feature>::Wait),)*
         }
 
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$(stringify!($name),)*];
+
         /// What the exchange understands in its own name.
         const SERVER: &[&[&str]] = &[$(<$name::It as Feature>::SERVER,)*];
         /// What it understands in an account's name.
@@ -232,3 +235,6 @@ fn sorted(all: &[&[&'static str]]) -> Vec<&'static str> {
     all.dedup();
     all
 }
+
+#[cfg(test)]
+mod tests;
