@@ -57,6 +57,8 @@ pub struct Connection {
     timeout: Duration,
     jid: String,
     acknowledged: u64,
+    /// Why it is over, once it is.
+    ended: Option<End>,
     /// Stanzas that came and have not been asked for.
     arrived: VecDeque<(u64, Element)>,
 }
@@ -136,6 +138,7 @@ impl Connection {
             timeout,
             jid: String::new(),
             acknowledged: 0,
+            ended: None,
             arrived: VecDeque::new(),
         };
         loop {
@@ -252,6 +255,9 @@ impl Connection {
 
     /// What happens next. An end is an error. Safe to drop: bytes are taken from the line and given to it whole.
     async fn next_event(&mut self) -> Result<Event, Error> {
+        if let Some(end) = &self.ended {
+            return Err(Error::Ended { to: self.to, end: end.clone() });
+        }
         loop {
             if let Err(error) = self.flush().await {
                 self.session.handle_lost(&error.to_string());
@@ -260,6 +266,7 @@ impl Connection {
                 Some(Event::Ended(end)) => {
                     // The last words, such as our good-bye; nobody may be there to hear them.
                     let _ = self.flush().await;
+                    self.ended = Some(end.clone());
                     return Err(Error::Ended { to: self.to, end });
                 }
                 Some(event) => return Ok(event),

@@ -81,9 +81,19 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     Ok(certificates)
 }
 
-/// Whether an error is that nobody vouches for the certificate, which the user can mend.
-pub(crate) fn is_untrusted(error: &TlsError) -> bool {
-    matches!(error, TlsError::InvalidCertificate(_))
+/// What is wrong with the certificate, if that is what is wrong: the user can mend it. From `rustls`'s words, since QUIC
+/// hands on no more than those.
+pub(crate) fn what_is_wrong(words: &str) -> Option<&'static str> {
+    // "invalid peer certificate: NotValidForName", or with "certificate not valid for name ..." behind the colon.
+    let (_, why) = words.split_once("invalid peer certificate:")?;
+    Some(if why.contains("NotValidForName") || why.contains("not valid for name") {
+        "it is for another name"
+    } else if why.contains("Expired") || why.contains("expired") {
+        "it has expired"
+    } else {
+        // An authority that is known here by the same name, but with another key, brings various other words.
+        "it is signed by itself or by an unknown authority"
+    })
 }
 
 #[derive(Debug)]
@@ -136,5 +146,24 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        for (error, expected) in [
+            (CertificateError::UnknownIssuer, "itself"),
+            (CertificateError::BadSignature, "itself"),
+            (CertificateError::NotValidForName, "another name"),
+            (CertificateError::Expired, "expired"),
+        ] {
+            let words = TlsError::InvalidCertificate(error).to_string();
+            assert!(what_is_wrong(&words).is_some_and(|said| said.contains(expected)), "{words}");
+        }
+        assert_eq!(what_is_wrong(&TlsError::HandshakeNotComplete.to_string()), None);
     }
 }

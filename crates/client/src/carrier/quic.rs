@@ -95,12 +95,7 @@ fn endpoint(to: SocketAddr, bind: Option<SocketAddr>) -> Result<Endpoint, Error>
 fn refusal(error: ConnectionError, to: SocketAddr) -> Error {
     match &error {
         // RFC 9001 4.8: a TLS alert is a transport error of its own kind.
-        ConnectionError::TransportError(why) => Error::Tls {
-            to,
-            untrusted: why.reason.contains("UnknownIssuer")
-                || why.reason.contains("invalid peer certificate"),
-            reason: why.reason.clone(),
-        },
+        ConnectionError::TransportError(why) => tls::refusal(&why.reason, to),
         ConnectionError::TimedOut => {
             Error::TimedOut { what: "answer", to: format!("{to}/udp"), after: Duration::from_secs(30) }
         }

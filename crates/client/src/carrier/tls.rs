@@ -26,15 +26,21 @@ pub(crate) async fn secure(
     config: Arc<ClientConfig>,
 ) -> Result<(TlsStream<TcpStream>, Option<[u8; 32]>), Error> {
     let name = server_name(domain, to)?;
-    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        Error::Tls { to, untrusted: inner.is_some_and(trust::is_untrusted), reason: error.to_string() }
-    })?;
+    let stream = TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(|error| refusal(&error.to_string(), to))?;
     let (_, tls) = stream.get_ref();
     let exporter = (tls.protocol_version() == Some(ProtocolVersion::TLSv1_3))
         .then(|| tls.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[])).ok())
         .flatten();
     Ok((stream, exporter))
+}
+
+/// The error that a failed handshake is.
+pub(crate) fn refusal(words: &str, to: SocketAddr) -> Error {
+    let wrong = trust::what_is_wrong(words);
+    Error::Tls { to, untrusted: wrong.is_some(), reason: wrong.unwrap_or(words).to_owned() }
 }
 
 pub(crate) fn server_name(domain: &str, to: SocketAddr) -> Result<ServerName<'static>, Error> {

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use server::admin::{Item, Request};
+use server::admin::{ErrorCode, Item, Request};
 use store::{Answer, Backend, Credentials, Op, Sqlite, StoreError, limits};
 use xmpp::address::AccountNumber;
 
@@ -46,7 +46,7 @@ fn create(args: AccountCreate) -> Result<(), Failure> {
                 password: password.password.clone(),
             };
             let mut made = None;
-            ask(&mut exchange, &request, |item| {
+            ask(&mut exchange, &request, number, |item| {
                 if let Item::Account(account) = item {
                     made = Some(account.number);
                 }
@@ -85,7 +85,7 @@ fn change(
     op: impl FnOnce(&Path) -> Result<Op, Failure>,
 ) -> Result<(), Failure> {
     match data::open(folder, false)? {
-        Data::Running(mut exchange) => ask(&mut exchange, request, |_| {}),
+        Data::Running(mut exchange) => ask(&mut exchange, request, Some(number), |_| {}),
         Data::Ours(mut store) => perform(&mut store, op(folder)?, Some(number)).map(drop),
     }
 }
@@ -101,7 +101,7 @@ struct Row {
 fn list(args: &AccountList) -> Result<(), Failure> {
     let mut rows = Vec::new();
     match data::open(&args.data.data, false)? {
-        Data::Running(mut exchange) => ask(&mut exchange, &Request::AccountList, |item| {
+        Data::Running(mut exchange) => ask(&mut exchange, &Request::AccountList, None, |item| {
             if let Item::Account(account) = item {
                 rows.push(Row { number: account.number, enabled: account.enabled, name: account.name });
             }
@@ -143,22 +143,33 @@ fn list(args: &AccountList) -> Result<(), Failure> {
 fn ask(
     exchange: &mut server::admin::Client,
     request: &Request,
+    number: Option<AccountNumber>,
     each: impl FnMut(Item),
 ) -> Result<(), Failure> {
     exchange
         .ask(request, each)
         .map_err(|error| Failure::failed(format!("the exchange's admin socket: {error}")))?
-        .map_err(|(_, reason)| Failure::failed(reason))
+        .map_err(|(code, reason)| match (code, number) {
+            (ErrorCode::NoSuchAccount, Some(number)) => no_such(number),
+            (ErrorCode::NumberTaken, Some(number)) => taken(number),
+            _ => Failure::failed(reason),
+        })
 }
 
 fn perform(store: &mut Sqlite, op: Op, number: Option<AccountNumber>) -> Result<Answer, Failure> {
     store.run_one(data::now(), op).map_err(|error| match (&error, number) {
-        (StoreError::NoSuchAccount, Some(number)) => Failure::failed(format!("there is no account {number}")),
-        (StoreError::NumberTaken, Some(number)) => {
-            Failure::failed(format!("{number} is in use, or was once: numbers are never given out again"))
-        }
+        (StoreError::NoSuchAccount, Some(number)) => no_such(number),
+        (StoreError::NumberTaken, Some(number)) => taken(number),
         _ => Failure::failed(error),
     })
+}
+
+fn no_such(number: AccountNumber) -> Failure {
+    Failure::failed(format!("there is no account {number}"))
+}
+
+fn taken(number: AccountNumber) -> Failure {
+    Failure::failed(format!("{number} is in use, or was once: numbers are never given out again"))
 }
 
 /// With the count that the folder's own configuration asks for, as the exchange would do it.

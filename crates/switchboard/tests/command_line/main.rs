@@ -1,0 +1,10 @@
+//! The command line, as its users have it: the built binary, an exchange of its own on loopback ports that the host
+//! chooses, other processes as clients.
+//!
+//! Invariants: every process ends within [`run::LIMIT`] or the test fails; none outlives its test.
+
+mod accounts;
+mod carriers;
+mod endings;
+mod refusals;
+mod run;
