@@ -191,3 +191,6 @@ impl Accounts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,8 +153,10 @@ impl Router {
         let Some(account) = self.accounts.get_mut(number) else { return };
         let exists = account.item(after.contact.as_str()).is_some();
         if after == *before && (exists || !after.listed) {
-            // What was said before must be heard before.
-            return match account.last_write.and_then(|token| self.waiting.write_mut(token)) {
+            // What was said before must be heard before, as long as that is bounded.
+            let max = self.cfg.loading_queue_max;
+            let earlier = account.last_write.and_then(|token| self.waiting.write_mut(token));
+            return match earlier.filter(|write| write.effects.len() < max) {
                 Some(write) => write.effects.append(&mut effects),
                 None => self.take_effect(number, effects, None),
             };

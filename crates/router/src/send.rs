@@ -268,6 +268,10 @@ impl Router {
                 self.processed(ack);
             }
             (Destination::Own | Destination::Server, _) => self.processed(ack),
+            (Destination::Number(_), PresenceType::Subscription(_)) if self.store_is_busy() => {
+                self.refuse_sent(line, stanza, &busy());
+                self.processed(ack);
+            }
             (Destination::Number(number), PresenceType::Subscription(verb)) => {
                 self.subscription_sent(line, stanza, verb, number, ack);
             }
