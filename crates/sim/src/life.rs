@@ -14,7 +14,6 @@ use stack::socket::error::AcceptError;
 use stack::socket::options::TcpOption;
 use stack::{Config, Handle, InterfaceConfig, Prefix, Secret, Stack, TcpHandle};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tcp::{CongestionKind, EcnPolicy, Instant, KeepAliveSettings, TestSwitches};
@@ -230,7 +229,7 @@ impl Life {
                 while let Some((handle, bits)) = self.world.stack_mut(end).poll_ready() {
                     let Handle::Tcp(socket) = handle else { continue };
                     if self.listener == Some(socket) && end == End::B {
-                        self.accept();
+                        self.accept()?;
                     } else if let Some(i) = self.talker_at(end, socket) {
                         self.talkers[i].on_ready(bits);
                         called.push(i);
@@ -267,13 +266,21 @@ impl Life {
         self.talkers.push(Talker::new(talk, End::A, self.plans[talk][0], socket, false));
     }
 
-    fn accept(&mut self) {
+    fn accept(&mut self) -> Result<(), Violation> {
         let now = self.world.now();
-        let Some(listener) = self.listener else { return };
+        let Some(listener) = self.listener else { return Ok(()) };
         loop {
             match self.world.stack_mut(End::B).tcp_accept(listener) {
                 Ok((socket, peer)) => {
                     let talk = *self.callers.get(&peer).expect("only our clients call");
+                    if self.talkers.iter().any(|other| other.talk == talk && other.end == End::B) {
+                        if !self.cookies {
+                            return Err(Violation::Ghost { talk });
+                        }
+                        // A late double of the handshake's last ACK carries a cookie as good as the first.
+                        let _ = self.world.stack_mut(End::B).tcp_abort(now, socket); // it was accepted just now
+                        continue;
+                    }
                     if self.may_fail(talk) {
                         for option in keep_alive() {
                             // A connection that was reset before it was accepted may refuse.
@@ -282,7 +289,7 @@ impl Life {
                     }
                     self.talkers.push(Talker::new(talk, End::B, self.plans[talk][1], socket, true));
                 }
-                Err(AcceptError::WouldBlock) => return,
+                Err(AcceptError::WouldBlock) => return Ok(()),
                 Err(error) => unreachable!("the listener is open: {error}"),
             }
         }
@@ -311,7 +318,6 @@ impl Life {
         }
         if let Some(why) = talker.failure()
             && !self.may_fail(talker.talk)
-            && !self.cookie_was_lost(talker)
         {
             return Err(Violation::Failed { talk: talker.talk, end: talker.end, why });
         }
@@ -322,19 +328,11 @@ impl Life {
         Ok(())
     }
 
-    /// A cookie can only be checked on a segment that starts where the handshake's last ACK does. When that ACK and the first text
-    /// are lost and later text arrives, the host has no memory of the handshake and answers with RST, as every host with
-    /// cookies does (RFC 4987 3.6). So a client that B never accepted may be reset.
-    fn cookie_was_lost(&self, talker: &Talker) -> bool {
-        self.cookies
-            && talker.end == End::A
-            && talker.failure() == Some(ErrorKind::ConnectionReset)
-            && !self.talkers.iter().any(|other| other.talk == talker.talk && other.end == End::B)
-    }
-
-    /// Whether one side's ending may cost the other its connection.
+    /// Whether one side's ending may cost the other its connection; or the lack of a memory may. A cookie is checked on a segment
+    /// that starts where the handshake's last ACK does: when that ACK is lost or overtaken, the host has never heard of
+    /// the connection and answers text with RST, silence with silence, as every host with cookies does (RFC 4987 3.6).
     fn may_fail(&self, talk: usize) -> bool {
-        self.plans[talk].iter().any(|plan| !plan.ending.is_graceful())
+        self.cookies || self.plans[talk].iter().any(|plan| !plan.ending.is_graceful())
     }
 
     /// Whether all that `sender` says must arrive: it ends with patience and so does its reader, or it closes on a reader that
@@ -351,7 +349,7 @@ impl Life {
             if !talker.is_over() {
                 return false;
             }
-            accepted[talker.talk] |= talker.end == End::B || self.cookie_was_lost(talker);
+            accepted[talker.talk] |= talker.end == End::B;
         }
         // A client that gave up may never have been seen by the server.
         self.starts.is_empty() && (0..self.plans.len()).all(|talk| accepted[talk] || self.may_fail(talk))

@@ -65,6 +65,11 @@ pub enum Violation {
         /// With what word.
         why: ErrorKind,
     },
+    /// A connection was accepted that nobody opened: an old double came to life (RFC 9293 3.5, figure 8).
+    Ghost {
+        /// Whose caller's address and port it has.
+        talk: usize,
+    },
     /// All faults are over, and somebody still waits.
     Stuck {
         /// How long the link has been healed.
@@ -101,6 +106,7 @@ impl fmt::Display for Violation {
             Violation::Stuck { healed_for, waiting } => {
                 write!(f, "nothing is wrong with the link since {healed_for:?}, and still: {waiting}")
             }
+            Violation::Ghost { talk } => write!(f, "conversation {talk} was accepted twice"),
             Violation::Leak { end, what } => write!(f, "all is over, and {end:?} keeps {what}"),
             Violation::Restless => f.write_str("the hosts do not come to rest"),
         }

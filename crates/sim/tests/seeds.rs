@@ -2,6 +2,7 @@
 //! (default 0, so that a plain test run is the same everywhere; CI hands in a fresh one, which is printed).
 
 use switchboard_sim::life::{Options, Outcome, live};
+use tcp::TestSwitches;
 
 /// Lines of packets printed with a failure; the command prints all.
 const LINES_MAX: usize = 400;
@@ -53,4 +54,22 @@ fn ten_lives_lived_twice_are_the_same() {
         assert_eq!(first.digest, traced.digest, "looking changes nothing");
     }
     assert_ne!(live(1, Options::default()).digest, live(2, Options::default()).digest);
+}
+
+/// The lives themselves, not only scenes made for it, miss retransmission and persist: so they do reach lost segments and closed
+/// windows. (A life has no old segments from before a wrap, and without SACK or TIME-WAIT it is slower or less polite, not wrong.)
+#[test]
+fn lives_notice_a_rule_that_is_off() {
+    let all = TestSwitches::default();
+    let broken = [
+        ("retransmission", TestSwitches { retransmission: false, ..all }, 20),
+        ("persist", TestSwitches { persist: false, ..all }, 400),
+    ];
+    for (rule, switches, lives) in broken {
+        let noticed = (0..lives).any(|seed| {
+            let options = Options { switches, ..Options::default() };
+            live(seed, options).violation.is_some()
+        });
+        assert!(noticed, "{lives} lives without {rule}, and nobody minds");
+    }
 }
