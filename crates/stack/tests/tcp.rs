@@ -286,3 +286,100 @@ fn a_thousand_connections_carry_their_own_bytes() {
     seen.sort_unstable();
     assert_eq!(seen, (0..1_000).collect::<Vec<_>>());
 }
+
+/// A tunnel's end: any address, any port, and accept() tells what the peer addressed.
+#[test]
+fn a_tunnel_takes_connections_to_everywhere() {
+    let mut pair = Pair::with(1500, |at, config| {
+        config.interfaces[0].any_address = at == B;
+        config.routes = ["0.0.0.0/0", "::/0"]
+            .map(|prefix| switchboard_stack::RouteConfig {
+                prefix: prefix.parse().expect("a prefix"),
+                gateway: None,
+                interface: switchboard_stack::InterfaceId(0),
+                metric: 0,
+            })
+            .to_vec();
+    });
+    let now = pair.now;
+    let tunnel = pair.stacks[B].tcp_socket().expect("room");
+    pair.stacks[B].tcp_listen_any(tunnel, 16).expect("fresh");
+    for remote in ["93.184.216.34:443", "[2001:db8::9]:8080", "10.0.0.2:22"] {
+        let client = pair.connect(A, remote);
+        pair.settle();
+        let (server, peer) = pair.stacks[B].tcp_accept(tunnel).expect("open");
+        assert_eq!(pair.stacks[B].tcp_local_addr(server), Some(addr(remote)));
+        assert_eq!(pair.stacks[A].tcp_local_addr(client), Some(peer));
+        assert_eq!(pair.send(A, client, b"hello"), Ok(5));
+        pair.settle();
+        assert_eq!(pair.recv(B, server), Ok(b"hello".to_vec()));
+        pair.stacks[A].tcp_close(now, client).expect("open");
+        pair.stacks[B].tcp_close(now, server).expect("open");
+        pair.settle();
+    }
+}
+
+/// RFC 4821 7.7: packets above some size vanish, and nobody says so.
+#[test]
+fn a_black_hole_is_found_without_icmp() {
+    let mut pair = Pair::new();
+    let (client, server) = pair.open("10.0.0.2:80");
+    pair.passes = Box::new(|_, frame| frame.len() <= 1_300);
+    let data = pattern(100_000);
+    let got = pair.transfer((A, client), server, &data, Duration::from_secs(120));
+    assert!(got == data, "{} octets", got.len());
+    assert!(pair.stacks[A].tcp_info(client).expect("open").snd_mss < 1_300 - 40);
+}
+
+/// RFC 1191: a router on the way says "too big"; what was in flight is sent again in smaller pieces, at once.
+#[test]
+fn a_router_that_says_too_big_is_heard() {
+    let mut pair = Pair::new();
+    let (client, server) = pair.open("10.0.0.2:80");
+    let dropped = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let log = dropped.clone();
+    pair.passes = Box::new(move |_, frame| {
+        let fits = frame.len() <= 1_400;
+        if !fits {
+            log.borrow_mut().push(frame.to_vec());
+        }
+        fits
+    });
+    let data = pattern(50_000);
+    let start = pair.now;
+    assert_eq!(pair.send(A, client, &data), Ok(50_000));
+    let mut got = Vec::new();
+    while got.len() < data.len() {
+        pair.settle();
+        for frame in dropped.borrow_mut().drain(..).collect::<Vec<_>>() {
+            pair.inject(A, &too_big(&frame, 1_400));
+        }
+        while let Ok(piece) = pair.recv(B, server) {
+            got.extend(piece);
+        }
+        pair.advance(Duration::from_millis(1));
+        assert!(pair.now - start < Duration::from_secs(10), "{} octets", got.len());
+    }
+    assert!(got == data);
+    assert!(pair.now - start < Duration::from_millis(400), "no timeout was needed: {:?}", pair.now - start);
+    let now = pair.now;
+    assert_eq!(pair.stacks[A].path_mtu(now, addr("10.0.0.2:0").ip()), Some(1_400));
+    // The next connection knows.
+    let (other, _) = pair.open("10.0.0.2:81");
+    assert_eq!(pair.stacks[A].tcp_info(other).expect("open").snd_mss, 1_400 - 40 - 12);
+}
+
+/// What a router answers to a packet that does not fit (RFC 792, RFC 1191 4).
+fn too_big(packet: &[u8], mtu: u16) -> Vec<u8> {
+    let quoted = &packet[..28];
+    let mut message = vec![3, 4, 0, 0, 0, 0];
+    message.extend(mtu.to_be_bytes());
+    message.extend(quoted);
+    let checksum = wire::checksum::Sum::of(&message).checksum();
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let (router, host) = (Ipv4Addr::new(10, 0, 0, 254), Ipv4Addr::new(10, 0, 0, 1));
+    let mut frame = vec![0; wire::ipv4::HEADER_LEN];
+    wire::ipv4::Header::new(router, host, Protocol::ICMP, 64, message.len() as u16).emit(&mut frame);
+    frame.extend(message);
+    frame
+}
