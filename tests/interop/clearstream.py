@@ -1,15 +1,17 @@
 """A stream over clear TCP, by hand."""
 
 import asyncio
+import codecs
 
-from rawxmpp import Collector, Stream
+from rawxmpp import Stream
 
 
 class ClearStream(Stream):
     def __init__(self, reader, writer):
         self.reader = reader
         self.writer = writer
-        self.collector = Collector()
+        super().__init__()
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
 
     @classmethod
     async def connect(cls, exchange):
@@ -19,10 +21,8 @@ class ClearStream(Stream):
         self.writer.write(text.encode())
         await self.writer.drain()
 
-    async def until(self, pattern):
-        while (taken := self.collector.take(pattern)) is None:
-            piece = await asyncio.wait_for(self.reader.read(65536), 20)
-            if not piece:
-                raise ConnectionError("the exchange closed")
-            self.collector.text += piece.decode()
-        return taken
+    async def more(self):
+        piece = await asyncio.wait_for(self.reader.read(65536), 20)
+        if not piece:
+            raise ConnectionError("the exchange closed")
+        return self.decoder.decode(piece)

@@ -13,6 +13,7 @@ from exchange import PASSWORD
 
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+MESSAGE = r"<message.*?<body>.*?</body>.*?</message>"
 
 
 class Scram:
@@ -58,18 +59,33 @@ def text_of(element):
 
 
 class Stream:
-    """A stream over any carrier that offers `send(text)` and `until(pattern)`: both coroutines.
+    """A stream over any carrier that offers `send(text)` and `more()`: both coroutines.
 
-    `until` reads until the pattern (a regular expression) has come and returns the text up to its end.
+    `until` reads until the pattern (a regular expression) has come and takes the text up to its end; `pluck` takes what
+    matched alone and leaves what came before it.
     """
 
     framed = False
 
+    def __init__(self):
+        self.collector = Collector()
+
     async def send(self, text):
         raise NotImplementedError
 
-    async def until(self, pattern):
+    async def more(self):
+        """Reads what comes next and returns it."""
         raise NotImplementedError
+
+    async def until(self, pattern):
+        while (taken := self.collector.take(pattern)) is None:
+            self.collector.text += await self.more()
+        return taken
+
+    async def pluck(self, pattern):
+        while (taken := self.collector.pluck(pattern)) is None:
+            self.collector.text += await self.more()
+        return taken
 
     async def open(self):
         if self.framed:
@@ -104,7 +120,7 @@ class Stream:
     async def ping(self):
         mark = os.urandom(4).hex()
         await self.send(f"<iq xmlns='jabber:client' type='get' id='{mark}'><ping xmlns='urn:xmpp:ping'/></iq>")
-        return await self.until(rf"<iq[^>]*id=['\"]{mark}['\"][^>]*/?>")
+        return await self.pluck(rf"<iq[^>]*id=['\"]{mark}['\"][^>]*/?>")
 
     async def write(self, number, body):
         await self.send(
@@ -112,7 +128,12 @@ class Stream:
         )
 
     async def hear(self):
-        message = await self.until(r"<message.*?<body>.*?</body>.*?</message>")
+        """The next message; pings that come before it are answered, as every client does."""
+        while (message := self.collector.pluck(MESSAGE)) is None:
+            while ping := self.collector.pluck(r"<iq (?=[^>]*type='get')[^>]*><ping [^>]*/></iq>"):
+                mark = re.search(r" id='([^']*)'", ping).group(1)
+                await self.send(f"<iq xmlns='jabber:client' type='result' id='{mark}'/>")
+            self.collector.text += await self.more()
         sender = re.search(r"from=['\"](\d+)@", message).group(1)
         return sender, re.search(r"<body>(.*?)</body>", message).group(1)
 
@@ -129,3 +150,10 @@ class Collector:
             return None
         taken, self.text = self.text[: found.end()], self.text[found.end() :]
         return taken
+
+    def pluck(self, pattern):
+        found = re.search(pattern, self.text, re.DOTALL)
+        if not found:
+            return None
+        self.text = self.text[: found.start()] + self.text[found.end() :]
+        return found.group(0)

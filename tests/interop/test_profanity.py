@@ -17,7 +17,7 @@ class Terminal:
         self.socket = str(home / "tmux")
         os.makedirs(home / ".config/profanity", exist_ok=True)
         port = exchange.ports["tls" if carrier == "direct-tls" else "tcp"]
-        policy = "direct" if carrier == "direct-tls" else "force"
+        policy = "legacy" if carrier == "direct-tls" else "force"
         self.connect = f"/connect {number}@localhost server 127.0.0.1 port {port} tls {policy}"
         self._tmux(
             "new-session", "-d", "-s", self.name, "-x", "100", "-y", "30",

@@ -10,7 +10,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
 
 from exchange import Exchange
-from rawxmpp import Collector, Stream
+from rawxmpp import Stream
 
 
 class Client(QuicConnectionProtocol):
@@ -43,16 +43,14 @@ class QuicStream(Stream):
     def __init__(self, client, stream_id):
         self.client = client
         self.stream_id = stream_id
-        self.collector = Collector()
+        super().__init__()
 
     async def send(self, text):
         self.client._quic.send_stream_data(self.stream_id, text.encode())
         self.client.transmit()
 
-    async def until(self, pattern):
-        while (taken := self.collector.take(pattern)) is None:
-            self.collector.text += await asyncio.wait_for(self.client.streams[self.stream_id].get(), 20)
-        return taken
+    async def more(self):
+        return await asyncio.wait_for(self.client.streams[self.stream_id].get(), 20)
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 """slixmpp over clear TCP, STARTTLS and direct TLS: both ways, on line and away."""
 
+import asyncio
+
 import pytest
 
 from slix import CARRIERS, Person
@@ -42,20 +44,16 @@ async def test_presence_and_roster_by_number(exchange, numbers):
     seen = []
     a.add_event_handler("got_online", lambda p: seen.append(p["from"].bare))
     a.send_presence_subscription(f"{numbers[1]}@localhost")
-    for _ in range(40):
-        await a.plugin["xep_0199"].send_ping("localhost")
-        await b.plugin["xep_0199"].send_ping("localhost")
-        if a.client_roster[f"{numbers[1]}@localhost"]["subscription"] == "both":
-            break
-    assert a.client_roster[f"{numbers[1]}@localhost"]["subscription"] == "both"
+    async with asyncio.timeout(20):
+        while a.client_roster[f"{numbers[1]}@localhost"]["subscription"] != "both":
+            await a.plugin["xep_0199"].send_ping("localhost")
+            await b.plugin["xep_0199"].send_ping("localhost")
     assert f"{numbers[1]}@localhost" in seen
     await a.log_out()
     await b.log_out()
 
 
 async def test_a_wrong_password_is_refused(exchange, numbers):
-    import asyncio
-
     wrong = Person(exchange, numbers[0], "starttls")
     wrong.password = "not the password"
     wrong.credentials["password"] = "not the password"

@@ -6,7 +6,7 @@ import urllib.request
 
 import websockets
 
-from rawxmpp import Collector, Stream
+from rawxmpp import Stream
 
 
 class WebSocket(Stream):
@@ -14,7 +14,7 @@ class WebSocket(Stream):
 
     def __init__(self, socket):
         self.socket = socket
-        self.collector = Collector()
+        super().__init__()
 
     @classmethod
     async def connect(cls, exchange):
@@ -24,10 +24,8 @@ class WebSocket(Stream):
     async def send(self, text):
         await self.socket.send(text)
 
-    async def until(self, pattern):
-        while (taken := self.collector.take(pattern)) is None:
-            self.collector.text += await asyncio.wait_for(self.socket.recv(), 20)
-        return taken
+    async def more(self):
+        return await asyncio.wait_for(self.socket.recv(), 20)
 
 
 async def test_messages_cross_over_websocket(exchange, numbers):
