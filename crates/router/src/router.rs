@@ -5,20 +5,21 @@
 //! session of another loop is treated exactly as one of this loop.
 //! Not here: rules.
 
+mod binding;
+mod loading;
+
 use std::collections::VecDeque;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use siphasher::sip::SipHasher13;
-use store::{Answer, Op, Reply, Request, StoreError};
-use xmpp::address::{AccountNumber, JidRef};
+use store::{Op, Reply, Request};
+use xmpp::address::AccountNumber;
 use xmpp::error::{StanzaCondition, StanzaError, StreamErrorKind};
 use xmpp::relay::{Head, relay};
 use xmpp::stanza::Stanza;
 use xmpp::time::{Instant, Now};
 
-use crate::account::{Accounts, Binding, Pending};
+use crate::account::Accounts;
 use crate::config::RouterConfig;
 use crate::features;
 use crate::line::{AccountChange, Line, LineFacts, LineId, Lines, SessionId};
@@ -362,224 +363,6 @@ impl Router {
     pub(crate) fn lines_of(&self, number: AccountNumber) -> smallvec::SmallVec<[LineId; 4]> {
         let lines = self.accounts.get(number).map(|account| account.lines.clone()).unwrap_or_default();
         lines.into_iter().filter(|&line| !self.lines[line].closing).collect()
-    }
-}
-
-// Binding and its end.
-impl Router {
-    fn bind(&mut self, session: SessionId, number: AccountNumber, resource: Option<&str>, facts: LineFacts) {
-        let (jid, bare_len) = match self.make_jid(session, number, resource) {
-            Ok(made) => made,
-            Err(error) => return self.refuse_binding(session, error),
-        };
-        if self.accounts.get(number).is_none() {
-            if self.store_is_busy() {
-                return self.refuse_binding(session, BindError::ResourceConstraint);
-            }
-            self.load(number);
-        }
-        let binding = Binding { session, jid, bare_len, facts };
-        // RFC 6120 7.7.2.2: the newer session wins; the older one was most likely left behind by a dead connection.
-        let lines = self.lines_of(number);
-        let same = lines.iter().copied().find(|&line| self.lines[line].resource() == binding.resource());
-        if let Some(line) = same {
-            self.close(line, StreamErrorKind::Conflict);
-        }
-        let account = self.accounts.get_mut(number).expect("it was just loaded");
-        let same = account.binding.iter().position(|other| other.resource() == binding.resource());
-        let older = same.map(|at| account.binding.remove(at).session);
-        let in_use = account.binding.len() + self.lines_of(number).len();
-        if in_use >= self.cfg.resources_max {
-            return self.refuse_binding(session, BindError::ResourceConstraint);
-        }
-        let account = self.accounts.get_mut(number).expect("it was just loaded");
-        account.binding.push(binding);
-        self.binding.insert(session, number);
-        if let Some(older) = older {
-            self.binding.remove(&older);
-            self.refuse_binding(older, BindError::ResourceConstraint);
-        }
-        self.finish_binding(number);
-    }
-
-    fn make_jid(
-        &mut self,
-        session: SessionId,
-        number: AccountNumber,
-        resource: Option<&str>,
-    ) -> Result<(String, usize), BindError> {
-        let chosen;
-        let resource = match resource {
-            Some(resource) if resource.len() <= self.cfg.resource_bytes_max => resource,
-            Some(_) => return Err(BindError::BadRequest),
-            None => {
-                // RFC 6120 7.6: hard to guess. The key is random, the number is never used again.
-                let mut hasher = SipHasher13::new_with_key(&self.cfg.key);
-                self.last_number += 1;
-                hasher.write_u64(session.to_bits());
-                hasher.write_u64(self.last_number);
-                chosen = format!("{:016x}", hasher.finish());
-                &chosen
-            }
-        };
-        let text = format!("{number}@{}/{resource}", self.cfg.domain);
-        let jid = JidRef::parse(&text).map_err(|_| BindError::BadRequest)?;
-        Ok((jid.as_str().to_owned(), jid.bare().len()))
-    }
-
-    fn refuse_binding(&mut self, session: SessionId, error: BindError) {
-        self.binding.remove(&session);
-        if session.of_loop() == self.this_loop {
-            self.guests.remove(&session);
-            self.out.bind_refused(session, error);
-        } else {
-            self.post(session.of_loop(), Freight::BindRefused { session, error });
-        }
-    }
-
-    /// Binds those who wait for nothing any more: neither for the roster, nor for an older session to hand back what it
-    /// had, which must go before anything newer.
-    fn finish_binding(&mut self, number: AccountNumber) {
-        let Some(account) = self.accounts.get_mut(number).filter(|account| !account.loading) else { return };
-        let mut at = 0;
-        while at < account.binding.len() {
-            let lines = &self.lines;
-            if account.lines.iter().any(|&line| lines[line].resource() == account.binding[at].resource()) {
-                at += 1;
-                continue;
-            }
-            let Binding { session, jid, bare_len, facts } = account.binding.remove(at);
-            self.binding.remove(&session);
-            if session.of_loop() == self.this_loop {
-                self.out.bound(session, &jid);
-            } else {
-                let jid = jid.as_str().into();
-                self.out.post(session.of_loop(), Parcel(Box::new(Freight::Bound { session, jid })));
-            }
-            let mut line = Line::new(session, number, jid, bare_len);
-            line.acknowledging = facts.acknowledging;
-            account.lines.push(self.lines.insert(line));
-        }
-    }
-
-    /// Ends a line from our side: it is told to close, and is nobody's recipient from now on.
-    pub(crate) fn close(&mut self, line: LineId, error: StreamErrorKind) {
-        if self.lines[line].closing {
-            return;
-        }
-        self.lines[line].closing = true;
-        self.leave(line);
-        let session = self.lines[line].session;
-        if session.of_loop() == self.this_loop {
-            self.out.close(session, error);
-        } else {
-            self.post(session.of_loop(), Freight::Close { session, error });
-        }
-    }
-
-    fn unbound(&mut self, session: SessionId, undelivered: Undelivered) {
-        if let Some(number) = self.binding.remove(&session) {
-            if let Some(account) = self.accounts.get_mut(number) {
-                account.binding.retain(|binding| binding.session != session);
-            }
-            return self.accounts.settle(number);
-        }
-        let Some(line) = self.lines.find(session) else { return };
-        let number = self.lines[line].number;
-        self.lines[line].closing = true;
-        self.returned(number, session, undelivered);
-        // RFC 6121 4.5.2: a session that ends without a word is unavailable all the same.
-        self.leave(line);
-        if let Some(account) = self.accounts.get_mut(number) {
-            account.lines.retain(|other| *other != line);
-        }
-        self.lines.remove(line);
-        self.finish_binding(number);
-        self.accounts.settle(number);
-    }
-}
-
-// Accounts come and go.
-impl Router {
-    /// Begins to load an account that is not in memory.
-    pub(crate) fn load(&mut self, number: AccountNumber) {
-        self.accounts.insert(number);
-        self.ask(Op::LoadRoster { number }, Waiting::Load(number));
-    }
-
-    /// Reads the roster again, since memory and disk may differ.
-    pub(crate) fn reload(&mut self, number: AccountNumber) {
-        if let Some(account) = self.accounts.get_mut(number).filter(|account| !account.loading) {
-            account.loading = true;
-            self.ask(Op::LoadRoster { number }, Waiting::Load(number));
-        }
-    }
-
-    /// Keeps an input until the account is loaded, or gives it back.
-    pub(crate) fn put_off(&mut self, number: AccountNumber, input: Pending) -> Result<(), Pending> {
-        let max = self.cfg.loading_queue_max;
-        let account = self.accounts.get_mut(number).expect("a loading account is in memory");
-        if account.pending.len() >= max {
-            return Err(input);
-        }
-        account.pending.push_back(input);
-        Ok(())
-    }
-
-    fn loaded(&mut self, number: AccountNumber, answer: Result<Answer, StoreError>) {
-        let Some(account) = self.accounts.get_mut(number) else { return };
-        let mut pending = std::mem::take(&mut account.pending);
-        if let Ok(Answer::Roster(roster)) = answer {
-            account.roster = roster;
-            account.loading = false;
-            self.finish_binding(number);
-            while let Some(input) = pending.pop_front() {
-                // A failed write may have begun another loading meanwhile.
-                match self.accounts.get_mut(number) {
-                    Some(account) if account.loading => account.pending.push_back(input),
-                    _ => self.resume(input),
-                }
-            }
-            return self.accounts.settle(number);
-        }
-        let bind_error = match answer {
-            Err(StoreError::NoSuchAccount) => BindError::NotAllowed,
-            _ => BindError::ResourceConstraint,
-        };
-        for line in account.lines.clone() {
-            self.close(line, StreamErrorKind::InternalServerError);
-        }
-        let account = self.accounts.get_mut(number).expect("closing a line forgets no account");
-        for binding in std::mem::take(&mut account.binding) {
-            self.refuse_binding(binding.session, bind_error);
-        }
-        // Lines that are being closed still belong to it; with an empty roster it does no harm.
-        let account = self.accounts.get_mut(number).expect("refusing forgets no account");
-        account.loading = false;
-        account.roster = store::Roster::default();
-        if account.lines.is_empty() {
-            self.accounts.remove(number);
-        }
-        let nobody = matches!(answer, Err(StoreError::NoSuchAccount));
-        for input in pending {
-            match input {
-                Pending::Letter(letter) if nobody => self.arrive_nowhere(letter.borrow()),
-                Pending::Letter(letter) => self.refuse(letter.borrow(), &busy()),
-                Pending::Sent { session, seq, .. } => self.processed(Some((session, seq))),
-            }
-        }
-    }
-
-    fn resume(&mut self, input: Pending) {
-        match input {
-            Pending::Letter(letter) => self.arrive(letter.borrow()),
-            Pending::Sent { session, seq, stanza } => {
-                match (self.lines.find(session), Stanza::parse(&stanza)) {
-                    (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
-                    _ => self.processed(Some((session, seq))),
-                }
-            }
-        }
     }
 }
 

@@ -1,0 +1,157 @@
+//! Binding: a session gets its resource, and gives it back.
+//!
+//! Spec: RFC 6120 section 7; 7.7.2.2 where the resource is taken.
+//! Owns: nothing. Invariants: a session is bound only when nobody has its resource and its account is loaded; what an
+//! older session had in hand is with others, or kept, before its successor is bound.
+//! Not here: what a line does (`line`, `presence`).
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+use xmpp::address::{AccountNumber, JidRef};
+use xmpp::error::StreamErrorKind;
+
+use super::Router;
+use crate::account::Binding;
+use crate::line::{Line, LineFacts, LineId, SessionId};
+use crate::output::BindError;
+use crate::parcel::{Freight, Parcel, Undelivered};
+
+impl Router {
+    pub(super) fn bind(
+        &mut self,
+        session: SessionId,
+        number: AccountNumber,
+        resource: Option<&str>,
+        facts: LineFacts,
+    ) {
+        let (jid, bare_len) = match self.make_jid(session, number, resource) {
+            Ok(made) => made,
+            Err(error) => return self.refuse_binding(session, error),
+        };
+        if self.accounts.get(number).is_none() {
+            if self.store_is_busy() {
+                return self.refuse_binding(session, BindError::ResourceConstraint);
+            }
+            self.load(number);
+        }
+        let binding = Binding { session, jid, bare_len, facts };
+        // RFC 6120 7.7.2.2: the newer session wins; the older one was most likely left behind by a dead connection.
+        let lines = self.lines_of(number);
+        let same = lines.iter().copied().find(|&line| self.lines[line].resource() == binding.resource());
+        if let Some(line) = same {
+            self.close(line, StreamErrorKind::Conflict);
+        }
+        let account = self.accounts.get_mut(number).expect("it was just loaded");
+        let same = account.binding.iter().position(|other| other.resource() == binding.resource());
+        let older = same.map(|at| account.binding.remove(at).session);
+        let in_use = account.binding.len() + self.lines_of(number).len();
+        if in_use >= self.cfg.resources_max {
+            return self.refuse_binding(session, BindError::ResourceConstraint);
+        }
+        let account = self.accounts.get_mut(number).expect("it was just loaded");
+        account.binding.push(binding);
+        self.binding.insert(session, number);
+        if let Some(older) = older {
+            self.binding.remove(&older);
+            self.refuse_binding(older, BindError::ResourceConstraint);
+        }
+        self.finish_binding(number);
+    }
+
+    pub(super) fn make_jid(
+        &mut self,
+        session: SessionId,
+        number: AccountNumber,
+        resource: Option<&str>,
+    ) -> Result<(String, usize), BindError> {
+        let chosen;
+        let resource = match resource {
+            Some(resource) if resource.len() <= self.cfg.resource_bytes_max => resource,
+            Some(_) => return Err(BindError::BadRequest),
+            None => {
+                // RFC 6120 7.6: hard to guess. The key is random, the number is never used again.
+                let mut hasher = SipHasher13::new_with_key(&self.cfg.key);
+                self.last_number += 1;
+                hasher.write_u64(session.to_bits());
+                hasher.write_u64(self.last_number);
+                chosen = format!("{:016x}", hasher.finish());
+                &chosen
+            }
+        };
+        let text = format!("{number}@{}/{resource}", self.cfg.domain);
+        let jid = JidRef::parse(&text).map_err(|_| BindError::BadRequest)?;
+        Ok((jid.as_str().to_owned(), jid.bare().len()))
+    }
+
+    pub(super) fn refuse_binding(&mut self, session: SessionId, error: BindError) {
+        self.binding.remove(&session);
+        if session.of_loop() == self.this_loop {
+            self.guests.remove(&session);
+            self.out.bind_refused(session, error);
+        } else {
+            self.post(session.of_loop(), Freight::BindRefused { session, error });
+        }
+    }
+
+    /// Binds those who wait for nothing any more: neither for the roster, nor for an older session to hand back what it
+    /// had, which must go before anything newer.
+    pub(super) fn finish_binding(&mut self, number: AccountNumber) {
+        let Some(account) = self.accounts.get_mut(number).filter(|account| !account.loading) else { return };
+        let mut at = 0;
+        while at < account.binding.len() {
+            let lines = &self.lines;
+            if account.lines.iter().any(|&line| lines[line].resource() == account.binding[at].resource()) {
+                at += 1;
+                continue;
+            }
+            let Binding { session, jid, bare_len, facts } = account.binding.remove(at);
+            self.binding.remove(&session);
+            if session.of_loop() == self.this_loop {
+                self.out.bound(session, &jid);
+            } else {
+                let jid = jid.as_str().into();
+                self.out.post(session.of_loop(), Parcel(Box::new(Freight::Bound { session, jid })));
+            }
+            let mut line = Line::new(session, number, jid, bare_len);
+            line.acknowledging = facts.acknowledging;
+            account.lines.push(self.lines.insert(line));
+        }
+    }
+
+    /// Ends a line from our side: it is told to close, and is nobody's recipient from now on.
+    pub(crate) fn close(&mut self, line: LineId, error: StreamErrorKind) {
+        if self.lines[line].closing {
+            return;
+        }
+        self.lines[line].closing = true;
+        self.leave(line);
+        let session = self.lines[line].session;
+        if session.of_loop() == self.this_loop {
+            self.out.close(session, error);
+        } else {
+            self.post(session.of_loop(), Freight::Close { session, error });
+        }
+    }
+
+    pub(super) fn unbound(&mut self, session: SessionId, undelivered: Undelivered) {
+        if let Some(number) = self.binding.remove(&session) {
+            if let Some(account) = self.accounts.get_mut(number) {
+                account.binding.retain(|binding| binding.session != session);
+            }
+            return self.accounts.settle(number);
+        }
+        let Some(line) = self.lines.find(session) else { return };
+        let number = self.lines[line].number;
+        self.lines[line].closing = true;
+        self.returned(number, session, undelivered);
+        // RFC 6121 4.5.2: a session that ends without a word is unavailable all the same.
+        self.leave(line);
+        if let Some(account) = self.accounts.get_mut(number) {
+            account.lines.retain(|other| *other != line);
+        }
+        self.lines.remove(line);
+        self.finish_binding(number);
+        self.accounts.settle(number);
+    }
+}
