@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::kernel_peer;
 use crate::shell;
 use crate::tally::Tally;
 
@@ -13,6 +14,12 @@ const PACKAGES: [&str; 6] = ["profanity", "go-sendxmpp", "tmux", "tcpdump", "ipr
 
 pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     let mut tally = Tally::default();
+    if names.is_empty() || names.contains(&"kernel") {
+        tally.add(kernel_peer::run()?);
+    }
+    if names == ["kernel"] {
+        return Ok(tally);
+    }
     install_packages()?;
     let python = python_environment()?;
     shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/interop"])?;

@@ -8,6 +8,7 @@ mod features;
 mod fuzz;
 mod graph;
 mod interop;
+mod kernel_peer;
 mod shell;
 mod tally;
 

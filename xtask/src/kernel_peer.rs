@@ -1,0 +1,16 @@
+//! The kernel as peer: our stack and the Linux kernel's, at the two ends of TUN and TAP links.
+//! Owns: the network namespace, which `unshare` makes and which goes with the process; nothing outside it is touched.
+//! Not here: the checks themselves (`crates/net/examples/kernel_peer.rs`, which can be run by hand for one link or one check).
+
+use crate::shell;
+use crate::tally::Tally;
+
+/// Builds the peer and runs it in a network namespace of its own. Needs root, or `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`.
+pub(crate) fn run() -> Result<Tally, String> {
+    shell::run(&["cargo", "build", "--release", "-p", "switchboard-net", "--example", "kernel_peer"])?;
+    let peer = shell::target().join("release/examples/kernel_peer");
+    let mut tally = Tally::default();
+    let mut command = shell::command(&["unshare", "--net", "--", &peer.to_string_lossy()]);
+    tally.test_command("kernel as peer", &mut command);
+    Ok(tally)
+}
