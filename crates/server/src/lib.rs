@@ -18,6 +18,7 @@ pub mod config;
 mod connection;
 mod event_loop;
 mod exchange;
+pub mod fuzz;
 mod holder;
 mod http;
 mod letter;

@@ -183,7 +183,6 @@ impl Decoder {
     }
 
     /// Octets held for a message or a header in pieces.
-    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.message.capacity() + self.control.capacity()
     }

@@ -77,13 +77,11 @@ impl EventLoop {
             return;
         }
         let most = connection.outbox.as_ref().map_or(0, |outbox| outbox.len());
-        let mut written = write_out(connection, &mut self.networks, &mut self.endpoints);
-        if written == Written::All && matches!(connection.stage, Stage::Closing) && !connection.flags.finished
-        {
-            connection.flags.finished = true;
-            say_goodbye(connection, &mut self.endpoints);
-            written = write_out(connection, &mut self.networks, &mut self.endpoints);
+        make_frames(connection);
+        if matches!(connection.stage, Stage::Closing) && !connection.flags.finished {
+            say_goodbye(connection);
         }
+        let written = write_out(connection, &mut self.networks, &mut self.endpoints);
         if let Some(outbox) = connection.outbox.take_if(|outbox| outbox.is_empty()) {
             pools.give_back(outbox, most);
         }
@@ -96,30 +94,8 @@ impl EventLoop {
     }
 }
 
-/// The last words of each carrier (the stream's own are in the outbox already).
-fn say_goodbye(connection: &mut Connection, endpoints: &mut [super::Endpoint]) {
-    if let Some(socket) = &mut connection.websocket
-        && !std::mem::replace(&mut socket.close_sent, true)
-    {
-        websocket::write_close(websocket::CloseCode::Normal, &mut socket.frames);
-    }
-    match connection.line {
-        Line::Quic { endpoint, name } => {
-            if let Some(endpoint) = endpoints.get_mut(usize::from(endpoint)) {
-                endpoint.quic.finish(name);
-            }
-        }
-        // RFC 8446 6.1. Behind a WebSocket's Close, which is encrypted first.
-        _ => connection.flags.close_notify_due = true,
-    }
-}
-
-fn write_out(
-    connection: &mut Connection,
-    networks: &mut [Box<dyn Network>],
-    endpoints: &mut [super::Endpoint],
-) -> Written {
-    // Messages become frames, as soon as the frames before them are out.
+/// Messages become frames, as soon as the frames before them are out.
+fn make_frames(connection: &mut Connection) {
     if let (Some(socket), Some(outbox)) = (&mut connection.websocket, &mut connection.outbox)
         && socket.frames.is_empty()
         && !outbox.is_empty()
@@ -131,6 +107,30 @@ fn write_out(
         }
         outbox.clear();
     }
+}
+
+/// The last words of each carrier, to leave in one write with the stream's own: a client that closes as soon as it has
+/// read those would answer anything later with a reset.
+fn say_goodbye(connection: &mut Connection) {
+    if let Some(socket) = &mut connection.websocket {
+        if connection.outbox.as_ref().is_some_and(|outbox| !outbox.is_empty()) {
+            // Frames before them are still on their way.
+            return;
+        }
+        if !std::mem::replace(&mut socket.close_sent, true) {
+            websocket::write_close(websocket::CloseCode::Normal, &mut socket.frames);
+        }
+    }
+    // RFC 8446 6.1; it follows what waits.
+    connection.flags.close_notify_due = connection.tls.is_some();
+    connection.flags.finished = true;
+}
+
+fn write_out(
+    connection: &mut Connection,
+    networks: &mut [Box<dyn Network>],
+    endpoints: &mut [super::Endpoint],
+) -> Written {
     match connection.line {
         Line::Stream { network, socket } => {
             let Some(network) = networks.get_mut(usize::from(network)) else { return Written::Broken };
@@ -138,13 +138,15 @@ fn write_out(
         }
         Line::Quic { endpoint, name } => {
             let Some(endpoint) = endpoints.get_mut(usize::from(endpoint)) else { return Written::Broken };
-            let Some(outbox) = &mut connection.outbox else { return Written::All };
-            while !outbox.is_empty() {
+            while let Some(outbox) = connection.outbox.as_mut().filter(|outbox| !outbox.is_empty()) {
                 match endpoint.quic.write(name, outbox.bytes()) {
                     Ok(0) => return Written::Full,
                     Ok(count) => outbox.consume(count),
                     Err(()) => return Written::Broken,
                 }
+            }
+            if connection.flags.finished {
+                endpoint.quic.finish(name);
             }
             Written::All
         }
@@ -182,35 +184,36 @@ fn write_socket(connection: &mut Connection, network: &mut dyn Network, socket: 
         };
     };
     loop {
+        if !tls.wants_write() && !tls.is_handshaking() {
+            // A record at a time, so that what waits, waits where the session counts it.
+            let waiting = match (&websocket, &outbox) {
+                (Some(websocket), _) => &websocket.frames[..],
+                (None, Some(outbox)) => outbox.bytes(),
+                (None, None) => &[],
+            };
+            let count = waiting.len().min(RECORD);
+            let last = count == waiting.len();
+            if count > 0 {
+                tls.encrypt(&waiting[..count]);
+                match (&mut *websocket, &mut *outbox) {
+                    (Some(websocket), _) => consume_frames(&mut websocket.frames, count),
+                    (None, Some(outbox)) => outbox.consume(count),
+                    (None, None) => {}
+                }
+            }
+            if last && std::mem::take(&mut flags.close_notify_due) {
+                tls.send_close_notify();
+            }
+        }
+        if !tls.wants_write() {
+            return Written::All;
+        }
         while tls.wants_write() {
             match tls.write_to(&mut Socket { network, socket }) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Full,
                 Err(_) => return Written::Broken,
             }
-        }
-        if tls.is_handshaking() {
-            return Written::All;
-        }
-        // A record at a time, so that what waits, waits where the session counts it.
-        let mut record = [0; 0].as_slice();
-        if let Some(websocket) = websocket {
-            record = &websocket.frames[..websocket.frames.len().min(RECORD)];
-        } else if let Some(outbox) = outbox {
-            record = &outbox.bytes()[..outbox.len().min(RECORD)];
-        }
-        let count = record.len();
-        if count > 0 {
-            tls.encrypt(record);
-            if let Some(websocket) = websocket {
-                consume_frames(&mut websocket.frames, count);
-            } else if let Some(outbox) = outbox {
-                outbox.consume(count);
-            }
-        } else if std::mem::take(&mut flags.close_notify_due) {
-            tls.send_close_notify();
-        } else {
-            return Written::All;
         }
     }
 }

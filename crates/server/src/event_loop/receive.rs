@@ -34,24 +34,13 @@ impl EventLoop {
             Line::Stream { network, socket } if connection.flags.readable => {
                 let mut buffer = std::mem::take(&mut self.buffer);
                 let received = self.networks[usize::from(network)].recv(socket, &mut buffer);
-                let Some(connection) = self.lines.get_mut(slot) else { return };
+                connection.flags.readable =
+                    matches!(received, Ok(received) if received.more && received.len > 0);
                 match received {
-                    Ok(received) => {
-                        connection.flags.readable = received.more;
-                        if received.len == 0 {
-                            connection.flags.readable = false;
-                            self.on_end(slot);
-                        } else {
-                            self.feed_fresh(slot, &mut buffer[..received.len]);
-                        }
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        connection.flags.readable = false;
-                    }
-                    Err(_) => {
-                        connection.flags.readable = false;
-                        self.on_broken(slot);
-                    }
+                    Ok(received) if received.len == 0 => self.on_end(slot),
+                    Ok(received) => self.feed_fresh(slot, &mut buffer[..received.len]),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => self.on_broken(slot),
                 }
                 self.buffer = buffer;
                 if let Some(connection) = self.lines.get_mut(slot)

@@ -201,11 +201,6 @@ impl Client {
         }
     }
 
-    /// What came and was not looked at.
-    pub(crate) fn rest(&self) -> String {
-        String::from_utf8_lossy(&self.heard).into_owned()
-    }
-
     fn hear(&mut self) -> usize {
         let mut buffer = [0; 16 * 1024];
         let count = match self.io.recv(&mut buffer) {
