@@ -15,18 +15,29 @@ const PROCESSES_MAX: usize = 100_000;
 /// `st` of a listening TCP socket (include/net/tcp_states.h); a bound UDP socket is always 07.
 const TCP_LISTEN: &str = "0A";
 
-/// A process.
+/// `st` of one that waits out 2MSL.
+const TCP_TIME_WAIT: &str = "06";
+
+/// Who or what is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its id.
-    pub pid: u32,
-    /// What it is called.
-    pub name: String,
+pub enum Holder {
+    /// A process.
+    Process {
+        /// Its id.
+        pid: u32,
+        /// What it is called.
+        name: String,
+    },
+    /// Nobody any more: a connection was closed from this port first, and its TIME_WAIT (RFC 9293 3.6.1) lasts.
+    TimeWait,
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (process {})", self.name, self.pid)
+        match self {
+            Self::Process { pid, name } => write!(f, "{name} (process {pid})"),
+            Self::TimeWait => f.write_str("a connection that ended less than a minute ago (TIME_WAIT)"),
+        }
     }
 }
 
@@ -48,13 +59,14 @@ fn find(tables: &[&str], address: SocketAddr) -> Option<Holder> {
         .filter(|entry| entry.is_in_the_way_of(address))
         .collect();
     sockets.sort_by_key(|entry| !entry.listens);
-    sockets.iter().find_map(|entry| owner(entry.inode))
+    sockets.iter().find_map(|entry| if entry.waits { Some(Holder::TimeWait) } else { owner(entry.inode) })
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     local: SocketAddr,
     listens: bool,
+    waits: bool,
     inode: u64,
 }
 
@@ -67,13 +79,13 @@ impl Entry {
         let inode = fields.nth(5)?.parse().ok()?;
         let (ip, port) = local.split_once(':')?;
         let port = u16::from_str_radix(port, 16).ok()?;
-        Some(Self { local: SocketAddr::new(read_ip(ip)?, port), listens: state == TCP_LISTEN, inode })
+        let local = SocketAddr::new(read_ip(ip)?, port);
+        Some(Self { local, listens: state == TCP_LISTEN, waits: state == TCP_TIME_WAIT, inode })
     }
 
     fn is_in_the_way_of(&self, address: SocketAddr) -> bool {
         let (ours, theirs) = (address.ip().to_canonical(), self.local.ip().to_canonical());
-        self.inode != 0
-            && self.local.port() == address.port()
+        self.local.port() == address.port()
             && (ours == theirs || ours.is_unspecified() || theirs.is_unspecified())
     }
 }
@@ -103,7 +115,7 @@ fn owner(inode: u64) -> Option<Holder> {
         let mut links = descriptors.flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
         if links.any(|link| link.as_os_str() == target.as_str()) {
             let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(Holder { pid, name: name.trim_end().to_owned() });
+            return Some(Holder::Process { pid, name: name.trim_end().to_owned() });
         }
     }
     None

@@ -9,13 +9,13 @@ fn a_line_of_the_kernels_table_is_read() {
     if cfg!(target_endian = "little") {
         assert_eq!(entry.local, "127.0.0.1:5222".parse().unwrap());
     }
-    assert_eq!((entry.listens, entry.inode), (true, 4711));
+    assert_eq!((entry.listens, entry.waits, entry.inode), (true, false, 4711));
     assert_eq!(Entry::read("  sl  local_address rem_address   st"), None);
 }
 
 #[test]
 fn what_is_in_the_way_of_what() {
-    let entry = |local: &str| Entry { local: local.parse().unwrap(), listens: true, inode: 1 };
+    let entry = |local: &str| Entry { local: local.parse().unwrap(), listens: true, waits: false, inode: 1 };
     for (held, wanted, in_the_way) in [
         ("127.0.0.1:1", "127.0.0.1:1", true),
         ("127.0.0.1:1", "127.0.0.1:2", false),
@@ -35,6 +35,21 @@ fn our_own_ports_are_ours() {
     let tcp_listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let udp_socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let me = std::process::id();
-    assert_eq!(tcp(tcp_listener.local_addr().unwrap()).unwrap().pid, me);
-    assert_eq!(udp(udp_socket.local_addr().unwrap()).unwrap().pid, me);
+    for holder in [tcp(tcp_listener.local_addr().unwrap()), udp(udp_socket.local_addr().unwrap())] {
+        assert!(matches!(holder, Some(Holder::Process { pid, .. }) if pid == me), "{holder:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn time_wait_is_called_by_its_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let first = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (second, _) = listener.accept().unwrap();
+    let own = first.local_addr().unwrap();
+    // Whoever closes first pays 2MSL.
+    drop(first);
+    std::io::Read::read(&mut &second, &mut [0]).unwrap();
+    drop(second);
+    assert_eq!(tcp(own), Some(Holder::TimeWait));
 }
