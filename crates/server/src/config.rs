@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use session::Mechanism;
+
 mod file;
 mod prefix;
 #[cfg(test)]
@@ -99,6 +101,9 @@ pub struct Security {
     pub trusted_proxies: Vec<Prefix>,
     /// PBKDF2 rounds for passwords set from now on (RFC 7677 asks for at least 4096). `scram_iterations = 10000`.
     pub scram_iterations: u32,
+    /// SASL mechanisms offered, as far as the carrier allows each (PLAIN under TLS only, -PLUS where TLS can be bound).
+    /// `mechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]`.
+    pub mechanisms: Vec<Mechanism>,
 }
 
 /// Where a log-in without TLS is allowed.
@@ -175,6 +180,7 @@ impl Default for Config {
                 clear_text: ClearText::Loopback,
                 trusted_proxies: Vec::new(),
                 scram_iterations: 10_000,
+                mechanisms: Mechanism::ALL.to_vec(),
             },
             offline: Offline { per_account_max: 100_000 },
             quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },
@@ -260,6 +266,9 @@ impl Config {
         // RFC 7677 4: the iteration count SHOULD be at least 4096.
         if !(4096..=10_000_000).contains(&self.security.scram_iterations) {
             return unfit("security.scram_iterations", "between 4096 (RFC 7677) and 10000000");
+        }
+        if self.security.mechanisms.is_empty() {
+            return unfit("security.mechanisms", "with no mechanism nobody can log in: name at least one");
         }
         if self.engine.loops > LOOPS_MAX {
             return unfit("engine.loops", "at most 64 loops");

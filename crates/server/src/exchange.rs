@@ -558,6 +558,7 @@ fn session_config(config: &Config, router: &RouterConfig) -> Result<SessionConfi
     settings.stanza_max = limits.stanza_max as u32;
     settings.stream_features =
         String::from_utf8(Router::stream_features(router)).expect("stream features are XML");
+    settings.mechanisms.clone_from(&config.security.mechanisms);
     settings.negotiation_max = limits.login;
     settings.idle_max = limits.idle;
     settings.answer_max = limits.answer;

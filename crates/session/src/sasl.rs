@@ -68,6 +68,28 @@ impl Mechanism {
     }
 }
 
+/// No mechanism that the exchange knows has this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownMechanism(String);
+
+impl fmt::Display for UnknownMechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no SASL mechanism we know; there are", self.0)?;
+        let names = Mechanism::ALL.iter().map(|mechanism| mechanism.name());
+        names.enumerate().try_for_each(|(at, name)| write!(f, "{} {name}", if at == 0 { "" } else { "," }))
+    }
+}
+
+impl std::error::Error for UnknownMechanism {}
+
+impl std::str::FromStr for Mechanism {
+    type Err = UnknownMechanism;
+
+    fn from_str(text: &str) -> Result<Mechanism, UnknownMechanism> {
+        Mechanism::from_name(text).ok_or_else(|| UnknownMechanism(text.to_owned()))
+    }
+}
+
 /// The name a client claims: perhaps a number, perhaps not, which the client must not learn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogInName(String);

@@ -13,6 +13,8 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
+use session::Mechanism;
+
 use super::{ClearText, Config, Prefix, Retry, Unfit, parse_listener};
 
 /// What is wrong with a file, and where.
@@ -91,6 +93,7 @@ struct SecurityTable {
     clear_text: Option<ClearText>,
     trusted_proxies: Option<Vec<Parsed<Prefix>>>,
     scram_iterations: Option<u32>,
+    mechanisms: Option<Vec<Parsed<Mechanism>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -164,9 +167,10 @@ impl<'de> Deserialize<'de> for Listener {
 /// A value that knows how to read itself from a string.
 struct Parsed<T>(T);
 
-impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Parsed<T> {
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text(T::from_str)).map(Self)
+        let parse = |text: &str| T::from_str(text).map_err(|error| error.to_string());
+        deserializer.deserialize_str(Text(parse)).map(Self)
     }
 }
 
@@ -238,6 +242,10 @@ fn resolve(file: File) -> Config {
         file.security.trusted_proxies.map(|list| list.into_iter().map(|p| p.0).collect()),
     );
     set(&mut c.security.scram_iterations, file.security.scram_iterations);
+    set(
+        &mut c.security.mechanisms,
+        file.security.mechanisms.map(|list| list.into_iter().map(|m| m.0).collect()),
+    );
     set(&mut c.offline.per_account_max, file.offline.per_account_max);
     set(&mut c.quic.retry, file.quic.retry);
     set(&mut c.quic.streams_max, file.quic.streams_max);

@@ -42,6 +42,7 @@ fn every_field_can_be_said() {
         clear_text = "never"
         trusted_proxies = ["10.0.0.0/8", "::1"]
         scram_iterations = 4096
+        mechanisms = ["SCRAM-SHA-256", "PLAIN"]
         [offline]
         per_account_max = 9
         [quic]
@@ -87,6 +88,7 @@ fn every_field_can_be_said() {
             clear_text: ClearText::Never,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()],
             scram_iterations: 4096,
+            mechanisms: vec![Mechanism::ScramSha256, Mechanism::Plain],
         },
         offline: Offline { per_account_max: 9 },
         quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },
@@ -105,6 +107,8 @@ fn a_mistake_names_its_line_and_column() {
         ("[limits]\nstanza_max = 5\n", (2, 14), "must not be below"),
         ("[security]\ntrusted_proxies = [\"10.0.0.0/33\"]\n", (2, 20), "no address or prefix"),
         ("[security]\nscram_iterations = 1000\n", (2, 20), "4096"),
+        ("[security]\nmechanisms = [\"PLAIN\", \"DIGEST-MD5\"]\n", (2, 24), "no SASL mechanism"),
+        ("[security]\nmechanisms = []\n", (2, 14), "nobody can log in"),
         ("[tls]\ncert = \"c.pem\"\n", (2, 8), "belong together"),
         ("[listen\n", (1, 8), ""),
         ("domain = \"é\" x\n", (1, 14), ""),
