@@ -2,13 +2,12 @@
 //! Spec: RFC 6056 3.3.4 (double-hash port selection); RFC 9293 3.9.1.1, MUST-43; sharing as Linux's SO_REUSEADDR and
 //! SO_REUSEPORT.
 //! Owns: for each port in use, the sockets bound to it and how many connections use it, by local address.
-//! Invariants: connections only count; a port without sockets and connections has no entry. Two listeners on one address and
+//! Invariants: connections only count; a port without sockets and connections holds no memory of its own. Two listeners on one address and
 //! port exist only if both asked for SO_REUSEPORT.
 //! Not here: four-tuples (`demux`: connect() may share a port between remotes), which listener gets a SYN (`listener`).
 
 use crate::flow::FlowKey;
 use crate::random::{HashKey, Random, Secret};
-use hashbrown::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The local addresses that a socket speaks for.
@@ -107,13 +106,42 @@ impl Binding {
 /// Counters of RFC 6056 3.3.4, picked by hash: enough that busy destinations rarely share one.
 const COUNTERS: usize = 1024;
 
+/// Ports a page.
+const PAGE: usize = 256;
+
+type Page = Box<[Vec<Binding>; PAGE]>;
+
+/// What is held, by port: pages of 6 KiB, made when a port of theirs is first used, so that nothing is ever re-hashed.
+#[derive(Debug)]
+struct Book {
+    pages: Box<[Option<Page>; PAGE]>,
+}
+
+impl Book {
+    fn new() -> Self {
+        Book { pages: Box::new([const { None }; PAGE]) }
+    }
+
+    fn get(&self, port: u16) -> &[Binding] {
+        match &self.pages[usize::from(port) / PAGE] {
+            Some(page) => &page[usize::from(port) % PAGE],
+            None => &[],
+        }
+    }
+
+    fn get_mut(&mut self, port: u16) -> &mut Vec<Binding> {
+        let page = &mut self.pages[usize::from(port) / PAGE];
+        let page = page.get_or_insert_with(|| Box::new([const { Vec::new() }; PAGE]));
+        &mut page[usize::from(port) % PAGE]
+    }
+}
+
 /// The ports of one transport protocol.
 #[derive(Debug)]
 pub(crate) struct Ports {
-    bindings: HashMap<u16, Vec<Binding>, HashKey>,
+    bindings: Book,
     first: u16,
     count: u16,
-    offset: HashKey,
     pick: HashKey,
     counters: Box<[u32; COUNTERS]>,
     random: Random,
@@ -123,11 +151,10 @@ impl Ports {
     /// Ephemeral ports are taken from `first..=last`.
     pub(crate) fn new(secret: &Secret, (first, last): (u16, u16)) -> Self {
         Ports {
-            bindings: HashMap::with_hasher(secret.key("tcp ports")),
+            bindings: Book::new(),
             first,
             count: last.saturating_sub(first).saturating_add(1),
-            offset: secret.key("tcp port offset"),
-            pick: secret.key("tcp port counter"),
+            pick: secret.key("tcp port choice"),
             counters: Box::new([0; COUNTERS]),
             random: Random::new(secret, "tcp port"),
         }
@@ -136,7 +163,7 @@ impl Ports {
     /// Whether nobody holds the port.
     #[cfg(test)]
     pub(crate) fn is_free(&self, port: u16) -> bool {
-        !self.bindings.contains_key(&port)
+        self.bindings.get(port).is_empty()
     }
 
     /// bind() to a port that the caller names.
@@ -147,7 +174,7 @@ impl Ports {
         port: u16,
         sharing: Sharing,
     ) -> Result<(), InUse> {
-        let bindings = self.bindings.entry(port).or_default();
+        let bindings = self.bindings.get_mut(port);
         let free = bindings.iter().all(|other| !other.scope.overlaps(scope) || other.tolerates(sharing));
         if !free {
             return Err(InUse);
@@ -162,10 +189,7 @@ impl Ports {
         let start = self.random.below(u64::from(self.count.max(1))) as u16;
         for step in self.steps(start | 1) {
             let port = self.first + step;
-            let taken = self
-                .bindings
-                .get(&port)
-                .is_some_and(|bindings| bindings.iter().any(|other| other.scope.overlaps(scope)));
+            let taken = self.bindings.get(port).iter().any(|other| other.scope.overlaps(scope));
             if !taken && self.bind(place, scope, port, sharing).is_ok() {
                 return Ok(port);
             }
@@ -186,7 +210,7 @@ impl Ports {
 
     /// listen(): the socket's port now refuses other listeners.
     pub(crate) fn listen(&mut self, place: u32, port: u16) -> Result<(), InUse> {
-        let Some(bindings) = self.bindings.get_mut(&port) else { return Err(InUse) };
+        let bindings = self.bindings.get_mut(port);
         let own = bindings.iter().find_map(|b| match b.holder {
             Holder::Socket { place: other, sharing, .. } if other == place => Some((b.scope, sharing)),
             _ => None,
@@ -214,17 +238,16 @@ impl Ports {
     }
 
     fn retain(&mut self, port: u16, mut keep: impl FnMut(&Holder) -> bool) {
-        if let Some(bindings) = self.bindings.get_mut(&port) {
-            bindings.retain(|binding| keep(&binding.holder));
-            if bindings.is_empty() {
-                self.bindings.remove(&port);
-            }
+        let bindings = self.bindings.get_mut(port);
+        bindings.retain(|binding| keep(&binding.holder));
+        if bindings.is_empty() {
+            *bindings = Vec::new();
         }
     }
 
     /// A connection from `local` exists.
     pub(crate) fn add_connection(&mut self, local: SocketAddr, sharing: Sharing) {
-        let bindings = self.bindings.entry(local.port()).or_default();
+        let bindings = self.bindings.get_mut(local.port());
         let scope = Scope::One(local.ip());
         for binding in bindings.iter_mut().filter(|binding| binding.scope == scope) {
             if let Holder::Connections { counts } = &mut binding.holder {
@@ -240,11 +263,10 @@ impl Ports {
     /// A connection from `local`, added before, is gone, its TIME-WAIT included.
     pub(crate) fn remove_connection(&mut self, local: SocketAddr, sharing: Sharing) {
         let scope = Scope::One(local.ip());
-        if let Some(bindings) = self.bindings.get_mut(&local.port()) {
-            for binding in bindings.iter_mut().filter(|binding| binding.scope == scope) {
-                if let Holder::Connections { counts } = &mut binding.holder {
-                    counts[sharing.class()] = counts[sharing.class()].saturating_sub(1);
-                }
+        for binding in self.bindings.get_mut(local.port()).iter_mut().filter(|binding| binding.scope == scope)
+        {
+            if let Holder::Connections { counts } = &mut binding.holder {
+                counts[sharing.class()] = counts[sharing.class()].saturating_sub(1);
             }
         }
         self.retain(local.port(), |holder| !matches!(holder, Holder::Connections { counts: [0, 0, 0, 0] }));
@@ -259,8 +281,9 @@ impl Ports {
         mut taken: impl FnMut(u16) -> bool,
     ) -> Result<u16, InUse> {
         let pair = FlowKey::new(SocketAddr::new(local, 0), remote).bytes();
-        let offset = self.offset.digest(&[&pair]) as u32;
-        let slot = self.pick.digest(&[&pair]) as usize % COUNTERS;
+        // RFC 6056's F and G: two halves of one keyed hash.
+        let hash = self.pick.digest(&[&pair]);
+        let (offset, slot) = (hash as u32, (hash >> 32) as usize % COUNTERS);
         // Even offsets from `offset` on, then odd ones; the counter says how far earlier connections came, so that a busy
         // destination does not walk over its own ports again.
         let count = u32::from(self.count);
@@ -273,9 +296,8 @@ impl Ports {
         for tries in 0..count {
             let step = order(self.counters[slot].wrapping_add(tries) % count);
             let port = self.first + step as u16;
-            let held = self.bindings.get(&port).is_some_and(|bindings| {
-                bindings.iter().any(|b| matches!(b.holder, Holder::Socket { .. }) && b.scope.covers(local))
-            });
+            let by_socket = |b: &Binding| matches!(b.holder, Holder::Socket { .. }) && b.scope.covers(local);
+            let held = self.bindings.get(port).iter().any(by_socket);
             if !held && !taken(port) {
                 self.counters[slot] = self.counters[slot].wrapping_add(tries + 1);
                 return Ok(port);

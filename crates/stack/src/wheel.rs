@@ -40,10 +40,55 @@ struct Node {
     tick: u32,
 }
 
+/// Nodes a chunk (16 KiB): growing allocates, and moves nothing.
+const CHUNK: usize = 1024;
+
+/// The nodes, by number.
+#[derive(Debug, Default)]
+struct Nodes {
+    chunks: Vec<Vec<Node>>,
+}
+
+impl Nodes {
+    fn get(&self, index: u32) -> Option<&Node> {
+        self.chunks.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
+    }
+
+    fn get_mut(&mut self, index: u32) -> Option<&mut Node> {
+        self.chunks.get_mut(index as usize / CHUNK)?.get_mut(index as usize % CHUNK)
+    }
+
+    fn push(&mut self, node: Node) -> u32 {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            // The first chunk grows as it must, so that a small host stays small.
+            let capacity = if self.chunks.is_empty() { 0 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(capacity));
+        }
+        let before = (self.chunks.len() - 1) * CHUNK;
+        let chunk = self.chunks.last_mut().expect("pushed if there was none");
+        chunk.push(node);
+        (before + chunk.len() - 1) as u32
+    }
+}
+
+impl std::ops::Index<u32> for Nodes {
+    type Output = Node;
+
+    fn index(&self, index: u32) -> &Node {
+        &self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Nodes {
+    fn index_mut(&mut self, index: u32) -> &mut Node {
+        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+}
+
 /// All timers of one kind of record.
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    nodes: Vec<Node>,
+    nodes: Nodes,
     free: u32,
     slots: Box<[[u32; SLOTS]; LEVELS]>,
     /// A bit for each slot that is not empty.
@@ -60,7 +105,7 @@ fn tick_of(at: Instant) -> u64 {
 impl Wheel {
     pub(crate) fn new(now: Instant) -> Self {
         Wheel {
-            nodes: Vec::new(),
+            nodes: Nodes::default(),
             free: NONE,
             slots: Box::new([[NONE; SLOTS]; LEVELS]),
             occupied: [0; LEVELS],
@@ -82,7 +127,7 @@ impl Wheel {
             return;
         };
         let tick = tick_of(at).clamp(self.now, self.now + HORIZON - 1);
-        if let Some(node) = self.nodes.get(id.0 as usize) {
+        if let Some(node) = self.nodes.get(id.0) {
             // Moved later: it fires at its old time and is set again then.
             if self.widen(node.tick) <= tick {
                 return;
@@ -92,7 +137,7 @@ impl Wheel {
             *id = TimerId(self.allocate(owner));
             self.len += 1;
         }
-        self.nodes[id.0 as usize].tick = tick as u32;
+        self.nodes[id.0].tick = tick as u32;
         self.link(id.0, tick);
     }
 
@@ -113,7 +158,7 @@ impl Wheel {
             let slot = (self.now % SLOTS as u64) as usize;
             let index = self.slots[0][slot];
             if index != NONE && self.now <= target {
-                let owner = self.nodes[index as usize].owner;
+                let owner = self.nodes[index].owner;
                 self.unlink(index);
                 self.release(index);
                 return Some(owner);
@@ -142,7 +187,7 @@ impl Wheel {
         let mut index = core::mem::replace(&mut self.slots[level][slot], NONE);
         self.occupied[level] &= !(1 << slot);
         while index != NONE {
-            let Node { next, tick, .. } = self.nodes[index as usize];
+            let Node { next, tick, .. } = self.nodes[index];
             self.link(index, self.widen(tick).max(self.now));
             index = next;
         }
@@ -184,21 +229,21 @@ impl Wheel {
         let (level, slot) = self.place(tick);
         let head = core::mem::replace(&mut self.slots[level][slot], index);
         self.occupied[level] |= 1 << slot;
-        if let Some(head) = self.nodes.get_mut(head as usize) {
+        if let Some(head) = self.nodes.get_mut(head) {
             head.previous = index;
         }
-        let node = &mut self.nodes[index as usize];
+        let node = &mut self.nodes[index];
         node.next = head;
         // A head's `previous` names its slot, so that it can be taken out without a search.
         node.previous = NONE - 1 - (level * SLOTS + slot) as u32;
     }
 
     fn unlink(&mut self, index: u32) {
-        let Node { previous, next, .. } = self.nodes[index as usize];
-        if let Some(next) = self.nodes.get_mut(next as usize) {
+        let Node { previous, next, .. } = self.nodes[index];
+        if let Some(next) = self.nodes.get_mut(next) {
             next.previous = previous;
         }
-        if let Some(previous) = self.nodes.get_mut(previous as usize) {
+        if let Some(previous) = self.nodes.get_mut(previous) {
             previous.next = next;
         } else {
             let at = (NONE - 1 - previous) as usize;
@@ -213,17 +258,16 @@ impl Wheel {
     fn allocate(&mut self, owner: u32) -> u32 {
         let node = Node { previous: NONE, next: NONE, owner, tick: 0 };
         if self.free == NONE {
-            self.nodes.push(node);
-            return (self.nodes.len() - 1) as u32;
+            return self.nodes.push(node);
         }
         let index = self.free;
-        self.free = self.nodes[index as usize].next;
-        self.nodes[index as usize] = node;
+        self.free = self.nodes[index].next;
+        self.nodes[index] = node;
         index
     }
 
     fn release(&mut self, index: u32) {
-        self.nodes[index as usize].next = self.free;
+        self.nodes[index].next = self.free;
         self.free = index;
         self.len -= 1;
     }
