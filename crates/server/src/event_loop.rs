@@ -49,6 +49,18 @@ const READ_BUFFER: usize = 64 * 1024;
 /// After the last letters: how long the store's replies are waited for.
 const LAST_REPLIES_WITHIN: Duration = Duration::from_secs(10);
 
+/// A thread that panics takes the process with it: what it held of its numbers cannot be trusted, nothing that was
+/// acknowledged is lost by a restart, and half an exchange would look like a whole one.
+pub(crate) struct PanicIsFatal;
+
+impl Drop for PanicIsFatal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// What all loops share. Nothing here is touched on a message's path.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -209,6 +221,7 @@ impl EventLoop {
 
     /// Turns until it is told to end.
     pub(crate) fn run(mut self) {
+        let _fatal = PanicIsFatal;
         while self.turn() {}
         for inbound in &self.mail {
             inbound.close();
@@ -261,6 +274,7 @@ impl EventLoop {
     /// How long the poll may sleep.
     fn timeout(&self) -> Option<Duration> {
         if self.lines.has_again()
+            || self.lines.has_dirty()
             || !self.datagrams_again.is_empty()
             || self.endpoints.iter().any(|e| e.quic.has_work())
         {
@@ -280,9 +294,8 @@ impl EventLoop {
                 _ => None,
             })
             .min()?;
-        // Round up to the poll's milliseconds, or it would wake just before the deadline and spin up to it.
-        let wait = least.saturating_since(clock.now().mono);
-        Some(wait.checked_add(Duration::from_micros(999)).unwrap_or(wait))
+        // The poll rounds up to its milliseconds, so it does not wake just before the deadline and spin up to it.
+        Some(least.saturating_since(clock.now().mono))
     }
 
     fn on_ready(&mut self, readiness: Readiness) {

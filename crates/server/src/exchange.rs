@@ -277,9 +277,8 @@ impl Exchange {
         }
         self.control.to_all(|| Letter::End);
         for thread in self.loops.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("an event loop panicked");
-            }
+            // A loop that panics has taken the process with it.
+            let _ = thread.join();
         }
         self.control.to_store(StoreLetter::Stop);
         if let Some(store) = self.store.take() {

@@ -52,7 +52,7 @@ fn heard(data: &[u8], piece: usize) -> Vec<(&'static str, Vec<u8>)> {
         }
         assert!(input.is_empty(), "what is not used up would be lost");
         // A buffer grows by doubling.
-        assert!(decoder.held() <= 2 * 4096 + 256, "{} octets are held", decoder.held());
+        assert!(decoder.held() <= 2 * (MESSAGE_MAX + 125), "{} octets are held", decoder.held());
     }
     said
 }

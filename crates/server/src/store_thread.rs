@@ -20,6 +20,7 @@ use xmpp::address::AccountNumber;
 use xmpp::time::Instant;
 
 use crate::clock::Clock;
+use crate::event_loop::PanicIsFatal;
 use crate::letter::{Letter, SessionName, StoreLetter};
 use crate::mailbox::{Bell, Inbound, Outbound};
 
@@ -111,6 +112,7 @@ pub(crate) fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
         stopping: false,
     };
     std::thread::Builder::new().name("store".into()).spawn(move || {
+        let _fatal = PanicIsFatal;
         thread.run();
         let _ = deriver.join();
     })

@@ -68,10 +68,20 @@ pub(crate) fn tls_config(alpn: &[u8]) -> rustls::ClientConfig {
     config
 }
 
-pub(crate) fn tls(stream: TcpStream, alpn: &[u8]) -> impl Read + Write + Send {
+pub(crate) type Tls = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
+
+pub(crate) fn tls(stream: TcpStream, alpn: &[u8]) -> Tls {
     let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
     let connection = rustls::ClientConnection::new(Arc::new(tls_config(alpn)), name).unwrap();
     rustls::StreamOwned::new(connection, stream)
+}
+
+/// RFC 9266: what both ends of a TLS connection can derive.
+pub(crate) fn tls_exporter(stream: &mut Tls) -> [u8; 32] {
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+    }
+    stream.conn.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap()
 }
 
 #[derive(Debug)]
@@ -230,12 +240,38 @@ impl Client {
         self.expect("</stream:features>");
     }
 
+    /// Authenticates with PLAIN (RFC 4616). `Err` holds the failure.
+    pub(crate) fn authenticate_plain(&mut self, number: u64, password: &str) -> Result<(), String> {
+        let text = BASE64.encode(format!("\0{number}\0{password}"));
+        self.send(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{text}</auth>"));
+        let answer = self.expect(">");
+        if answer.contains("<failure") { Err(answer + &self.expect("failure>")) } else { Ok(()) }
+    }
+
     /// Authenticates with SCRAM-SHA-256. `Err` holds the failure.
     pub(crate) fn authenticate(&mut self, number: u64, password: &str) -> Result<(), String> {
+        self.scram(number, password, None)
+    }
+
+    /// Authenticates with SCRAM-SHA-256-PLUS.
+    pub(crate) fn authenticate_plus(
+        &mut self,
+        number: u64,
+        password: &str,
+        binding: [u8; 32],
+    ) -> Result<(), String> {
+        self.scram(number, password, Some(binding))
+    }
+
+    fn scram(&mut self, number: u64, password: &str, binding: Option<[u8; 32]>) -> Result<(), String> {
+        let (mechanism, header) = match binding {
+            None => ("SCRAM-SHA-256", "n,,"),
+            Some(_) => ("SCRAM-SHA-256-PLUS", "p=tls-exporter,,"),
+        };
         let nonce = "fyko+d2lbbFgONRv9qkxdawL";
         let first_bare = format!("n={number},r={nonce}");
-        let first = BASE64.encode(format!("n,,{first_bare}"));
-        self.send(&format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>"));
+        let first = BASE64.encode(format!("{header}{first_bare}"));
+        self.send(&format!("<auth xmlns='{SASL}' mechanism='{mechanism}'>{first}</auth>"));
         let challenge = self.expect("</");
         if challenge.contains("<failure") {
             return Err(challenge + &self.expect("failure>"));
@@ -251,7 +287,8 @@ impl Client {
         pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &salt, field("i=").parse().unwrap(), &mut salted);
         let client_key = hmac(&salted, b"Client Key");
         let stored_key = Sha256::digest(client_key);
-        let last_bare = format!("c=biws,r={}", field("r="));
+        let bound = BASE64.encode([header.as_bytes(), &binding.map_or(vec![], Vec::from)].concat());
+        let last_bare = format!("c={bound},r={}", field("r="));
         let auth = format!("{first_bare},{challenge},{last_bare}");
         let signature = hmac(&stored_key, auth.as_bytes());
         let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();

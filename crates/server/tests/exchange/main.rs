@@ -9,4 +9,5 @@ mod client;
 mod closing;
 mod doors;
 mod house;
+mod log_in;
 mod pressure;
