@@ -93,6 +93,7 @@ impl Connection {
         self.check_syn(ctx, seg)?;
         self.agreed.on_acceptable(seg, ctx.now);
         self.check_ack(ctx, seg)?;
+        self.note_user_timeout(seg);
         self.after_ack(ctx, seg)
     }
 
@@ -295,10 +296,11 @@ impl Connection {
                 rate: sample.rate,
                 in_recovery: sending.recovery.in_recovery(),
             },
+            probe: self.pmtu.probe(),
             ece: self.agreed.ecn() && seg.flags.ece() && outstanding(flight),
         };
         let outcome = sending.recovery.on_ack(&input, &mut sending.congestion);
-        if outcome.ecn_reduced || (outcome.entered && self.agreed.ecn()) {
+        if outcome.ecn_reduced || (outcome.reduced && self.agreed.ecn()) {
             sending.cwr_due = true;
         }
         if sending.persist.is_running() {

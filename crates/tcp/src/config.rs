@@ -66,6 +66,13 @@ pub struct TcpConfig {
     pub black_hole_retries: u8,
     /// How long after a fall to a smaller size a larger one is tried again (RFC 1191 6.3, RFC 4821 7.4). 600 s.
     pub mtu_probe_interval: Duration,
+    /// RFC 5482 3.1, L_LIMIT: a peer cannot make us give up sooner. 100 s, the least R2 (RFC 9293 SHLD-11).
+    pub user_timeout_min: Duration,
+    /// RFC 5482 3.1, U_LIMIT: nor later. 924 s, what `retries_2` comes to with the least RTO, so that obeying a peer never holds
+    /// memory longer than its silence would.
+    pub user_timeout_max: Duration,
+    /// RFC 5482 3.1, ADV_UTO of a socket that has set none: 5 min (RFC 9293 3.9.1.1, the global default).
+    pub user_timeout_default: Duration,
     /// What a socket starts with.
     pub defaults: Arc<Settings>,
     /// Rules that a simulation switches off to show that its oracles notice.
@@ -101,6 +108,9 @@ impl Default for TcpConfig {
             challenge_ack_interval: Duration::from_millis(500),
             black_hole_retries: 3,
             mtu_probe_interval: Duration::from_secs(600),
+            user_timeout_min: Duration::from_secs(100),
+            user_timeout_max: Duration::from_secs(924),
+            user_timeout_default: Duration::from_secs(300),
             defaults: Arc::new(Settings::default()),
             test: TestSwitches::default(),
         }
@@ -153,6 +163,9 @@ pub struct Settings {
     pub keepalive_timing: KeepAliveSettings,
     /// TCP_USER_TIMEOUT (RFC 5482; RFC 9293 3.9.1.2): how long data may stay unacknowledged. None: R2 decides.
     pub user_timeout: Option<Duration>,
+    /// RFC 5482 3.1, ENABLED: a timeout that is set is told to the peer; where none is set, the peer's is obeyed within the
+    /// stack's limits. On.
+    pub user_timeout_option: bool,
     /// SO_LINGER. Graceful, in the background.
     pub linger: Linger,
     /// TCP_CONGESTION. CUBIC.
@@ -185,6 +198,7 @@ impl Default for Settings {
                 probes: 9,
             },
             user_timeout: None,
+            user_timeout_option: true,
             linger: Linger::Background,
             congestion: CongestionKind::default(),
             max_segment: None,

@@ -25,6 +25,7 @@ use crate::seq::SeqNum;
 use crate::state::State;
 use crate::tcb::{Rcv, Receiving, Sending, Snd};
 use crate::tick::Tick;
+use crate::user_timeout::Advertised;
 use crate::window::{ReceiveWindow, SendWindow};
 
 /// What the stack knows about a connection that is about to open.
@@ -65,6 +66,8 @@ pub struct Connection {
     pub(crate) bits: Bits,
     pub(crate) events: Events,
     pub(crate) own_mss: u16,
+    /// RFC 5482 REMOTE_UTO.
+    pub(crate) remote_uto: Advertised,
     pub(crate) state: State,
     pub(crate) end: Option<End>,
     pub(crate) soft_error: Option<Unreachable>,
@@ -101,6 +104,9 @@ impl Bits {
 
     /// The program has finished while our SYN is not yet acknowledged: FIN-WAIT-1 follows ESTABLISHED at once.
     pub(crate) const FINISH_WHEN_OPEN: Bits = Bits(1 << 11);
+
+    /// The peer is to hear of our user timeout, with the next segment that is no SYN (RFC 5482).
+    pub(crate) const UTO_DUE: Bits = Bits(1 << 12);
 
     #[inline]
     pub(crate) const fn has(self, bit: Bits) -> bool {
@@ -161,9 +167,11 @@ impl Connection {
             closing: Closing::default(),
             challenge: ChallengeLimit::new(ctx.now),
             last_sent: Tick::at(ctx.now),
-            bits: Bits::default(),
+            // RFC 5482 3: told in the first segment after the SYN too, since a SYN may be forgotten (cookies).
+            bits: Bits::UTO_DUE,
             events: Events::NONE,
             own_mss: opening.mss.min(settings.max_segment.unwrap_or(u16::MAX)),
+            remote_uto: Advertised::NONE,
             state,
             end: None,
             soft_error: None,
@@ -197,7 +205,11 @@ impl Connection {
 
     /// Changes what the socket has set. Takes effect at once; what waited for the old setting is looked at again.
     pub fn set_option(&mut self, ctx: &mut Ctx<'_>, change: impl FnOnce(&mut Settings)) {
+        let told = self.settings.advertised_user_timeout();
         change(Arc::make_mut(&mut self.settings));
+        if self.settings.advertised_user_timeout() != told {
+            self.bits.set(Bits::UTO_DUE);
+        }
         if let Some(buffer) = self.settings.receive_buffer {
             self.rcv.window.set_buffer(buffer);
         }
@@ -248,6 +260,7 @@ impl Connection {
         });
         TcpInfo {
             state: self.state,
+            user_timeout: self.user_timeout(config),
             timestamps: self.agreed.timestamps(),
             sack: self.agreed.sack(),
             ecn: self.agreed.ecn(),

@@ -26,6 +26,7 @@ use crate::seq::SeqNum;
 use crate::state::State;
 use crate::tick::Tick;
 use crate::time::Instant;
+use crate::user_timeout::Advertised;
 use crate::window::SendWindow;
 
 /// A passive open between SYN and the ACK of our SYN.
@@ -41,6 +42,9 @@ pub struct SynReceived {
     path_mss: u16,
     peer_wnd: u16,
     wnd: u16,
+    /// RFC 5482: ours and theirs.
+    uto: Advertised,
+    remote_uto: Advertised,
     retries: u8,
 }
 
@@ -107,6 +111,8 @@ impl SynReceived {
             path_mss: opening.path_mss,
             peer_wnd: seg.wnd,
             wnd: syn_window(receive_buffer(config, settings)),
+            uto: Advertised::from(settings.advertised_user_timeout()),
+            remote_uto: Advertised::from(seg.options.user_timeout),
             retries: 0,
         }
     }
@@ -151,7 +157,7 @@ impl SynReceived {
         let ecn = if agreed.ecn() { Flags::ECE } else { Flags::NONE };
         let flags = Flags::SYN | Flags::ACK | ecn;
         SegmentOut {
-            options: agreed.answer(self.mss, now),
+            options: TcpOptions { user_timeout: self.uto.option(), ..agreed.answer(self.mss, now) },
             ..SegmentOut::bare(flags, self.iss, self.irs + 1, self.wnd)
         }
     }
@@ -240,6 +246,7 @@ impl SynReceived {
         let mut agreed = Agreed::unpack(self.agreed, ctx.now);
         agreed.on_ack_sent(self.irs + 1);
         let mut connection = Connection::new(ctx, settings, &opening, agreed, State::Established);
+        connection.remote_uto = self.remote_uto;
         connection.rcv.nxt = self.irs + 1;
         connection.rcv.window.start(connection.rcv.nxt, u32::from(self.wnd), ctx.now);
         connection.snd.una = self.iss + 1;
@@ -315,6 +322,7 @@ impl Connection {
         let promised = u32::from(syn_window(self.rcv.window.buffer()));
         self.rcv.window.start(self.rcv.nxt, promised, ctx.now);
         self.agreed.on_syn(seg, ctx.config, ctx.now);
+        self.note_user_timeout(seg);
         self.snd.window = SendWindow::new(u32::from(seg.wnd), seg.seq, seg.ack);
         self.keepalive.on_heard(ctx.now);
         if acks_syn {

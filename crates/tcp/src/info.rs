@@ -23,6 +23,8 @@ pub struct TcpInfo {
     pub snd_wscale: Option<u8>,
     /// Rcv.Wind.Shift, if windows are scaled.
     pub rcv_wscale: Option<u8>,
+    /// RFC 5482 USER_TIMEOUT: what the program set, or else what the peer asked for; `None`: R2 decides.
+    pub user_timeout: Option<Duration>,
     /// The retransmission timeout without backoff.
     pub rto: Duration,
     /// The smoothed round-trip time, once measured.

@@ -24,7 +24,8 @@
 //! 2. `connection`: the conductor. `arrives`: a segment, step by step. `transmit`: what leaves. `user`: the calls. `timers`.
 //! 3. Opening and closing: `listen`, `handshake`, `options`; `close`, `time_wait`, `reset`.
 //! 4. Receiving: `acceptability`, `reassembly`, `buffer`, `window`, `delayed_ack`.
-//! 5. Sending: `ack`, `rtt`, `retransmit`, `recovery`, `sack`, `congestion`, `persist`, `keepalive`, `pmtu`.
+//! 5. Sending: `ack`, `rtt`, `retransmit`, `recovery`, `sack`, `congestion`, `persist`, `keepalive`,
+//!    `user_timeout`, `pmtu`.
 //! 6. `invariants`: what holds between any two events.
 //!
 //! # RFCs
@@ -34,8 +35,7 @@
 //!
 //! # Missing on purpose
 //! Addresses, ports, checksums, ISN, cookies and tables are `stack`'s. IP options, the security compartment, TCP Fast Open, MD5 and
-//! AO are not there at all. The user timeout is local: RFC 5482's option is understood by `wire` but neither sent nor obeyed, since
-//! obeying lets a peer decide how long our memory is held.
+//! AO are not there at all.
 
 #![forbid(unsafe_code)]
 
@@ -77,6 +77,7 @@ mod time_wait;
 mod timers;
 mod transmit;
 mod user;
+mod user_timeout;
 mod window;
 
 pub use arrives::{Disposition, DropReason};

@@ -84,6 +84,7 @@ pub(crate) fn offer(
         timestamps: config
             .timestamps
             .then(|| Timestamps { tsval: timestamp_clock(now, ts_offset), tsecr: 0 }),
+        user_timeout: settings.advertised_user_timeout(),
         ..TcpOptions::NONE
     }
 }

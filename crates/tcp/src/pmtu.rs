@@ -110,9 +110,14 @@ impl Pmtu {
         self.changed = Tick::at(now);
     }
 
-    /// Whether `seq` lies in the probe in flight, so that its loss means no congestion.
+    /// The probe in flight, whose loss means no congestion.
+    pub(crate) fn probe(&self) -> Option<SeqRange> {
+        (self.probe != 0).then(|| SeqRange::new(self.probe_end - u32::from(self.probe), self.probe_end))
+    }
+
+    /// Whether `seq` lies in the probe in flight.
     pub(crate) fn is_probe(&self, seq: SeqNum) -> bool {
-        self.probe != 0 && seq.within(self.probe_end - u32::from(self.probe), u32::from(self.probe))
+        self.probe().is_some_and(|probe| seq.within(probe.start, probe.len()))
     }
 }
 

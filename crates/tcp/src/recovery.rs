@@ -1,6 +1,6 @@
 //! Loss recovery: infers loss from ACKs, and names what is sent again.
 //! Spec: RFC 5681 3.2 (fast retransmit); RFC 6675 (with SACK); RFC 6582 (NewReno, without); RFC 3042 (limited transmit);
-//! RFC 3168 6.1.2 (ECN-Echo, once a window).
+//! RFC 3168 6.1.2 (ECN-Echo, once a window); RFC 4821 7.6.2 (a lost probe is no congestion).
 //! Owns: the scoreboard, the phase, HighRxt, RecoveryPoint. Borrows: congestion control, which it tells of loss.
 //! Invariants: the window is reduced at most once for what was out at one time; RecoveryPoint is never before SND.UNA
 //! while recovery lasts; what the peer SACKed is not sent again.
@@ -51,6 +51,8 @@ pub(crate) struct AckInput<'a> {
     pub(crate) sample: AckSample,
     /// ECN-Echo is set.
     pub(crate) ece: bool,
+    /// A segment of a larger size that is out to try the path (RFC 4821 7.3).
+    pub(crate) probe: Option<SeqRange>,
 }
 
 /// What an ACK changed.
@@ -58,6 +60,8 @@ pub(crate) struct AckInput<'a> {
 pub(crate) struct AckOutcome {
     /// Fast recovery began.
     pub(crate) entered: bool,
+    /// The window was reduced for loss.
+    pub(crate) reduced: bool,
     /// Recovery ended.
     pub(crate) left: bool,
     pub(crate) newly_sacked: u32,
@@ -83,6 +87,8 @@ pub(crate) struct Recovery {
     must_send: bool,
     /// NewReno: octets that duplicate ACKs say have left the network.
     left_network: u32,
+    /// The octet after a path MTU probe, as long as that is all this recovery misses: the window is not reduced.
+    only_probe: Option<SeqNum>,
     /// SND.NXT when the window was last reduced for ECN.
     ecn_point: Option<SeqNum>,
     /// SND.UNA at the last timeout.
@@ -143,9 +149,10 @@ impl Recovery {
             self.on_duplicate(input);
         }
         if matches!(self.phase, Phase::Open | Phase::Disorder) && self.seems_lost(input) {
-            self.enter(input, congestion);
+            self.enter(input);
             outcome.entered = true;
         }
+        outcome.reduced = self.reduce(input, outcome.entered, congestion);
         if input.ece {
             outcome.ecn_reduced = self.on_ecn_echo(input, congestion);
         }
@@ -178,7 +185,9 @@ impl Recovery {
                 }
             }
             Phase::FastRecovery if complete => {
-                congestion.on_recovered(input.sample.now);
+                if self.only_probe.is_none() {
+                    congestion.on_recovered(input.sample.now);
+                }
                 self.leave(outcome);
             }
             Phase::Loss if complete => self.leave(outcome),
@@ -202,6 +211,7 @@ impl Recovery {
         self.rescue = None;
         self.rescued = false;
         self.timed_out_at = None;
+        self.only_probe = None;
         outcome.left = true;
     }
 
@@ -230,7 +240,7 @@ impl Recovery {
         third || self.board.lost_edge(input.smss).is_some_and(|edge| edge.after(input.una))
     }
 
-    fn enter(&mut self, input: &AckInput<'_>, congestion: &mut Congestion) {
+    fn enter(&mut self, input: &AckInput<'_>) {
         self.phase = Phase::FastRecovery;
         self.recover = Some(input.nxt);
         self.high_rxt = input.una;
@@ -239,12 +249,42 @@ impl Recovery {
         self.rescued = false;
         // RFC 5681 3.2 step 3: cwnd = ssthresh + 3 * SMSS, here as octets that are no longer in flight.
         self.left_network = if self.sack { 0 } else { DUP_THRESH as u32 * input.smss };
-        congestion.on_loss(input.sample.now, LossKind::FastRetransmit, input.nxt - input.una);
+        let probe = input.probe.filter(|probe| input.una.between(probe.start, probe.end));
+        self.only_probe = probe.map(|probe| probe.end);
+    }
+
+    /// Loss is congestion, once for each recovery. But not if all that is missing is a path MTU probe (RFC 4821 7.6.2, RFC 8899
+    /// 3): that was dropped for its size. The moment something else is missing, it counts.
+    fn reduce(&mut self, input: &AckInput<'_>, entered: bool, congestion: &mut Congestion) -> bool {
+        let counts = match self.only_probe {
+            None => entered,
+            Some(probe_end) => self.misses_more_than(probe_end, input),
+        };
+        if counts {
+            self.only_probe = None;
+            congestion.on_loss(input.sample.now, LossKind::FastRetransmit, input.nxt - input.una);
+        }
+        counts
+    }
+
+    fn misses_more_than(&self, probe_end: SeqNum, input: &AckInput<'_>) -> bool {
+        if self.phase != Phase::FastRecovery {
+            return false;
+        }
+        if self.sack {
+            let lost = self.board.lost_edge(input.smss);
+            let from = probe_end.later(input.una);
+            lost.is_some_and(|edge| self.board.next_hole(from, edge, input.smss).is_some())
+        } else {
+            // RFC 6582: an ACK that ends no recovery tells where the next hole begins.
+            input.una.at_or_after(probe_end)
+        }
     }
 
     /// RFC 3168 6.1.2: react as to a loss, but once for each window of data.
     fn on_ecn_echo(&mut self, input: &AckInput<'_>, congestion: &mut Congestion) -> bool {
-        if self.in_recovery() || self.ecn_point.is_some() {
+        let reduced = self.in_recovery() && self.only_probe.take().is_none();
+        if reduced || self.ecn_point.is_some() {
             return false;
         }
         self.ecn_point = Some(input.nxt);
@@ -277,6 +317,7 @@ impl Recovery {
         self.duplicates = 0;
         self.left_network = 0;
         self.rescue = None;
+        self.only_probe = None;
     }
 
     /// The path carries less than was thought: all that is out may have been dropped for its size, and is sent again in
@@ -290,6 +331,7 @@ impl Recovery {
         self.duplicates = 0;
         self.left_network = 0;
         self.rescue = None;
+        self.only_probe = None;
     }
 
     /// What to send again next, at most `smss` octets; RFC 6675 `NextSeg()` rule 1. Does not ask whether it may be sent.

@@ -167,13 +167,15 @@ impl SegmentOut {
     }
 }
 
-/// What the SACK blocks among `options` take in the header, padding included (RFC 2018 3).
-pub(crate) fn sack_len(options: &TcpOptions) -> u16 {
-    match options.sack.len() {
+/// What the options that are not in every segment take in the header, padding included: SACK blocks (RFC 2018 3) and a user
+/// timeout (RFC 5482 2).
+pub(crate) fn passing_len(options: &TcpOptions) -> u16 {
+    let sack = match options.sack.len() {
         0 => 0,
         // At most four.
         blocks => 4 + 8 * blocks as u16,
-    }
+    };
+    sack + if options.user_timeout.is_some() { 4 } else { 0 }
 }
 
 impl fmt::Debug for SegmentOut {

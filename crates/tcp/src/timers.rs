@@ -104,13 +104,15 @@ impl Connection {
         if retries == u32::from(ctx.config.retries_1) {
             self.events |= Events::TROUBLE;
         }
+        // What was lost may have told our user timeout.
+        self.bits.set(Bits::UTO_DUE);
         if opening {
             self.bits.set(Bits::SYN_DUE);
             self.bits.set(Bits::SYN_RESENT);
             return;
         }
         if self.pmtu.is_probe(una) {
-            // RFC 4821 7.6.2: a probe that is lost says nothing about congestion; one that times out is told apart only here.
+            // RFC 4821 7.6.4: with a timeout nothing is known of what else was lost, so it counts as congestion; the size does not.
             self.pmtu.on_probe_lost(now);
         }
         sending.recovery.on_timeout(now, una, nxt, smss, &mut sending.congestion);
@@ -170,7 +172,15 @@ impl Connection {
             && !self.syn_is_out()
             && self.keepalive.silence(ctx.now) <= ctx.config.rto_max;
         let retries = if answers { u32::MAX } else { u32::from(retries) };
-        GiveUp { retries, user_timeout: self.settings.user_timeout }
+        // What the peer asks for (RFC 5482) holds for what it does not acknowledge although its window takes it: a probed window
+        // is MUST-37's business, and nobody waits longer for an orphan.
+        let unacknowledged = self.snd.flight() > 0 && self.snd.window.wnd() > 0;
+        let user_timeout = if unacknowledged && !self.is_orphan() {
+            self.user_timeout(ctx.config)
+        } else {
+            self.settings.user_timeout
+        };
+        GiveUp { retries, user_timeout }
     }
 
     /// The peer does not answer. If ICMP has said why, that is the reason the program hears (RFC 9293 3.9.2.2).

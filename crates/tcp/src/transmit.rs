@@ -15,7 +15,7 @@ use crate::connection::{Bits, Connection, to_u32};
 use crate::ctx::Ctx;
 use crate::handshake::syn_window;
 use crate::options::offer;
-use crate::segment::{SegmentOut, sack_len};
+use crate::segment::{SegmentOut, passing_len};
 use crate::seq::{SeqNum, SeqRange};
 use crate::state::State;
 use crate::tcb::Sending;
@@ -198,7 +198,10 @@ impl Connection {
             self.agreed.on_ack_sent(self.rcv.nxt);
             self.delayed_ack.on_ack_sent();
             SegmentOut {
-                options: self.agreed.answer(self.own_mss, ctx.now),
+                options: TcpOptions {
+                    user_timeout: self.settings.advertised_user_timeout(),
+                    ..self.agreed.answer(self.own_mss, ctx.now)
+                },
                 ..SegmentOut::bare(Flags::SYN | Flags::ACK | ecn, self.snd.una, self.rcv.nxt, wnd)
             }
         };
@@ -213,9 +216,9 @@ impl Connection {
             return None;
         }
         let range = self.next_again(ctx, u32::from(self.smss()))?;
-        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx);
-        // SACK blocks take room from the text: the same range again, perhaps shorter.
-        let range = match sack_len(&options) {
+        let options = self.make_options(ctx);
+        // SACK blocks and the like take room from the text: the same range again, perhaps shorter.
+        let range = match passing_len(&options) {
             0 => range,
             taken => self.next_again(ctx, u32::from(self.smss() - taken))?,
         };
@@ -269,9 +272,9 @@ impl Connection {
                 return None;
             }
         }
-        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx);
-        // SACK blocks take room from the text; decide anew with what is left.
-        let mss = smss - u32::from(sack_len(&options));
+        let options = self.make_options(ctx);
+        // SACK blocks and the like take room from the text; decide anew with what is left.
+        let mss = smss - u32::from(passing_len(&options));
         let sending = self.sending.as_deref()?;
         let look = if mss == smss { look } else { self.outlook(ctx, sending, mss) };
         let Decision::Send { len, fin } = decide(&look) else { return None };
@@ -357,7 +360,7 @@ impl Connection {
     }
 
     fn make_ack(&mut self, ctx: &mut Ctx<'_>) -> SegmentOut {
-        let options = make_options(&self.agreed, self.receiving.as_deref_mut(), &self.delayed_ack, ctx);
+        let options = self.make_options(ctx);
         let wnd = self.advertise(ctx);
         let segment = SegmentOut {
             options,
@@ -400,7 +403,7 @@ impl Connection {
             }
         }
         let wnd = self.advertise(ctx);
-        let segment_size = self.smss() - sack_len(options);
+        let segment_size = self.smss() - passing_len(options);
         let segment = SegmentOut {
             up,
             options: *options,
@@ -433,7 +436,9 @@ impl Connection {
         }
     }
 
+    /// A segment that is no SYN leaves: it said all that was owed.
     fn note_ack_sent(&mut self) {
+        self.bits.clear(Bits::UTO_DUE);
         self.agreed.on_ack_sent(self.rcv.nxt);
         self.delayed_ack.on_ack_sent();
     }
@@ -442,33 +447,33 @@ impl Connection {
         if self.bits.has(Bits::ECN_ECHO) { Flags::ECE } else { Flags::NONE }
     }
 
+    /// The options of a segment after the handshake.
+    fn make_options(&mut self, ctx: &Ctx<'_>) -> TcpOptions {
+        let mut options = TcpOptions {
+            timestamps: self.agreed.stamp(ctx.now),
+            user_timeout: self.owed_user_timeout(),
+            ..TcpOptions::NONE
+        };
+        // RFC 2018 3: blocks go with every ACK that does not acknowledge all that is here; a D-SACK only with an ACK that is
+        // owed.
+        if self.agreed.sack()
+            && let Some(receiving) = self.receiving.as_deref_mut()
+            && (!receiving.reassembly.is_empty() || self.delayed_ack.is_pending())
+        {
+            let blocks = receiving.reassembly.sack_blocks(options.sack_capacity());
+            for block in blocks.as_slice() {
+                options.sack.push(SackBlock { left: block.start.raw(), right: block.end.raw() });
+            }
+        }
+        options
+    }
+
     fn advertise(&mut self, ctx: &Ctx<'_>) -> u16 {
         let unread = to_u32(self.readable());
         let cap = if ctx.memory.budget.under_pressure() { PRESSED_WINDOW } else { u32::MAX };
         let mss = u32::from(self.own_mss);
         self.rcv.window.advertise(self.rcv.nxt, unread, mss, self.agreed.rcv_scale(), cap)
     }
-}
-
-/// The options of a segment after the handshake.
-fn make_options(
-    agreed: &crate::options::Agreed,
-    receiving: Option<&mut crate::tcb::Receiving>,
-    delayed_ack: &crate::delayed_ack::DelayedAck,
-    ctx: &Ctx<'_>,
-) -> TcpOptions {
-    let mut options = TcpOptions { timestamps: agreed.stamp(ctx.now), ..TcpOptions::NONE };
-    // RFC 2018 3: blocks go with every ACK that does not acknowledge all that is here; a D-SACK only with an ACK that is owed.
-    if agreed.sack()
-        && let Some(receiving) = receiving
-        && (!receiving.reassembly.is_empty() || delayed_ack.is_pending())
-    {
-        let blocks = receiving.reassembly.sack_blocks(options.sack_capacity());
-        for block in blocks.as_slice() {
-            options.sack.push(SackBlock { left: block.start.raw(), right: block.end.raw() });
-        }
-    }
-    options
 }
 
 #[cfg(test)]

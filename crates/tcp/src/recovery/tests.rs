@@ -14,6 +14,7 @@ struct Sender {
     sack: bool,
     una: u32,
     nxt: u32,
+    probe: Option<SeqRange>,
 }
 
 impl Sender {
@@ -25,6 +26,7 @@ impl Sender {
             sack,
             una: 0,
             nxt: sent,
+            probe: None,
         }
     }
 
@@ -55,6 +57,7 @@ impl Sender {
             is_duplicate: duplicate,
             sample,
             ece,
+            probe: self.probe,
         };
         self.room.on_ack(&input, &mut self.congestion)
     }
@@ -110,6 +113,71 @@ fn without_sack_the_third_duplicate_sends_the_first_segment_again() {
     s.ack(0, &[]);
     assert_eq!(s.pipe(), 6);
     assert!(s.resend().is_empty());
+}
+
+/// RFC 4821 7.6.2, RFC 8899 3: segments 0 and 1 were one probe; when it alone is missing, the window stays, with SACK and without.
+#[test]
+fn a_lost_path_mtu_probe_is_no_congestion() {
+    let probe = Some(SeqRange::new(SeqNum(0), SeqNum(2 * SMSS)));
+    let mut s = Sender { probe, ..Sender::new(true, 10) };
+    let outcome = s.ack(0, &[(2, 6)]);
+    assert!(outcome.entered && !outcome.reduced);
+    assert_eq!(s.resend(), [0, 1], "it is sent again at once, in pieces");
+    assert!(s.ack(10, &[]).left);
+    assert_eq!(s.congestion.window(), 10 * SMSS);
+
+    let mut s = Sender { probe, ..Sender::new(false, 10) };
+    for _ in 0..3 {
+        s.ack(0, &[]);
+    }
+    assert_eq!((s.room.phase(), s.resend()), (Phase::FastRecovery, vec![0]));
+    assert!(!s.ack(1, &[]).reduced);
+    assert_eq!(s.resend(), [1]);
+    assert!(s.ack(10, &[]).left);
+    assert_eq!(s.congestion.window(), 10 * SMSS);
+}
+
+/// Also above ssthresh, where the end of an ordinary recovery would deflate the window.
+#[test]
+fn the_end_of_a_probes_recovery_leaves_the_window_too() {
+    let mut s = Sender::new(true, 10);
+    let resting = Resting { cwnd: 10 * SMSS, ssthresh: 4 * SMSS, w_max: 0 };
+    s.congestion = Congestion::wake(CongestionKind::Reno, resting, SMSS, Instant::ZERO);
+    s.probe = Some(SeqRange::new(SeqNum(0), SeqNum(2 * SMSS)));
+    s.ack(0, &[(2, 6)]);
+    assert!(s.ack(10, &[]).left);
+    assert_eq!(s.congestion.window(), 10 * SMSS);
+}
+
+/// What is missing beside the probe is congestion, whether it shows at once or later, by SACK, by a partial ACK, or by ECN.
+#[test]
+fn a_loss_beside_a_probe_is_congestion_once() {
+    let probe = Some(SeqRange::new(SeqNum(0), SeqNum(2 * SMSS)));
+    let mut s = Sender { probe, ..Sender::new(true, 10) };
+    assert!(s.ack(0, &[(3, 7)]).reduced, "at once");
+    assert_eq!(s.congestion.window(), 5 * SMSS);
+
+    let mut s = Sender { probe, ..Sender::new(true, 20) };
+    assert!(!s.ack(0, &[(2, 6)]).reduced);
+    assert!(s.ack(0, &[(7, 11), (2, 6)]).reduced, "later");
+    assert_eq!(s.congestion.window(), 10 * SMSS);
+    assert!(!s.ack(0, &[(12, 16), (7, 11), (2, 6)]).reduced, "once");
+
+    let mut s = Sender { probe, ..Sender::new(false, 10) };
+    for _ in 0..3 {
+        s.ack(0, &[]);
+    }
+    s.resend();
+    assert!(s.ack(4, &[]).reduced, "a partial acknowledgment beyond the probe");
+    assert_eq!(s.resend(), [4]);
+
+    let mut s = Sender { probe, ..Sender::new(true, 10) };
+    s.ack(0, &[(2, 6)]);
+    assert!(s.ack_with(0, &[(2, 7)], true).ecn_reduced);
+    assert_eq!(s.congestion.window(), 5 * SMSS);
+
+    let mut s = Sender { probe: Some(SeqRange::new(SeqNum(4000), SeqNum(6000))), ..Sender::new(true, 10) };
+    assert!(s.ack(0, &[(1, 4)]).reduced, "a probe elsewhere excuses nothing");
 }
 
 /// RFC 6582 3.2: partial acknowledgments send one hole each; the full one ends it.

@@ -232,3 +232,30 @@ fn a_lost_probe_does_not_raise_the_size() {
     let config = pair.a.config.clone();
     assert_eq!(pair.conn(Side::A).info(&config).snd_mss, 966);
 }
+
+/// RFC 4821 7.6.2: nor does it reduce the window, which the fast retransmission of anything else would.
+#[test]
+fn a_lost_probe_does_not_reduce_the_window() {
+    let window_after = |hole: bool| {
+        let config = TcpConfig { timestamps: false, ..TcpConfig::default() };
+        let mut pair = Pair::new(config.clone(), config, ms(10)).open();
+        // A path that was narrow: 600 s later a larger size is tried.
+        pair.write(Side::A, &[1; 1000]);
+        let una = pair.conn(Side::A).text_start();
+        pair.with(Side::A, |conn, ctx| conn.handle_path(ctx, 700, Some(una)));
+        pair.run_for(Duration::from_secs(700));
+        pair.loses = Box::new(move |_, side, seg| side == Side::A && hole && seg.text_len > 700);
+        pair.ladder.clear();
+        pair.write(Side::A, &[2; 20_000]);
+        pair.run_for(Duration::from_secs(2));
+        assert_eq!(pair.read_all(Side::B).len(), 21_000);
+        let lost = pair.ladder.iter().filter(|line| line.ends_with('x')).count();
+        assert_eq!(lost, usize::from(hole), "one probe");
+        let config = pair.a.config.clone();
+        let info = pair.conn(Side::A).info(&config);
+        (info.cwnd, info.ssthresh, info.snd_mss)
+    };
+    let (cwnd, ssthresh, mss) = window_after(true);
+    assert_eq!((ssthresh, mss), (window_after(false).1, 700));
+    assert!(cwnd >= 10 * 700, "{cwnd}");
+}
