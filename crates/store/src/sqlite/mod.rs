@@ -6,11 +6,13 @@
 //! Invariants: one writer (the folder's lock); a batch is one transaction, and no reply leaves before its COMMIT; when
 //! one fails, its requests are run again one by one, so that each is judged for itself; after a failed `fsync` nothing
 //! is promised any more.
-//! Not here: the tables (`schema`), single operations (`accounts`, `rosters`, `mailboxes`).
+//! Not here: the tables (`schema`), single operations (`accounts`, `rosters`, `mailboxes`), what remains possible on a
+//! full disk (`reserve`).
 
 mod accounts;
 mod mailboxes;
 mod migrate;
+mod reserve;
 mod rosters;
 mod schema;
 
@@ -24,6 +26,7 @@ use xmpp::time::Wallclock;
 use crate::{Answer, Backend, Folder, Limits, Op, Reply, Request, StoreError};
 use mailboxes::Mailboxes;
 use migrate::Unusable;
+use reserve::Reserve;
 
 /// The database's name inside the folder.
 const FILE: &str = "switchboard.db";
@@ -33,7 +36,7 @@ const STATEMENTS: usize = 64;
 
 /// Pages of 4 KiB in the log before they are moved to the database, inside the commit that reaches it. A page of a busy
 /// queue is then written to its place once in many groups; a restart after a kill reads at most this much back.
-const WAL_PAGES: u32 = 8_192;
+const WAL_PAGES: u32 = 2_048;
 
 /// What a machine may want to set.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +47,18 @@ pub struct Config {
     pub cache_kib: u32,
     /// The database may not grow beyond this; at the bound requests get [`StoreError::Full`]. Default: the disk.
     pub bytes_max: Option<u64>,
+    /// Room on the disk that is kept for deleting when the disk is full. Default 16 MiB.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { limits: Limits::default(), cache_kib: 16 * 1024, bytes_max: None }
+        Self {
+            limits: Limits::default(),
+            cache_kib: 16 * 1024,
+            bytes_max: None,
+            reserve_bytes: reserve::BYTES,
+        }
     }
 }
 
@@ -58,6 +68,7 @@ pub struct Sqlite {
     connection: Connection,
     limits: Limits,
     mailboxes: Mailboxes,
+    reserve: Reserve,
     /// Why nothing is promised any more.
     broken: Option<Arc<str>>,
     /// Holds the lock for as long as the database is open.
@@ -113,7 +124,8 @@ impl Sqlite {
         let path = folder.path().join(FILE);
         let connection =
             Connection::open(&path).map_err(|error| OpenError::Sqlite { path: path.clone(), error })?;
-        let mut store = Self::prepare(connection, now, config, &path)?;
+        let reserve = folder.path().join(reserve::FILE);
+        let mut store = Self::prepare(connection, now, config, &path, Some(reserve))?;
         if let Some(domain) = domain {
             store.check_domain(domain, &path)?;
         }
@@ -126,7 +138,7 @@ impl Sqlite {
         let path = Path::new(":memory:");
         let connection =
             Connection::open_in_memory().map_err(|error| OpenError::Sqlite { path: path.into(), error })?;
-        Self::prepare(connection, now, config, path)
+        Self::prepare(connection, now, config, path, None)
     }
 
     /// The domain that the folder remembers.
@@ -139,6 +151,7 @@ impl Sqlite {
         now: Wallclock,
         config: Config,
         path: &Path,
+        reserve: Option<PathBuf>,
     ) -> Result<Self, OpenError> {
         let mut connection = connection;
         let unusable = |why| match why {
@@ -150,10 +163,15 @@ impl Sqlite {
         migrate::check(&connection).map_err(unusable)?;
         set_up(&connection, config).map_err(|error| unusable(Unusable::Sqlite(error)))?;
         migrate::migrate(&mut connection, now).map_err(unusable)?;
+        let sqlite = |error| unusable(Unusable::Sqlite(error));
+        let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(sqlite)?;
+        let pages_max = config.bytes_max.map(|bytes| (bytes / page).max(1));
+        let reserve = Reserve::open(&connection, reserve, config.reserve_bytes, pages_max).map_err(sqlite)?;
         Ok(Self {
             connection,
             limits: config.limits,
             mailboxes: Mailboxes::default(),
+            reserve,
             broken: None,
             _folder: None,
         })
@@ -189,7 +207,10 @@ impl Sqlite {
     ) -> rusqlite::Result<()> {
         let before = replies.len();
         let done = self.transaction(now, requests, replies);
-        if done.is_err() {
+        if let Err(error) = &done {
+            if is_lost_sync(error) {
+                self.broken = Some(error.to_string().into());
+            }
             replies.truncate(before);
             self.mailboxes.forget();
             // Some errors have rolled it back already; then this one says so, which is no news.
@@ -254,20 +275,27 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     fn run(&mut self, now: Wallclock, batch: &mut Vec<Request>, replies: &mut Vec<Reply>) {
-        if !batch.is_empty() && self.broken.is_none() && self.group(now, batch, replies).is_ok() {
-            batch.clear();
+        if batch.is_empty() {
             return;
+        }
+        if self.broken.is_none() {
+            // Should it fail, so will the batch, and say why.
+            let _ = self.reserve.restore(&self.connection);
+            match self.group(now, batch, replies) {
+                Ok(()) => return batch.clear(),
+                Err(error) if refusal(&error) == StoreError::Full => {
+                    let _ = self.reserve.spend(&self.connection);
+                }
+                Err(_) => {}
+            }
         }
         // Something in the group failed and took the rest with it. One by one, what can be done is done.
         for request in batch.drain(..) {
             let outcome = match &self.broken {
                 Some(why) => Err(StoreError::Failed(why.clone())),
-                None => self.group(now, std::slice::from_ref(&request), replies).map_err(|error| {
-                    if is_lost_sync(&error) {
-                        self.broken = Some(error.to_string().into());
-                    }
-                    refusal(&error)
-                }),
+                None => {
+                    self.group(now, std::slice::from_ref(&request), replies).map_err(|error| refusal(&error))
+                }
             };
             if let Err(why) = outcome {
                 replies.push(Reply { token: request.token, answer: Err(why) });
@@ -304,10 +332,6 @@ fn set_up(connection: &Connection, config: Config) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Negative: KiB rather than pages.
     connection.pragma_update(None, "cache_size", -i64::from(config.cache_kib))?;
-    if let Some(bytes) = config.bytes_max {
-        let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-        connection.pragma_update(None, "max_page_count", (bytes / page).max(1))?;
-    }
     Ok(())
 }
 

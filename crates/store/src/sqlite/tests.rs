@@ -28,7 +28,12 @@ impl Place {
     }
 
     fn open_for(&self, domain: Option<&str>) -> Result<Sqlite, OpenError> {
-        Sqlite::open(self.folder(), domain, NOW, Config { limits: LIMITS, ..Config::default() })
+        Sqlite::open(
+            self.folder(),
+            domain,
+            NOW,
+            Config { limits: LIMITS, reserve_bytes: 4096, ..Config::default() },
+        )
     }
 }
 
