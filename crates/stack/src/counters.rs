@@ -28,8 +28,6 @@ pub enum DropReason {
     BadOption,
     /// No socket for this datagram or segment.
     NoSocket,
-    /// A connected UDP socket heard from a stranger, or a socket refused what arrived.
-    NotFromPeer,
     /// The socket's receive queue was full.
     SocketFull,
     /// The stack's byte budget was spent.
@@ -90,7 +88,6 @@ impl DropReason {
         Self::BadChecksum,
         Self::BadOption,
         Self::NoSocket,
-        Self::NotFromPeer,
         Self::SocketFull,
         Self::BudgetSpent,
         Self::BadFragment,

@@ -387,3 +387,6 @@ fn is_about_an_error(packet: &[u8]) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -349,3 +349,6 @@ fn refused(meta: IpMeta, packet: &[u8], refusal: Refusal) -> Arrival<'_> {
         Refusal::Silent | Refusal::TooMany => Arrival::Dropped(DropReason::BadOption),
     }
 }
+
+#[cfg(test)]
+mod tests;

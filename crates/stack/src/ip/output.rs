@@ -529,3 +529,6 @@ fn finish_transport(out: &Outgoing, segment: &mut [u8], device_finishes: bool) -
     }
     device_finishes.then_some(offset as u16)
 }
+
+#[cfg(test)]
+mod tests;

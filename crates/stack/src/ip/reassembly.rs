@@ -91,8 +91,6 @@ pub struct Datagram {
     pub ecn: Ecn,
     /// The octets.
     pub data: Vec<u8>,
-    /// The longest packet among its fragments: larger ones may not have passed (RFC 1191 5's EMTU_R is no promise).
-    pub largest_packet: usize,
 }
 
 /// A datagram that did not come together in time.
@@ -124,7 +122,6 @@ struct Unfinished {
     total: Option<usize>,
     protocol: Option<Protocol>,
     ecn: Ecn,
-    largest_packet: usize,
     first_packet: Option<Vec<u8>>,
     cost: usize,
     /// Its place in the order of expiry.
@@ -181,7 +178,6 @@ impl Reassembly {
             total: None,
             protocol: None,
             ecn: fragment.ecn,
-            largest_packet: 0,
             first_packet: None,
             cost: 0,
             age,
@@ -221,7 +217,6 @@ impl Reassembly {
         }
 
         unfinished.ecn = ecn;
-        unfinished.largest_packet = unfinished.largest_packet.max(fragment.header_len + data.len());
         let mut cost = data.len() + FRAGMENT_COST;
         if unfinished.cost == 0 {
             cost += DATAGRAM_COST;
@@ -332,7 +327,6 @@ fn join(unfinished: &Unfinished) -> Datagram {
         protocol: unfinished.protocol.expect("a complete datagram has its first fragment"),
         ecn: unfinished.ecn,
         data,
-        largest_packet: unfinished.largest_packet,
     }
 }
 
