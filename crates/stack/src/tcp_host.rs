@@ -35,7 +35,7 @@ use crate::random::Secret;
 use crate::ready::{Handle, Readiness, TcpHandle};
 use crate::syn_cookie::SynCookies;
 use crate::wheel::Wheel;
-use below::Below;
+use below::{Below, Marks};
 use flows::{Flows, Place};
 use socket::{Connected, ConnectedBits, Kind};
 use std::collections::VecDeque;
@@ -46,6 +46,7 @@ use tcp::{Ctx, Events, Instant, Memory, SegmentOut, State};
 struct Reply {
     key: FlowKey,
     segment: SegmentOut,
+    marks: Marks,
 }
 
 /// The TCP of one host.
@@ -190,10 +191,11 @@ impl TcpHost {
             let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
             if let Some(wait) = connected.connection.take_time_wait(&mut ctx) {
                 let (key, bits) = (connected.key, connected.bits);
+                let marks = Marks::of(connected.connection.settings());
                 connected.bits.clear(ConnectedBits::INDEXED);
                 connected.bits.clear(ConnectedBits::HOLDS_PORT);
                 if bits.has(ConnectedBits::INDEXED) {
-                    self.enter_time_wait(now, index, key, bits, wait);
+                    self.enter_time_wait(now, index, key, bits, wait, marks);
                 }
                 self.tell_end(below, index);
             }
@@ -226,6 +228,7 @@ impl TcpHost {
         key: FlowKey,
         bits: ConnectedBits,
         wait: tcp::TimeWait,
+        marks: Marks,
     ) {
         if self.flows.time_wait.is_full() {
             self.evict_time_wait(now);
@@ -235,7 +238,7 @@ impl TcpHost {
         if !bits.has(ConnectedBits::HOLDS_PORT) {
             self.ports.add_connection(key.local(), sharing);
         }
-        let place = self.flows.time_wait.insert(key, wait, sharing);
+        let place = self.flows.time_wait.insert(key, wait, sharing, marks);
         self.flows.change(&key, Place::Socket(index), Place::TimeWait(place));
     }
 
@@ -299,9 +302,9 @@ impl TcpHost {
     }
 
     /// Queues an answer; without room it is dropped, and what caused it will come again.
-    fn reply<B: Below>(&mut self, below: &mut B, key: FlowKey, segment: SegmentOut) {
+    fn reply<B: Below>(&mut self, below: &mut B, key: FlowKey, segment: SegmentOut, marks: Marks) {
         if self.replies.len() < self.config.replies_max {
-            self.replies.push_back(Reply { key, segment });
+            self.replies.push_back(Reply { key, segment, marks });
         } else {
             below.counters().drop_packet(crate::counters::DropReason::TcpAnswerLimited);
         }

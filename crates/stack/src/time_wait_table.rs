@@ -7,6 +7,7 @@
 
 use crate::flow::{FlowKey, FlowKeyV4};
 use crate::port::Sharing;
+use crate::tcp_host::below::Marks;
 use std::collections::VecDeque;
 use tcp::{Instant, TimeWait};
 
@@ -18,6 +19,7 @@ struct Entry<K> {
     key: K,
     wait: TimeWait,
     sharing: Sharing,
+    marks: Marks,
 }
 
 /// A queue whose members are found by a number that never changes.
@@ -132,11 +134,26 @@ impl TimeWaitTable {
     }
 
     /// Adds an entry at the end of the queue: its wait begins now.
-    pub(crate) fn insert(&mut self, key: FlowKey, wait: TimeWait, sharing: Sharing) -> TimeWaitPlace {
+    pub(crate) fn insert(
+        &mut self,
+        key: FlowKey,
+        wait: TimeWait,
+        sharing: Sharing,
+        marks: Marks,
+    ) -> TimeWaitPlace {
         match key.v4() {
-            Some(key) => TimeWaitPlace::V4(self.v4.push(Entry { key, wait, sharing })),
-            None => TimeWaitPlace::V6(self.v6.push(Entry { key, wait, sharing })),
+            Some(key) => TimeWaitPlace::V4(self.v4.push(Entry { key, wait, sharing, marks })),
+            None => TimeWaitPlace::V6(self.v6.push(Entry { key, wait, sharing, marks })),
         }
+    }
+
+    /// What the closed connection's packets carried, and its answers carry still.
+    pub(crate) fn marks(&self, place: TimeWaitPlace) -> Marks {
+        let marks = match place {
+            TimeWaitPlace::V4(place) => self.v4.peek(place).map(|entry| entry.marks),
+            TimeWaitPlace::V6(place) => self.v6.peek(place).map(|entry| entry.marks),
+        };
+        marks.unwrap_or_default()
     }
 
     /// The key at a place.

@@ -184,6 +184,10 @@ pub struct Settings {
     pub syn_retries: Option<u8>,
     /// TCP_LINGER2: FIN-WAIT-2 after close() for this socket. None: `fin_wait_2` of the stack.
     pub fin_wait_2: Option<Duration>,
+    /// IP_TTL, IPV6_UNICAST_HOPS (RFC 9293 3.9.2, MUST-49). A connection only keeps it for the layer below. None: the interface's.
+    pub hop_limit: Option<u8>,
+    /// The six upper bits of IP_TOS and IPV6_TCLASS (RFC 9293 3.9.2, MUST-48); likewise. 0.
+    pub dscp: u8,
 }
 
 impl Default for Settings {
@@ -208,6 +212,8 @@ impl Default for Settings {
             receive_low_water: 1,
             syn_retries: None,
             fin_wait_2: None,
+            hop_limit: None,
+            dscp: 0,
         }
     }
 }

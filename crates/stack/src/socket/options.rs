@@ -29,6 +29,8 @@ pub enum TcpOption {
     KeepAliveTiming(KeepAliveSettings),
     /// TCP_USER_TIMEOUT.
     UserTimeout(Option<Duration>),
+    /// Whether a user timeout is told to the peer, and a peer's obeyed (RFC 5482).
+    UserTimeoutOption(bool),
     /// SO_LINGER.
     Linger(Linger),
     /// TCP_LINGER2.
@@ -47,6 +49,11 @@ pub enum TcpOption {
     ReceiveLowWater(u32),
     /// TCP_SYNCNT.
     SynRetries(Option<u8>),
+    /// IP_TTL, IPV6_UNICAST_HOPS: 1 to 255 (RFC 9293 MUST-49). A listener's holds from its SYN,ACK on.
+    HopLimit(Option<u8>),
+    /// The differentiated services code point: the six upper bits of IP_TOS and IPV6_TCLASS (RFC 9293 MUST-48). May change while
+    /// the connection is open (SHLD-21).
+    Dscp(u8),
     /// SO_REUSEADDR; before bind().
     ReuseAddress(bool),
     /// SO_REUSEPORT; before bind().
@@ -57,6 +64,9 @@ pub enum TcpOption {
 
 /// Linux's bounds of TCP_MAXSEG.
 const MAX_SEGMENT: std::ops::RangeInclusive<u16> = 88..=32_767;
+
+/// Six bits (RFC 2474 3).
+const DSCP_MAX: u8 = 63;
 
 /// Linux's least SO_SNDBUF and SO_RCVBUF (SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF, rounded).
 const BUFFER_MIN: u32 = 2_304;
@@ -130,6 +140,8 @@ fn check(option: TcpOption) -> Result<(), SocketError> {
                 && (1..=127).contains(&timing.probes)
         }
         TcpOption::SynRetries(Some(retries)) => (1..=127).contains(&retries),
+        TcpOption::HopLimit(Some(hops)) => hops > 0,
+        TcpOption::Dscp(dscp) => dscp <= DSCP_MAX,
         _ => true,
     };
     if ok { Ok(()) } else { Err(SocketError::Invalid) }
@@ -142,6 +154,9 @@ fn apply(settings: &mut Settings, option: TcpOption) {
         TcpOption::KeepAlive(on) => settings.keepalive = on,
         TcpOption::KeepAliveTiming(timing) => settings.keepalive_timing = timing,
         TcpOption::UserTimeout(limit) => settings.user_timeout = limit,
+        TcpOption::UserTimeoutOption(on) => settings.user_timeout_option = on,
+        TcpOption::HopLimit(hops) => settings.hop_limit = hops,
+        TcpOption::Dscp(dscp) => settings.dscp = dscp,
         TcpOption::Linger(linger) => settings.linger = linger,
         TcpOption::FinWait2(limit) => settings.fin_wait_2 = limit,
         TcpOption::Congestion(kind) => settings.congestion = kind,

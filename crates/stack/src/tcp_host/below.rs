@@ -6,7 +6,7 @@ use crate::counters::Counters;
 use crate::events::Events;
 use crate::ready::ReadyQueue;
 use std::net::IpAddr;
-use tcp::{Instant, Slices};
+use tcp::{Instant, Settings, Slices};
 use wire::ip::Ecn;
 use wire::tcp::Header;
 
@@ -21,12 +21,32 @@ pub(crate) struct Limits {
     pub(crate) tso_max: u32,
 }
 
+/// What a socket says of the IP header of its segments (RFC 9293 3.9.2, MUST-48, MUST-49).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Marks {
+    pub(crate) dscp: u8,
+    /// Zero, which no packet leaves with: what the interface uses.
+    hop_limit: u8,
+}
+
+impl Marks {
+    /// What a socket has set.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Marks { dscp: settings.dscp, hop_limit: settings.hop_limit.unwrap_or(0) }
+    }
+
+    pub(crate) fn hop_limit(self) -> Option<u8> {
+        (self.hop_limit != 0).then_some(self.hop_limit)
+    }
+}
+
 /// One segment or super-segment on its way out.
 #[derive(Debug, Clone)]
 pub(crate) struct Packet<'a> {
     pub(crate) src: IpAddr,
     pub(crate) dst: IpAddr,
     pub(crate) ecn: Ecn,
+    pub(crate) marks: Marks,
     pub(crate) header: Header,
     pub(crate) text: Slices<'a>,
     /// The most text that one packet of the wire carries; more makes it a super-segment.

@@ -59,6 +59,8 @@ impl Below for IpFloor<'_> {
             .then_some(Pieces { size: packet.segment_size, header_len: header_len as u16 });
         let mut out = Outgoing::new(packet.src, packet.dst, Protocol::TCP);
         out.ecn = packet.ecn;
+        out.dscp = packet.marks.dscp;
+        out.hop_limit = packet.marks.hop_limit();
         // TCP does path MTU discovery (RFC 9293 SHLD-6), so it is never cut into fragments: what the path has become too
         // narrow for is sent again in smaller pieces.
         out.fragmentation = Fragmentation::Forbid;

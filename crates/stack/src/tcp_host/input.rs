@@ -5,7 +5,7 @@
 //! Not here: segments that open connections (`passive`).
 
 use super::TcpHost;
-use super::below::{Below, mss};
+use super::below::{Below, Marks, mss};
 use super::flows::Place;
 use super::socket::Kind;
 use crate::counters::DropReason;
@@ -65,7 +65,11 @@ impl TcpHost {
         let disposition =
             self.with_connection(now, index, |connected, ctx| connected.connection.handle_segment(ctx, seg));
         match disposition {
-            Some(Disposition::Answer(_, answer)) => self.reply(below, *key, answer),
+            Some(Disposition::Answer(_, answer)) => {
+                let marks = self
+                    .with_connection(now, index, |connected, _| Marks::of(connected.connection.settings()));
+                self.reply(below, *key, answer, marks.unwrap_or_default());
+            }
             Some(Disposition::Dropped(tcp::DropReason::NoMemory)) => {
                 below.counters().drop_packet(DropReason::BudgetSpent);
             }
@@ -92,7 +96,10 @@ impl TcpHost {
         let renewed = wait.deadline(now) != before;
         match disposition {
             TimeWaitDisposition::Ignore => {}
-            TimeWaitDisposition::Answer(answer) => self.reply(below, *key, answer),
+            TimeWaitDisposition::Answer(answer) => {
+                let marks = self.flows.time_wait.marks(place);
+                self.reply(below, *key, answer, marks);
+            }
             // RFC 9293 MAY-2, RFC 6191: only if somebody listens; otherwise the wait goes on.
             TimeWaitDisposition::Reopen { iss_floor } => {
                 let local = key.local();
@@ -112,7 +119,7 @@ impl TcpHost {
     pub(super) fn at_nobody<B: Below>(&mut self, below: &mut B, key: &FlowKey, seg: &Segment<'_>) {
         below.counters().drop_packet(DropReason::NoSocket);
         if let Some(reset) = make_reset(seg) {
-            self.reply(below, *key, reset);
+            self.reply(below, *key, reset, Marks::default());
         }
     }
 

@@ -5,7 +5,7 @@
 //! Not here: what a connection may send (`tcp`), how it becomes a packet (`ip::output`).
 
 use super::TcpHost;
-use super::below::{Below, Limits, NotSent, Packet, fixed_headers, mss};
+use super::below::{Below, Limits, Marks, NotSent, Packet, fixed_headers, mss};
 use super::socket::ConnectedBits;
 use crate::counters::DropReason;
 use crate::events::{Direction, Event};
@@ -94,6 +94,7 @@ impl TcpHost {
                 src: local.ip(),
                 dst: remote.ip(),
                 ecn: Ecn::NotEct,
+                marks: reply.marks,
                 header: reply.segment.header(local.port(), remote.port()),
                 text: Slices::default(),
                 segment_size: u16::MAX,
@@ -136,6 +137,7 @@ impl TcpHost {
                 src: local.ip(),
                 dst: remote.ip(),
                 ecn: if segment.ect { Ecn::Ect0 } else { Ecn::NotEct },
+                marks: Marks::of(connected.connection.settings()),
                 header: segment.header(local.port(), remote.port()),
                 text: connected.connection.payload(&segment),
                 segment_size: segment.segment_size,

@@ -5,7 +5,7 @@
 //! Not here: the automaton in SYN-RECEIVED (`tcp::SynReceived`), the layout of cookies (`syn_cookie`).
 
 use super::TcpHost;
-use super::below::{Below, mss};
+use super::below::{Below, Marks, mss};
 use super::flows::Place;
 use super::socket::{Connected, ConnectedBits, Kind, Socket};
 use crate::counters::DropReason;
@@ -61,10 +61,18 @@ impl TcpHost {
             ListenDisposition::Ignore => below.counters().drop_packet(DropReason::TcpUnwanted),
             ListenDisposition::Reset(reset) => {
                 below.counters().drop_packet(DropReason::TcpUnwanted);
-                self.reply(below, *key, reset);
+                self.reply(below, *key, reset, Marks::default());
             }
             ListenDisposition::Open => self.open(now, below, listener, key, seg, iss_floor),
         }
+    }
+
+    /// What the listener that an unfinished handshake belongs to has set.
+    pub(super) fn listener_marks(&mut self, key: &FlowKey, hash: u64) -> Marks {
+        let local = key.local();
+        let index = self.listeners.find(local.ip(), local.port(), hash);
+        let listener = index.and_then(|index| self.listener_mut(index));
+        listener.map_or(Marks::default(), |listener| Marks::of(&listener.settings))
     }
 
     /// What a connection to `key`'s remote end begins with.
@@ -118,7 +126,7 @@ impl TcpHost {
         let place = self.flows.syn_cache.insert(*key, syn);
         self.flows.insert(key, Place::Syn(place));
         self.set_syn_timer(now, place);
-        self.reply(below, *key, syn.syn_ack(now));
+        self.reply(below, *key, syn.syn_ack(now), Marks::of(&settings));
     }
 
     /// RFC 4987 3.6: the answer holds all that will be needed.
@@ -150,7 +158,7 @@ impl TcpHost {
             stamps.tsval = SynCookies::stamp(stamps.tsval, asked);
         }
         self.cookies_until = Some(now + COOKIE_LIFE);
-        self.reply(below, *key, answer);
+        self.reply(below, *key, answer, Marks::of(settings));
     }
 
     fn open_by_cookie<B: Below>(
@@ -209,7 +217,10 @@ impl TcpHost {
                 }
                 self.complete(now, below, listener, key, seg, syn, Some(place));
             }
-            SynDisposition::Answer(answer) => self.reply(below, *key, answer),
+            SynDisposition::Answer(answer) => {
+                let marks = self.listener_marks(key, hash);
+                self.reply(below, *key, answer, marks);
+            }
             SynDisposition::Reset => self.forget_syn(key, place),
             SynDisposition::Dropped(_) => below.counters().drop_packet(DropReason::TcpUnwanted),
         }

@@ -61,7 +61,9 @@ impl TcpHost {
         match syn.handle_timer(now, &self.config.connection) {
             SynTimeout::Resend(segment) => {
                 self.set_syn_timer(now, place);
-                self.reply(below, key, segment);
+                let hash = self.flows.hash(&key);
+                let marks = self.listener_marks(&key, hash);
+                self.reply(below, key, segment, marks);
             }
             SynTimeout::NotYet => self.set_syn_timer(now, place),
             SynTimeout::GiveUp => self.forget_syn(&key, place),
