@@ -97,7 +97,7 @@ fn which_packets_get_an_error_and_which_never() {
     let echo = icmpv4::Message::EchoRequest { ident: 0, seq: 0, data: b"" };
     let error =
         icmpv4::Message::TimeExceeded { code: 0, original: &packet("10.0.0.1", "10.0.0.9", unknown, &udp) };
-    let rows: Vec<(&str, Vec<u8>, Option<(u8, u8)>)> = vec![
+    let rows = [
         ("port", packet("10.0.0.9", "10.0.0.1", Protocol::UDP, &udp), Some((3, 3))),
         ("protocol", packet("10.0.0.9", "10.0.0.1", unknown, &[0; 8]), Some((3, 2))),
         ("protocol 6", packet("2001:db8::9", "2001:db8::1", unknown, &[0; 8]), Some((4, 1))),

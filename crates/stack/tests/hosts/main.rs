@@ -2,6 +2,9 @@
 //!
 //! `lan` is the cable and the helper that every test speaks through.
 
+// A test that cannot set its scene has failed, wherever that happens.
+#![allow(clippy::unwrap_used)]
+
 extern crate switchboard_stack as stack;
 
 mod autoconfiguration;
