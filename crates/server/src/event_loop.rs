@@ -394,7 +394,7 @@ impl EventLoop {
 
     /// Sends the turn's letters. Those who waited for room go on once there is some.
     fn send_mail(&mut self) {
-        self.posts.flush();
+        self.posts.flush(self.life != Life::Running);
         if !self.posts.is_congested() {
             self.lines.resume_waiting();
         }

@@ -17,6 +17,8 @@ pub(crate) struct Posts {
     loops: Vec<Option<Outbound<Letter>>>,
     store: Outbound<StoreLetter>,
     outstanding: usize,
+    /// Something that is staged for the store cannot wait.
+    urgent: bool,
     congested: bool,
     staged_max: usize,
 }
@@ -28,7 +30,7 @@ impl Posts {
         store: Outbound<StoreLetter>,
         staged_max: usize,
     ) -> Self {
-        Self { this, loops, store, outstanding: 0, congested: false, staged_max }
+        Self { this, loops, store, outstanding: 0, urgent: false, congested: false, staged_max }
     }
 
     /// Stages a letter to another loop.
@@ -54,10 +56,17 @@ impl Posts {
 
     /// Stages a letter to the store thread.
     pub(crate) fn write_store(&mut self, letter: StoreLetter) {
+        self.urgent = true;
         self.store.stage(letter);
         if self.store.staged() >= STAGED_BEFORE_FLUSH {
             self.congested |= self.store.flush();
         }
+    }
+
+    /// Stages a letter that travels with the next one: waking the store's thread for it would cost more than it tells.
+    pub(crate) fn mention_to_store(&mut self, letter: StoreLetter) {
+        self.store.stage(letter);
+        self.urgent |= self.store.staged() >= STAGED_BEFORE_FLUSH;
     }
 
     /// A reply has come.
@@ -70,8 +79,13 @@ impl Posts {
         self.outstanding
     }
 
-    pub(crate) fn flush(&mut self) {
-        let mut congested = self.store.flush();
+    /// Sends what is staged; `all`: also what could wait.
+    pub(crate) fn flush(&mut self, all: bool) {
+        let mut congested = false;
+        if self.urgent || all {
+            congested = self.store.flush();
+            self.urgent = congested;
+        }
         for outbound in self.loops.iter_mut().flatten() {
             congested |= outbound.flush();
         }

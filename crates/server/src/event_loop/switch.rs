@@ -112,7 +112,13 @@ impl EventLoop {
     }
 
     fn report_log_in(&mut self, address: IpAddr, number: Option<AccountNumber>, succeeded: bool) {
-        self.posts.write_store(StoreLetter::LogIn { address, number, succeeded });
+        let letter = StoreLetter::LogIn { address, number, succeeded };
+        if succeeded {
+            self.posts.mention_to_store(letter);
+        } else {
+            // The next attempt, through whichever loop, is to be slowed.
+            self.posts.write_store(letter);
+        }
     }
 
     /// A logged-in session moves to its number's home loop, at the end of the turn; a QUIC stream stays with its
