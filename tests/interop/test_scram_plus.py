@@ -13,7 +13,7 @@ PROGRAM = os.environ["SWITCHBOARD_TOKIO_XMPP"]
 @pytest.fixture
 def plus_only(tmp_path):
     config = tmp_path / "switchboard.toml"
-    config.write_text('[log_in]\nmechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]\n')
+    config.write_text('[security]\nmechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]\n')
     running = Exchange(tmp_path / "data", "--config", str(config)).start()
     yield running
     running.stop()

@@ -10,15 +10,17 @@ mod graph;
 mod interop;
 mod kernel_peer;
 mod shell;
+mod simulate;
 mod tally;
 
 use std::process::ExitCode;
 
 use tally::Tally;
 
-const USAGE: &str = "usage: cargo xtask check | interop [NAME...] | features | fuzz [--seconds N] | graph
+const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | features | fuzz [--seconds N] | graph
 
   check      format, clippy, documentation, all tests of the workspace
+  simulate   a thousand fresh seeds of the simulated network, and a million connections, in release
   interop    foreign clients and the kernel as peers (needs root, Debian's apt, pip and npm); NAMEs choose some
   features   takes each feature file of the router away in turn and builds
   fuzz       runs every fuzz target for N seconds (default 10)
@@ -29,6 +31,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["check"] => check(),
+        ["simulate"] => simulate::run(None),
+        ["simulate", "--from", seed] => match seed.parse() {
+            Ok(seed) => simulate::run(Some(seed)),
+            Err(_) => return usage(),
+        },
         ["interop", names @ ..] => interop::run(names),
         ["features"] => features::run(),
         ["fuzz"] => fuzz::run(10),

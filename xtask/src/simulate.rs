@@ -1,0 +1,26 @@
+//! Simulate: lives of two stacks on a bad link over seeds that nobody has seen, and what only release builds have the
+//! speed for: a million connections.
+//! Invariants: the first seed is printed before anything runs, so that a failure can be had again.
+
+use std::time::SystemTime;
+
+use crate::shell;
+use crate::tally::Tally;
+
+/// Lives that are lived.
+const SEEDS: u32 = 1000;
+
+pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let start = from.unwrap_or(clock * 1000);
+    println!("seeds {start} to {}; again: cargo xtask simulate --from {start}", start + u64::from(SEEDS) - 1);
+    let mut tally = Tally::default();
+    let mut lives = shell::command(&["cargo", "test", "--release", "-p", "switchboard-sim"]);
+    lives.env("SWITCHBOARD_SEEDS", SEEDS.to_string()).env("SWITCHBOARD_SEED_START", start.to_string());
+    tally.test_command("lives", &mut lives);
+    tally.tests(
+        "a million connections",
+        &["cargo", "test", "--release", "-p", "switchboard-stack", "--test", "million"],
+    );
+    Ok(tally)
+}
