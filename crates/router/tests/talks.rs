@@ -1,9 +1,10 @@
 //! The talks: conversations that a person can read, played against the router.
 //!
-//! A talk is a file in `talks/`. Its lines:
+//! A talk is a file in `tests/talks/` of the workspace; each feature has one that bears its name. Its lines:
 //! ```text
 //! # a remark
 //! loops 2                         two event loops instead of one (first line)
+//! stream features have <ver .../> the exchange announces so, before anybody binds
 //! C1 binds 10001/phone            a client logs in; `10001` alone lets the server choose the resource
 //! C1 binds 10001/phone on 1       the same, its carrier on loop 1
 //! C1 binds 10001/phone confirming the same, with XEP-0198
@@ -27,10 +28,10 @@ mod world;
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use switchboard_router::{AccountChange, SessionId};
+use switchboard_router::{AccountChange, Router, RouterConfig, SessionId};
 use world::World;
 
 /// Whether a text is the expected one, where `{}` stands for anything.
@@ -75,6 +76,11 @@ fn play(name: &str, talk: &str) {
 }
 
 fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: &str, place: &str) {
+    if let Some(element) = line.strip_prefix("stream features have ") {
+        let all = Router::stream_features(&RouterConfig::new("localhost", [7; 16]));
+        let all = String::from_utf8(all).expect("they are text");
+        return assert!(all.contains(element), "{place}\nbut they are\n{all}");
+    }
     if let Some((client, stanza)) = line.split_once(": ") {
         world.send(clients[client], stanza);
         return world.settle();
@@ -155,17 +161,43 @@ fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: 
     }
 }
 
+/// The files with this extension in a folder beside this crate's sources or tests.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+}
+
+const TALKS: &str = "../../tests/talks";
+
 #[test]
 fn every_talk_goes_as_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/talks");
-    let mut played = 0;
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("it can be read").path();
-        if path.extension().is_some_and(|extension| extension == "talk") {
-            let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
-            play(&name, &fs::read_to_string(&path).expect("it can be read"));
-            played += 1;
-        }
+    let talks = files(TALKS, "talk");
+    for path in &talks {
+        let name = path.file_name().expect("it has a name").to_string_lossy();
+        play(&name, &fs::read_to_string(path).expect("it can be read"));
     }
-    assert!(played >= 10, "only {played} talks were found");
+    assert!(talks.len() >= 20, "only {} talks were found", talks.len());
+}
+
+#[test]
+fn every_feature_has_a_talk() {
+    let features = files("src/features", "rs");
+    assert!(features.len() >= 9, "only {} features were found", features.len());
+    for feature in features {
+        let name = feature.file_stem().expect("it has a name").to_string_lossy().into_owned();
+        let talk = Path::new(env!("CARGO_MANIFEST_DIR")).join(TALKS).join(format!("{name}.talk"));
+        assert!(name == "tests" || talk.is_file(), "nobody talks about {name}: {} is not there", talk.display());
+    }
+}
+
+#[test]
+fn a_talk_that_is_wrong_fails() {
+    let wrong = |talk: &str| std::panic::catch_unwind(|| play("wrong", talk)).is_err();
+    let right = "C1 binds 10001/phone\nC1: <presence/>\n";
+    assert!(!wrong(&format!("{right}C1 gets <presence {{}}\n")));
+    for line in ["", "C1 gets nothing", "C1 gets <message {}", "stream features have <nothing/>", "C1 dances"] {
+        assert!(wrong(&format!("{right}{line}\n")), "{line}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Conversations as scripts, each a file in `talks/`. A script is lines of
+//! Conversations as scripts, each a file in `tests/talks/streams/` of the workspace. A script is lines of
 //!
 //! ```text
 //! # a comment
@@ -246,7 +246,7 @@ fn play(script: &str) -> Result<(), String> {
 
 #[test]
 fn every_talk() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/talks");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/talks/streams");
     let mut played = 0;
     let mut failed = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
