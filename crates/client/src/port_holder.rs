@@ -2,7 +2,7 @@
 //!
 //! Spec: proc(5), `/proc/net/tcp` and its siblings, `/proc/PID/fd`.
 //! Owns: nothing. Invariants: where the answer cannot be known (another user's process, another system) there is none;
-//! reading stops at [`PROCESSES_MAX`].
+//! reading stops at `PROCESSES_MAX`.
 //! Not here: trying to bind.
 
 use std::fmt;

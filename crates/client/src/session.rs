@@ -1,16 +1,18 @@
 //! The conversation with an exchange, from the first byte to the last: negotiation, log-in, binding, acknowledgements.
 //!
 //! Spec: RFC 6120 4-7, RFC 7395 3, XEP-0198 (without resumption), XEP-0199.
-//! Owns: the stage, the counts of both directions. Borrows: the time and the nonce from the caller.
+//! Owns: the stage. Borrows: the time and the nonce from the caller.
 //! Invariants: after `Ended` nothing more is written; `h` never passes a stanza that its reader has not released, and no
 //! ping is answered before the stanzas in front of it are; a wrong password ends it.
-//! Not here: sockets, TLS, clocks (`connection`).
+//! Not here: the counts of stanzas (`acknowledge`), mechanisms (`sasl`), sockets, TLS, clocks (`connection`).
 //!
 //! ```text
 //! Opening -> [Asking -> Securing -> Opening] -> LoggingIn -> Opening -> Binding -> Enabling -> Ready -> Closing -> Ended
 //! ```
 //! The contract is every core's: feed one input (`handle_*`), drain [`Session::poll_output`] and
 //! [`Session::poll_event`] until they are empty, sleep until [`Session::next_deadline`].
+
+mod acknowledge;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,15 +28,13 @@ use crate::element::Element;
 use crate::error::End;
 use crate::sasl::{self, Channel, Choice, Mechanism, Scram};
 use crate::stream::{Found, Reader};
+use acknowledge::Counts;
 
 /// After so much silence the exchange is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// And this long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
-
-/// Stanzas that may wait for their reader. Beyond it the exchange has ignored every acknowledgement it did not get.
-const WAITING_MAX: usize = 100_000;
 
 /// Who logs in.
 #[derive(Clone)]
@@ -129,23 +129,9 @@ pub struct Session {
     events: VecDeque<Event>,
     jid: String,
     acknowledges: bool,
-    sent: u64,
-    acknowledged: u64,
-    /// Stanzas that came, and how many of them count as taken.
-    received: u64,
-    taken: u64,
-    /// Those that came before the exchange began to count (XEP-0198 4).
-    uncounted: u64,
-    /// From `taken + 1` on: whether its reader has released it, and what is to be said then.
-    waiting: VecDeque<Waiting>,
+    counts: Counts,
     heard: Instant,
     asked: bool,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    released: bool,
-    reply: Option<Vec<u8>>,
 }
 
 impl Session {
@@ -161,12 +147,7 @@ impl Session {
             events: VecDeque::new(),
             jid: String::new(),
             acknowledges: false,
-            sent: 0,
-            acknowledged: 0,
-            received: 0,
-            taken: 0,
-            uncounted: 0,
-            waiting: VecDeque::new(),
+            counts: Counts::default(),
             heard: now,
             asked: false,
         };
@@ -256,11 +237,11 @@ impl Session {
     pub fn send(&mut self, stanza: Vec<u8>) -> u64 {
         debug_assert!(matches!(self.stage, Stage::Ready), "a stanza before its time");
         self.output.push_back(stanza);
-        self.sent += 1;
+        let serial = self.counts.on_sent();
         if self.acknowledges {
             self.write_request();
         }
-        self.sent
+        serial
     }
 
     /// Says that the number can be reached here, so that messages come (RFC 6121 4.2).
@@ -278,10 +259,7 @@ impl Session {
     /// The stanza with this serial has been taken care of. Serials may be released in any order; the exchange hears of
     /// them in theirs.
     pub fn release(&mut self, serial: u64) {
-        let Some(index) = serial.checked_sub(self.taken + 1) else { return };
-        if let Some(waiting) = self.waiting.get_mut(index as usize) {
-            waiting.released = true;
-        }
+        self.counts.release(serial);
         if self.settle() && self.acknowledges && matches!(self.stage, Stage::Ready) {
             self.write_answer();
         }
@@ -352,7 +330,7 @@ impl Session {
                     self.stage = Stage::Enabling;
                     return self.on_stanza(element);
                 }
-                self.uncounted = self.received;
+                self.counts.on_enabled();
                 self.become_ready();
             }
             stage @ (Stage::Ready | Stage::Closing) => {
@@ -490,15 +468,10 @@ impl Session {
                 let Some(h) = element.attribute("h").and_then(|h| h.parse::<u32>().ok()) else {
                     return self.end(End::Protocol("an acknowledgement without a count".to_owned()));
                 };
-                // XEP-0198 4: h counts modulo 2^32.
-                let news = h.wrapping_sub(self.acknowledged as u32);
-                let acknowledged = self.acknowledged + u64::from(news);
-                if acknowledged > self.sent {
-                    return self.end(End::Protocol(format!("{h} stanzas acknowledged of {}", self.sent)));
-                }
-                if news > 0 {
-                    self.acknowledged = acknowledged;
-                    self.events.push_back(Event::Acknowledged(acknowledged));
+                match self.counts.on_acknowledged(h) {
+                    Ok(Some(count)) => self.events.push_back(Event::Acknowledged(count)),
+                    Ok(None) => {}
+                    Err(what) => self.end(End::Protocol(what)),
                 }
             }
             _ => {}
@@ -506,31 +479,19 @@ impl Session {
     }
 
     fn on_stanza(&mut self, stanza: Element) {
-        self.received += 1;
-        if self.waiting.len() >= WAITING_MAX {
-            return self.end(End::Protocol("more stanzas than can wait here".to_owned()));
-        }
         let message = stanza.is("message", ns::CLIENT);
         let reply = if message { None } else { self.make_reply(&stanza) };
-        self.waiting.push_back(Waiting { released: !message, reply });
+        let Some(serial) = self.counts.on_received(!message, reply) else {
+            return self.end(End::Protocol("more stanzas than can wait here".to_owned()));
+        };
         if message {
-            self.events.push_back(Event::Stanza { serial: self.received, stanza });
+            self.events.push_back(Event::Stanza { serial, stanza });
         }
         self.settle();
     }
 
-    /// Counts what has been released, in order, and says what waited behind it.
     fn settle(&mut self) -> bool {
-        let before = self.taken;
-        while self.waiting.front().is_some_and(|waiting| waiting.released) {
-            let waiting = self.waiting.pop_front().expect("just seen");
-            self.taken += 1;
-            if let Some(reply) = waiting.reply {
-                self.output.push_back(reply);
-                self.sent += 1;
-            }
-        }
-        self.taken > before
+        self.counts.settle(|reply| self.output.push_back(reply))
     }
 
     /// RFC 6120 8.2.3: each request gets an answer.
@@ -594,7 +555,7 @@ impl Session {
     }
 
     fn write_answer(&mut self) {
-        let h = self.taken.saturating_sub(self.uncounted) as u32;
+        let h = self.counts.h();
         self.write(|out| open(out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty());
     }
 
@@ -607,7 +568,7 @@ impl Session {
     fn write_stanza(&mut self, piece: impl FnOnce(&mut Vec<u8>, bool)) {
         let framed = self.facts.framed;
         self.write(|out| piece(out, framed));
-        self.sent += 1;
+        self.counts.on_sent();
     }
 
     fn end(&mut self, end: End) {
