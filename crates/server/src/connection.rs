@@ -81,7 +81,9 @@ pub(crate) struct Flags {
     pub(crate) bound: bool,
     /// The router knows that its client confirms what it receives.
     pub(crate) acknowledging: bool,
-    /// Closing the connection first is ours to do (RFC 6120 4.4, RFC 6455 7.1.1).
+    /// We ended our stream before the client ended its own.
+    pub(crate) ended_first: bool,
+    /// And it has answered, so closing the connection is ours to do (RFC 6120 4.4).
     pub(crate) close_is_ours: bool,
     /// close_notify, or QUIC's end of the stream, has been sent.
     pub(crate) finished: bool,

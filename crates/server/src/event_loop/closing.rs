@@ -45,8 +45,7 @@ impl EventLoop {
                 %reason,
                 "a session ended"
             );
-            // RFC 6120 4.4: we ended our stream first, and the client's end has come: closing is ours.
-            connection.flags.close_is_ours |= reason == EndReason::Exchange;
+            connection.flags.ended_first = matches!(reason, EndReason::Error(_) | EndReason::Exchange);
             connection.flags.ended = ended;
         }
         self.lines.mark_dirty(slot);

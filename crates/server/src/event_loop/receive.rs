@@ -20,6 +20,8 @@ use crate::letter::{Door, SLOTS_MAX, SessionName};
 /// Octets thrown away for the sake of a clean close before the client is left to its fate.
 const DISCARD_MAX: usize = 64 * 1024 * 1024;
 
+/// RFC 6120 4.4; its prefix is the usual one.
+const CLOSING_TAG: &[u8] = b"</stream:stream>";
 /// Octets of frames that may wait before a Ping goes unanswered.
 const PONGS_MAX: usize = 16 * 1024;
 
@@ -96,10 +98,6 @@ impl EventLoop {
         loop {
             let Some(connection) = self.lines.get_mut(slot) else { return bytes.len() };
             match connection.stage {
-                Stage::Closing if connection.websocket.is_none() => {
-                    self.discard(slot, bytes.len() - used);
-                    return bytes.len();
-                }
                 _ if connection.paused() => return used,
                 Stage::Proxy(door) => match proxy::parse(&bytes[used..]) {
                     Ok(None) => return used,
@@ -182,7 +180,7 @@ impl EventLoop {
         } else if matches!(connection.stage, Stage::Session(_)) {
             self.feed_session(slot, bytes)
         } else {
-            self.discard(slot, bytes.len());
+            self.discard(slot, bytes);
             bytes.len()
         }
     }
@@ -241,7 +239,7 @@ impl EventLoop {
                 return used;
             }
             let Stage::Session(session) = &mut connection.stage else {
-                self.discard(slot, bytes.len() - used);
+                self.discard(slot, &bytes[used..]);
                 return bytes.len();
             };
             let name =
@@ -263,11 +261,19 @@ impl EventLoop {
         }
     }
 
-    fn discard(&mut self, slot: usize, len: usize) {
+    /// Throws away what a client says after its conversation is over, but for its answer to our end.
+    fn discard(&mut self, slot: usize, bytes: &[u8]) {
         let Some(connection) = self.lines.get_mut(slot) else { return };
-        connection.discarded += len;
+        connection.discarded += bytes.len();
         if connection.discarded > DISCARD_MAX {
             self.drop_connection(slot);
+            return;
+        }
+        // RFC 6120 4.4: whoever ended its stream first closes the connection once it has the other's closing tag. An
+        // answer that comes in pieces, or under another prefix, is missed, and the bound closes instead.
+        if connection.flags.ended_first && bytes.trim_ascii_end().ends_with(CLOSING_TAG) {
+            connection.flags.close_is_ours = true;
+            self.lines.mark_dirty(slot);
         }
     }
 

@@ -67,8 +67,10 @@ fn a_shutdown_says_so_and_waits_for_clients_that_leave() {
     let leaving = std::thread::spawn(move || {
         let end = a.expect_end_of_stream();
         assert!(end.contains("<system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"), "{end}");
-        // The client answers and closes, so the exchange need not wait for its drain.
+        // RFC 6120 4.4: whoever ended its stream first closes once it has the other's closing tag. So it need not wait
+        // for its drain, although the client leaves the connection open.
         a.send("</stream:stream>");
+        a.expect_end();
     });
     let begun = std::time::Instant::now();
     house.stop();
