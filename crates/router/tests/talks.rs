@@ -188,7 +188,11 @@ fn every_feature_has_a_talk() {
     for feature in features {
         let name = feature.file_stem().expect("it has a name").to_string_lossy().into_owned();
         let talk = Path::new(env!("CARGO_MANIFEST_DIR")).join(TALKS).join(format!("{name}.talk"));
-        assert!(name == "tests" || talk.is_file(), "nobody talks about {name}: {} is not there", talk.display());
+        assert!(
+            name == "tests" || talk.is_file(),
+            "nobody talks about {name}: {} is not there",
+            talk.display()
+        );
     }
 }
 
@@ -197,7 +201,8 @@ fn a_talk_that_is_wrong_fails() {
     let wrong = |talk: &str| std::panic::catch_unwind(|| play("wrong", talk)).is_err();
     let right = "C1 binds 10001/phone\nC1: <presence/>\n";
     assert!(!wrong(&format!("{right}C1 gets <presence {{}}\n")));
-    for line in ["", "C1 gets nothing", "C1 gets <message {}", "stream features have <nothing/>", "C1 dances"] {
+    for line in ["", "C1 gets nothing", "C1 gets <message {}", "stream features have <nothing/>", "C1 dances"]
+    {
         assert!(wrong(&format!("{right}{line}\n")), "{line}");
     }
 }
