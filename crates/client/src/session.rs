@@ -4,7 +4,8 @@
 //! Owns: the stage. Borrows: the time and the nonce from the caller.
 //! Invariants: after `Ended` nothing more is written; `h` never passes a stanza that its reader has not released, and no
 //! ping is answered before the stanzas in front of it are; a wrong password ends it.
-//! Not here: the counts of stanzas (`acknowledge`), mechanisms (`sasl`), sockets, TLS, clocks (`connection`).
+//! Not here: the counts of stanzas (`acknowledge`), what is said word for word (`words`), mechanisms (`sasl`), sockets,
+//! TLS, clocks (`connection`).
 //!
 //! ```text
 //! Opening -> [Asking -> Securing -> Opening] -> LoggingIn -> Opening -> Binding -> Enabling -> Ready -> Closing -> Ended
@@ -13,6 +14,7 @@
 //! [`Session::poll_event`] until they are empty, sleep until [`Session::next_deadline`].
 
 mod acknowledge;
+mod words;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -217,11 +219,8 @@ impl Session {
         if self.acknowledges {
             self.write_request();
         } else {
-            self.write_stanza(|out, framed| {
-                let iq = open(out, "iq");
-                let iq = if framed { iq.ns(ns::CLIENT) } else { iq };
-                iq.attr("type", "get").attr("id", "alive").with(|out| open(out, "ping").ns(ns::PING).empty());
-            });
+            self.output.push_back(words::ping(self.facts.framed));
+            self.counts.on_sent();
         }
     }
 
@@ -246,14 +245,7 @@ impl Session {
 
     /// Says that the number can be reached here, so that messages come (RFC 6121 4.2).
     pub fn send_presence(&mut self) -> u64 {
-        let mut stanza = Vec::new();
-        let presence = open(&mut stanza, "presence");
-        if self.facts.framed {
-            presence.ns(ns::CLIENT).empty();
-        } else {
-            presence.empty();
-        }
-        self.send(stanza)
+        self.send(words::presence(self.facts.framed))
     }
 
     /// The stanza with this serial has been taken care of. Serials may be released in any order; the exchange hears of
@@ -422,18 +414,7 @@ impl Session {
             return self.end(End::Bind("it does not offer any".to_owned()));
         }
         self.acknowledges = features.child("sm", ns::SM).is_some();
-        let framed = self.facts.framed;
-        let resource = self.account.resource.clone();
-        self.write(|out| {
-            let iq = open(out, "iq");
-            let iq = if framed { iq.ns(ns::CLIENT) } else { iq };
-            iq.attr("type", "set").attr("id", "bind").with(|out| match &resource {
-                None => open(out, "bind").ns(ns::BIND).empty(),
-                Some(resource) => {
-                    open(out, "bind").ns(ns::BIND).with(|out| open(out, "resource").text(resource));
-                }
-            });
-        });
+        self.output.push_back(words::bind(self.facts.framed, self.account.resource.as_deref()));
         self.stage = Stage::Binding;
     }
 
@@ -480,7 +461,7 @@ impl Session {
 
     fn on_stanza(&mut self, stanza: Element) {
         let message = stanza.is("message", ns::CLIENT);
-        let reply = if message { None } else { self.make_reply(&stanza) };
+        let reply = if message { None } else { words::reply(self.facts.framed, &stanza) };
         let Some(serial) = self.counts.on_received(!message, reply) else {
             return self.end(End::Protocol("more stanzas than can wait here".to_owned()));
         };
@@ -494,81 +475,34 @@ impl Session {
         self.counts.settle(|reply| self.output.push_back(reply))
     }
 
-    /// RFC 6120 8.2.3: each request gets an answer.
-    fn make_reply(&self, iq: &Element) -> Option<Vec<u8>> {
-        if !iq.is("iq", ns::CLIENT) || !matches!(iq.attribute("type"), Some("get" | "set")) {
-            return None;
-        }
-        let mut out = Vec::new();
-        let reply = open(&mut out, "iq");
-        let reply = if self.facts.framed { reply.ns(ns::CLIENT) } else { reply };
-        let reply = reply.attr_opt("to", iq.attribute("from")).attr_opt("id", iq.attribute("id"));
-        if iq.attribute("type") == Some("get") && iq.child("ping", ns::PING).is_some() {
-            reply.attr("type", "result").empty();
-        } else {
-            let error = xmpp::StanzaError::new(xmpp::StanzaCondition::ServiceUnavailable);
-            reply.attr("type", "error").with(|out| error.write(out));
-        }
-        Some(out)
-    }
-
     fn open_anew(&mut self) {
         self.reader = Reader::new(self.facts.framed);
         self.write_header();
     }
 
     fn write_header(&mut self) {
-        let (framed, domain) = (self.facts.framed, self.account.domain.clone());
+        let Account { number, domain, .. } = &self.account;
         // RFC 6120 4.7.1: `from` only where nobody in between can read it.
-        let from = self.facts.encrypted.then(|| format!("{}@{domain}", self.account.number));
-        self.write(|out| {
-            if framed {
-                let start = open(out, "open").ns(ns::FRAMING).attr("to", &domain).attr("version", "1.0");
-                start.attr_opt("from", from.as_deref()).empty();
-            } else {
-                out.extend_from_slice(b"<?xml version='1.0'?>");
-                open(out, "stream:stream")
-                    .ns(ns::CLIENT)
-                    .attr("xmlns:stream", ns::STREAMS)
-                    .attr("to", &domain)
-                    .attr_opt("from", from.as_deref())
-                    .attr("version", "1.0")
-                    .attr("xml:lang", "en")
-                    .start();
-            }
-        });
+        let from = self.facts.encrypted.then(|| format!("{number}@{domain}"));
+        self.output.push_back(words::header(self.facts.framed, domain, from.as_deref()));
     }
 
     fn write_close(&mut self) {
-        let framed = self.facts.framed;
-        self.write(|out| {
-            if framed {
-                open(out, "close").ns(ns::FRAMING).empty();
-            } else {
-                out.extend_from_slice(b"</stream:stream>");
-            }
-        });
+        self.output.push_back(words::close(self.facts.framed));
     }
 
     fn write_request(&mut self) {
-        self.write(|out| open(out, "r").ns(ns::SM).empty());
+        self.output.push_back(words::request_acknowledgement());
     }
 
     fn write_answer(&mut self) {
-        let h = self.counts.h();
-        self.write(|out| open(out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty());
+        self.output.push_back(words::acknowledgement(self.counts.h()));
     }
 
     fn write(&mut self, piece: impl FnOnce(&mut Vec<u8>)) {
         let mut out = Vec::new();
         piece(&mut out);
         self.output.push_back(out);
-    }
-
-    fn write_stanza(&mut self, piece: impl FnOnce(&mut Vec<u8>, bool)) {
-        let framed = self.facts.framed;
-        self.write(|out| piece(out, framed));
-        self.counts.on_sent();
     }
 
     fn end(&mut self, end: End) {

@@ -1,0 +1,101 @@
+//! What a client says, word for word: headers, good-byes, requests and replies.
+//!
+//! Spec: RFC 6120 4.7 (stream headers) and 7 (binding), RFC 7395 3.3 (`<open/>`, `<close/>`, namespaces in frames),
+//! XEP-0198 4.
+//! Owns: nothing. Invariants: in a frame each element declares its namespace; in a stream none needs to.
+//! Not here: when it is said (`session`).
+
+use xmpp::ns;
+use xmpp::write::{Tag, open};
+
+use crate::element::Element;
+
+pub(super) fn header(framed: bool, domain: &str, from: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::new();
+    if framed {
+        let start = open(&mut out, "open").ns(ns::FRAMING).attr("to", domain).attr("version", "1.0");
+        start.attr_opt("from", from).empty();
+    } else {
+        out.extend_from_slice(b"<?xml version='1.0'?>");
+        open(&mut out, "stream:stream")
+            .ns(ns::CLIENT)
+            .attr("xmlns:stream", ns::STREAMS)
+            .attr("to", domain)
+            .attr_opt("from", from)
+            .attr("version", "1.0")
+            .attr("xml:lang", "en")
+            .start();
+    }
+    out
+}
+
+pub(super) fn close(framed: bool) -> Vec<u8> {
+    if !framed {
+        return b"</stream:stream>".to_vec();
+    }
+    let mut out = Vec::new();
+    open(&mut out, "close").ns(ns::FRAMING).empty();
+    out
+}
+
+pub(super) fn bind(framed: bool, resource: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::new();
+    stanza(&mut out, "iq", framed).attr("type", "set").attr("id", "bind").with(|out| {
+        let bind = open(out, "bind").ns(ns::BIND);
+        match resource {
+            None => bind.empty(),
+            Some(resource) => bind.with(|out| open(out, "resource").text(resource)),
+        }
+    });
+    out
+}
+
+pub(super) fn presence(framed: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    stanza(&mut out, "presence", framed).empty();
+    out
+}
+
+pub(super) fn ping(framed: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    stanza(&mut out, "iq", framed)
+        .attr("type", "get")
+        .attr("id", "alive")
+        .with(|out| open(out, "ping").ns(ns::PING).empty());
+    out
+}
+
+/// RFC 6120 8.2.3: each request gets an answer. `None`: it was no request.
+pub(super) fn reply(framed: bool, iq: &Element) -> Option<Vec<u8>> {
+    if !iq.is("iq", ns::CLIENT) || !matches!(iq.attribute("type"), Some("get" | "set")) {
+        return None;
+    }
+    let mut out = Vec::new();
+    let reply = stanza(&mut out, "iq", framed);
+    let reply = reply.attr_opt("to", iq.attribute("from")).attr_opt("id", iq.attribute("id"));
+    if iq.attribute("type") == Some("get") && iq.child("ping", ns::PING).is_some() {
+        reply.attr("type", "result").empty();
+    } else {
+        let error = xmpp::StanzaError::new(xmpp::StanzaCondition::ServiceUnavailable);
+        reply.attr("type", "error").with(|out| error.write(out));
+    }
+    Some(out)
+}
+
+pub(super) fn request_acknowledgement() -> Vec<u8> {
+    let mut out = Vec::new();
+    open(&mut out, "r").ns(ns::SM).empty();
+    out
+}
+
+pub(super) fn acknowledgement(h: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    open(&mut out, "a").ns(ns::SM).attr_number("h", u64::from(h)).empty();
+    out
+}
+
+/// RFC 7395 3.3.3: a frame stands alone, so each stanza in one declares its namespace.
+fn stanza<'o, 'n>(out: &'o mut Vec<u8>, name: &'n str, framed: bool) -> Tag<'o, 'n> {
+    let start = open(out, name);
+    if framed { start.ns(ns::CLIENT) } else { start }
+}
