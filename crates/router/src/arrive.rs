@@ -94,9 +94,7 @@ impl Router {
     /// Presence that follows a subscription (RFC 6121 3.1.5) is seen after it, so it waits for the same commit.
     fn waits_for_write(&mut self, letter: Letter<'_>, token: Token) -> bool {
         let kind = matches!(letter.kind, Kind::Presence(PresenceType::Available | PresenceType::Unavailable));
-        let max = self.cfg.loading_queue_max;
-        let write = self.waiting.write_mut(token).filter(|write| kind && write.effects.len() < max);
-        write.map(|write| write.effects.push(Effect::Arrive(letter.to_owned()))).is_some()
+        kind && self.follow(token, Effect::Arrive(letter.to_owned())).is_ok()
     }
 
     fn put_off_letter(&mut self, letter: Letter<'_>) {

@@ -81,6 +81,8 @@ pub(crate) struct Line {
     pub(crate) interested: bool,
     /// It is being closed, and takes nothing any more.
     pub(crate) closing: bool,
+    /// It came while the roster was being written or read: requests that wait are shown to it after that.
+    pub(crate) requests_due: bool,
     /// Meaningful only while there is a presence.
     pub(crate) priority: i8,
     /// The last available presence, from behind the `to` on: ` id='a1'><show>away</show></presence>`.
@@ -99,6 +101,7 @@ impl Line {
             acknowledging: false,
             interested: false,
             closing: false,
+            requests_due: false,
             priority: 0,
             presence: None,
             directed: Vec::new(),

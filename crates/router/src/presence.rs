@@ -78,6 +78,7 @@ impl Router {
         let took_messages = self.lines[line].is_available() && self.lines[line].priority >= 0;
         let directed = std::mem::take(&mut self.lines[line].directed);
         let number = self.lines[line].number;
+        self.lines[line].requests_due = false;
         if self.lines[line].presence.take().is_some() {
             self.tell_contacts(line, PresenceType::Unavailable, tail);
             let bare = self.lines[line].bare().to_owned();
@@ -217,13 +218,28 @@ impl Router {
         self.deliver(to, stanza, None);
     }
 
-    /// Requests that nobody has answered yet are shown to each resource that comes (3.1.3).
+    /// Requests that nobody has answered yet are shown to each resource that comes (3.1.3), as far as they are
+    /// committed: of a write under way it is not known yet whether it adds one or answers one.
     fn show_requests(&mut self, line: LineId) {
         let Some(account) = self.accounts.get(self.lines[line].number) else { return };
+        let settled = !account.loading && account.last_write.is_none();
+        self.lines[line].requests_due = !settled;
+        if !settled {
+            return;
+        }
         let requests = account.roster.items.iter().filter_map(|item| item.pending_in.as_deref());
         let ranges: Vec<_> = requests.map(|request| self.out.put(request)).collect();
         for stanza in ranges {
             self.deliver(line, stanza, None);
+        }
+    }
+
+    /// The roster is as it is on the disk: who came meanwhile is shown what waits.
+    pub(crate) fn show_due_requests(&mut self, number: AccountNumber) {
+        for line in self.lines_of(number) {
+            if self.lines[line].requests_due {
+                self.show_requests(line);
+            }
         }
     }
 

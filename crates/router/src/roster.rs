@@ -12,14 +12,14 @@ use xmpp::error::{StanzaCondition, StanzaError};
 use xmpp::stanza::{Node, Stanza};
 use xmpp::{ns, write};
 
-use crate::account::standing_of;
+use crate::account::{Pending, standing_of};
 use crate::line::LineId;
 use crate::parcel::Letter;
 use crate::reply::{head_of, make_result};
 use crate::route::{IqType, Kind, PresenceType};
 use crate::router::{Router, busy};
 use crate::subscription::Verb;
-use crate::waiting::{Effect, Waiting, Write};
+use crate::waiting::{Effect, Token, Waiting, Write};
 
 /// Longest name of a contact or a group, in bytes; 2.3.3 leaves it to the server, and RFC 7622 gives the measure.
 const NAME_BYTES_MAX: usize = 1023;
@@ -48,8 +48,16 @@ impl Router {
 
     /// 2.1.4, and 2.6.2 for who has a version already: the same, or all of it.
     fn roster_get(&mut self, line: LineId, letter: Letter<'_>, has: Option<&str>) {
-        self.lines[line].interested = true;
         let Some(account) = self.accounts.get(letter.to) else { return self.processed(letter.ack) };
+        if let (Some(token), Some((session, seq))) = (account.last_write, letter.ack) {
+            // What memory holds may yet fail to be kept, and must not be seen under the version before it.
+            let input = Pending::Sent { session, seq, stanza: letter.stanza.into() };
+            if self.follow(token, Effect::Resume(input)).is_err() {
+                self.refuse(letter, &busy());
+            }
+            return;
+        }
+        self.lines[line].interested = true;
         let version = account.roster.version.to_string();
         let mut inner = Vec::new();
         if has != Some(&version) {
@@ -186,6 +194,16 @@ impl Router {
         }
     }
 
+    /// Has something follow a write that is under way, as long as that is bounded.
+    pub(crate) fn follow(&mut self, token: Token, effect: Effect) -> Result<(), Effect> {
+        let max = self.cfg.loading_queue_max;
+        match self.waiting.write_mut(token).filter(|write| write.effects.len() < max) {
+            Some(write) => write.effects.push(effect),
+            None => return Err(effect),
+        }
+        Ok(())
+    }
+
     /// The store answered a change.
     pub(crate) fn written(&mut self, token: u64, write: Write, answer: &Result<Answer, StoreError>) {
         let Write { number, effects, request } = write;
@@ -218,11 +236,17 @@ impl Router {
                     self.processed(Some(ack));
                 }
                 for effect in effects {
-                    if let Effect::Arrive(letter) = effect {
-                        self.arrive(letter.borrow());
+                    match effect {
+                        Effect::Arrive(letter) => self.arrive(letter.borrow()),
+                        Effect::Resume(input) => self.resume(input),
+                        _ => {}
                     }
                 }
             }
+        }
+        let settled = |account: &crate::account::Account| !account.loading && account.last_write.is_none();
+        if self.accounts.get(number).is_some_and(settled) {
+            self.show_due_requests(number);
         }
         self.accounts.settle(number);
     }
@@ -236,8 +260,12 @@ impl Router {
                     item.attr("subscription", "remove").empty();
                 }),
                 Effect::Arrive(letter) => self.arrive(letter.borrow()),
+                Effect::Resume(input) => self.resume(input),
                 Effect::Send(letter) => self.route(letter.borrow()),
-                Effect::ToAvailable(stanza) => self.give_to_own(number, &stanza, |line| line.is_available()),
+                // Who came meanwhile is shown everything that waits, this too.
+                Effect::ToAvailable(stanza) => {
+                    self.give_to_own(number, &stanza, |line| line.is_available() && !line.requests_due);
+                }
                 Effect::ToInterested(stanza) => self.give_to_own(number, &stanza, |line| line.interested),
                 Effect::Presence(contact) => self.show_all(number, contact, PresenceType::Available),
                 Effect::Unavailable(contact) => self.show_all(number, contact, PresenceType::Unavailable),

@@ -8,6 +8,7 @@ use slab::Slab;
 use store::RosterItem;
 use xmpp::address::{AccountNumber, BareJid};
 
+use crate::account::Pending;
 use crate::features;
 use crate::parcel::{Ack, OwnedLetter};
 
@@ -50,6 +51,8 @@ pub(crate) enum Effect {
     Unavailable(AccountNumber),
     /// Presence that came meanwhile: it must not overtake the subscription that lets it be seen.
     Arrive(OwnedLetter),
+    /// A question that came meanwhile: it is answered from what is committed.
+    Resume(Pending),
     /// The stanza that caused it is done.
     Processed(Ack),
 }

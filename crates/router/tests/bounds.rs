@@ -97,6 +97,77 @@ fn a_roster_change_that_fails_is_undone_everywhere() {
     assert_eq!(inbox(&mut world, two).len(), 1);
 }
 
+const GET: &str = "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>";
+
+/// 10001 asked 10002, and 10002's side of it is at the store, which takes its time.
+fn asked_while_the_store_waits(world: &mut World) {
+    let one = present(world, 10_001, "x", false);
+    world.store_waits = true;
+    world.send(one, "<presence to='10002@localhost' type='subscribe' id='s'/>");
+    world.store_step();
+    world.settle();
+}
+
+#[test]
+fn a_request_is_shown_to_who_comes_once_it_is_committed() {
+    let mut world = World::new(1);
+    let two = world.bind(10_002, Some("x"), false, None);
+    world.settle();
+    asked_while_the_store_waits(&mut world);
+    world.send(two, "<presence/>");
+    world.settle();
+    assert_eq!(inbox(&mut world, two), ["<presence from='10002@localhost/x' to='10002@localhost/x'/>"]);
+    world.store_waits = false;
+    world.settle();
+    let request = "<presence from='10001@localhost' to='10002@localhost' type='subscribe' id='s'/>";
+    assert_eq!(inbox(&mut world, two), [request], "once");
+}
+
+#[test]
+fn a_request_that_could_not_be_kept_is_shown_to_nobody_and_an_older_one_still_is() {
+    let mut world = World::new(1);
+    let three = present(&mut world, 10_003, "x", false);
+    world.send(three, "<presence to='10002@localhost' type='subscribe' id='older'/>");
+    let two = world.bind(10_002, Some("x"), false, None);
+    world.settle();
+    asked_while_the_store_waits(&mut world);
+    world.send(two, "<presence/>");
+    world.store_refuses = Some(StoreError::Full);
+    world.store_waits = false;
+    world.settle();
+    let got = inbox(&mut world, two);
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert!(got[1].contains("id='older'"), "{got:?}");
+}
+
+#[test]
+fn a_roster_is_told_as_it_is_committed() {
+    for refuses in [None, Some(StoreError::Full)] {
+        let mut world = World::new(1);
+        let one = present(&mut world, 10_001, "x", false);
+        let other = present(&mut world, 10_001, "y", false);
+        inbox(&mut world, one);
+        world.store_waits = true;
+        let item = "<item jid='10003@localhost'/>";
+        world
+            .send(one, &format!("<iq type='set' id='r'><query xmlns='jabber:iq:roster'>{item}</query></iq>"));
+        world.send(other, GET);
+        world.settle();
+        assert!(inbox(&mut world, other).is_empty());
+        world.store_refuses = refuses.clone();
+        world.store_waits = false;
+        world.settle();
+        let got = inbox(&mut world, other);
+        let (version, items) = match refuses {
+            None => ("ver='1'", 1),
+            Some(_) => ("ver='0'", 0),
+        };
+        assert_eq!(got.len(), 1, "{got:?}");
+        assert!(got[0].contains(version) && got[0].matches("<item").count() == items, "{got:?}");
+        assert_eq!(unprocessed(&world, other), 0);
+    }
+}
+
 #[test]
 fn too_many_resources_are_refused_and_a_taken_one_is_not() {
     let mut world = World::with(2, RouterConfig { resources_max: 2, ..cfg() });

@@ -47,6 +47,7 @@ impl Router {
             account.roster = roster;
             account.loading = false;
             self.finish_binding(number);
+            self.show_due_requests(number);
             while let Some(input) = pending.pop_front() {
                 // A failed write may have begun another loading meanwhile.
                 match self.accounts.get_mut(number) {
@@ -84,7 +85,7 @@ impl Router {
         }
     }
 
-    pub(super) fn resume(&mut self, input: Pending) {
+    pub(crate) fn resume(&mut self, input: Pending) {
         match input {
             Pending::Letter(letter) => self.arrive(letter.borrow()),
             Pending::Sent { session, seq, stanza } => {

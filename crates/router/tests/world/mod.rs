@@ -234,6 +234,11 @@ impl World {
         self.mail.entry((store, at)).or_default().extend(replies.into_iter().map(Mail::Reply));
     }
 
+    /// The store does one thing, though it waits; the answer is on its way.
+    pub fn store_step(&mut self) {
+        self.run_store();
+    }
+
     /// One piece of mail arrives, or the store does one thing; `choice` says which. False: nothing is on its way.
     pub fn step(&mut self, choice: usize) -> bool {
         let ways: Vec<_> =
