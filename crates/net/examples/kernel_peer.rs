@@ -6,7 +6,7 @@
 use device::Device;
 use device::fault::{Fault, Faults};
 use device::tun::{Kind, Options, Tun};
-use stack::{Config, InterfaceConfig};
+use stack::{Config, InterfaceConfig, InterfaceId, Prefix};
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
@@ -81,6 +81,7 @@ fn main() -> ExitCode {
     tally.link("tun", &tun(true), None, GIB);
     tally.link("tun-plain", &tun(false), None, 64 * MIB);
     tally.link("tap", &tap, None, 64 * MIB);
+    tally.run("tap-slaac", slaac);
     let loss = Faults { lose: 50_000, ..Faults::default() };
     tally.link("tun-lossy", &tun(false), Some(loss), 8 * MIB);
     println!("{} passed, {} failed", tally.passed, tally.failed);
@@ -100,6 +101,14 @@ struct Tally {
 }
 
 impl Tally {
+    fn run(&mut self, name: &str, check: impl FnOnce() -> Outcome) {
+        if self.only.as_ref().is_none_or(|only| name.starts_with(only.as_str())) {
+            let begun = Instant::now();
+            let outcome = check();
+            self.count(name, outcome, begun.elapsed());
+        }
+    }
+
     fn link(&mut self, name: &str, options: &Options, loss: Option<Faults>, bulk: usize) {
         if self.only.as_ref().is_some_and(|only| !only.starts_with(name) && !name.starts_with(only.as_str()))
         {
@@ -254,6 +263,60 @@ for seq, size in enumerate((0, 56, 1400, 20000)):
     let output = Command::new("python3").args(["-c", SCRIPT, &link.ours.to_string()]).output();
     let output = at("python3", output)?;
     ensure(output.status.success(), || String::from_utf8_lossy(&output.stderr).trim().to_owned())
+}
+
+/// The kernel plays the router: from its advertisement we form an address and learn where to send, and both ends then talk.
+fn slaac() -> Outcome {
+    const SCRIPT: &str = r"
+import socket, struct, sys, time
+index = socket.if_nametoindex(sys.argv[1])
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+router = struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 1800, 0, 0)
+prefix = struct.pack('!BBBBIII16s', 3, 4, 64, 0xc0, 7200, 3600, 0, socket.inet_pton(socket.AF_INET6, 'fd78::'))
+for _ in range(100):
+    try:
+        # Routers speak from their link-local address (RFC 4861 6.1.2), which is still being probed for at first.
+        lines = (line.split() for line in open('/proc/net/if_inet6'))
+        local = next(w[0] for w in lines if w[5] == sys.argv[1] and w[0].startswith('fe80'))
+        s.bind((socket.inet_ntop(socket.AF_INET6, bytes.fromhex(local)), 0, 0, index))
+        break
+    except (OSError, StopIteration):
+        time.sleep(0.1)
+else:
+    sys.exit('no link-local address came about')
+s.sendto(router + prefix, ('ff02::1', 0, 0, index))
+";
+    let addr = |text: &str| text.parse().expect("an address");
+    let options = Options {
+        name: "slaac%d".into(),
+        kind: Kind::Tap,
+        addresses: vec![(addr("fd78::1"), 64)],
+        ..Options::default()
+    };
+    let tap = at("tap", Tun::open(&options))?;
+    let name = tap.name().to_owned();
+    let interface = InterfaceConfig::ethernet(tap.capabilities(), MacAddr([2, 0x78, 0, 0, 0, 2]));
+    let interface = InterfaceConfig { autoconfigure: true, ..interface };
+    let net = at("host", Net::start(tap, &Config { interfaces: vec![interface], ..Config::default() }))?;
+    let output = at("python3", Command::new("python3").args(["-c", SCRIPT, &name]).output())?;
+    ensure(output.status.success(), || String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
+    let formed = || {
+        net.with_stack(|stack, _| {
+            let addresses = stack.addresses(InterfaceId(0)).iter().filter(|a| a.is_assigned());
+            addresses.map(|a| a.prefix.addr()).find(|a: &IpAddr| a.to_string().starts_with("fd78:"))
+        })
+    };
+    soon("an address of our own", || formed().is_some())?;
+    let ours = formed().ok_or("the address went again")?;
+    let router = net.with_stack(|stack, _| stack.routes().find(|r| r.prefix == Prefix::DEFAULT_V6).copied());
+    ensure(router.is_some(), || "no default route was learnt".into())?;
+    let link = Link { net, ours, kernel: addr("fd78::1") };
+    up(&link)?;
+    pinged(&link)?;
+    echo(link.we_open())?;
+    echo(link.kernel_opens())
 }
 
 fn refused_by_kernel(link: &Link) -> Outcome {
