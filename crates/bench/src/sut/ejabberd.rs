@@ -64,8 +64,11 @@ modules:
             .stdin(Stdio::null());
         command
     };
+    std::fs::write(folder.0.join("inetrc"), "{lookup, [file, native]}.\n")?;
     std::fs::create_dir_all(folder.0.join("logs"))?;
     std::fs::create_dir_all(folder.0.join("spool"))?;
+    // Debian's control script runs the server as the user it was installed for.
+    run(Command::new("chown").args(["-R", "ejabberd"]).arg(&folder.0))?;
     let mut child = command(&["foreground"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     wait_for(address, &mut child)?;
