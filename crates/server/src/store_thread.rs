@@ -28,6 +28,9 @@ use crate::mailbox::{Bell, Inbound, Outbound};
 const BATCH_MAX: usize = 2048;
 /// Log-ins that may wait their turn; more are answered as if the store had failed.
 const WAITING_MAX: usize = 10_000;
+/// When a log-in's keys are answered after it came: later than any look-up takes, so that the time says nothing about
+/// whether there is such a number. It is part of a log-in's latency, and of nobody's CPU.
+const ANSWER_AFTER: Duration = Duration::from_millis(1);
 /// PLAIN log-ins whose keys are derived or wait for it; more are answered likewise.
 const DERIVING_MAX: usize = 256;
 
@@ -84,6 +87,8 @@ struct LogIn {
     from: u8,
     session: SessionId,
     request: Box<CredentialsRequest>,
+    /// When it is answered.
+    due: Instant,
 }
 
 /// Starts the thread.
@@ -104,6 +109,7 @@ pub(crate) fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
         derive,
         throttle: LoginThrottle::new(LoginThrottle::ENTRIES_MAX),
         waiting: BTreeMap::new(),
+        answers: BTreeMap::new(),
         waited: 0,
         letters: VecDeque::new(),
         batch: Vec::new(),
@@ -129,6 +135,9 @@ struct StoreThread {
     throttle: LoginThrottle,
     /// Log-ins that have to wait, by the time they may go on.
     waiting: BTreeMap<(Instant, u64), LogIn>,
+    /// Answers to log-ins that are not due yet, and to whom they go.
+    answers: BTreeMap<(Instant, u64), (u8, Letter)>,
+    /// Tells entries of the same instant apart, in both.
     waited: u64,
     letters: VecDeque<StoreLetter>,
     batch: Vec<Request>,
@@ -161,14 +170,28 @@ impl StoreThread {
                 self.batch.clear();
                 self.deliver();
             }
+            self.send_due(self.clock.now().mono);
             let full = self.loops.iter_mut().fold(false, |full, outbound| outbound.flush() | full);
             if !moved && self.letters.is_empty() {
                 if self.stopping && !full {
                     return;
                 }
-                let next = self.waiting.first_key_value().map(|((at, _), _)| at.saturating_since(now.mono));
-                self.parker.wait(next);
+                let waiting = self.waiting.first_key_value().map(|((at, _), _)| *at);
+                let answers = self.answers.first_key_value().map(|((at, _), _)| *at);
+                let next = waiting.into_iter().chain(answers).min();
+                self.parker.wait(next.map(|at| at.saturating_since(self.clock.now().mono)));
             }
+        }
+    }
+
+    /// Sends the answers to log-ins whose time has come.
+    fn send_due(&mut self, now: Instant) {
+        while let Some(entry) = self.answers.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let (to, letter) = entry.remove();
+            self.loops[usize::from(to)].stage(letter);
         }
     }
 
@@ -195,8 +218,8 @@ impl StoreThread {
                 self.origins.push_back(Origin::Router(from));
             }
             StoreLetter::Credentials { from, session, address, request } => {
-                let log_in = LogIn { from, session, request };
-                let delay = self.throttle.delay(now, address, log_in.request.name.number());
+                let delay = self.throttle.delay(now, address, request.name.number());
+                let log_in = LogIn { from, session, request, due: now + delay + ANSWER_AFTER };
                 if delay.is_zero() {
                     self.look_up(log_in);
                 } else if self.waiting.len() < WAITING_MAX {
@@ -276,8 +299,9 @@ impl StoreThread {
     }
 
     fn answer(&mut self, log_in: &LogIn, answer: CredentialsAnswer) {
-        self.loops[usize::from(log_in.from)]
-            .stage(Letter::Credentials { session: log_in.session, answer: Box::new(answer) });
+        let letter = Letter::Credentials { session: log_in.session, answer: Box::new(answer) };
+        self.waited += 1;
+        self.answers.insert((log_in.due, self.waited), (log_in.from, letter));
     }
 }
 
