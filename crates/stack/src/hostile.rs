@@ -22,6 +22,7 @@ pub fn live(script: &[u8], seed: u64) -> Vec<Vec<u8>> {
     let mut stack = Stack::new(&config, &Secret::from_seed(seed), now).expect("a sane config");
     let any = |port| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
     let _socket = stack.udp_bind(any(9)).expect("a fresh host has every port free");
+    let listener = stack.tcp_listener(now, any(80), 8).expect("a fresh host has every port free");
     let mut sink = FrameQueue::new(64);
     let mut sent = Vec::new();
     let mut rest = script;
@@ -42,6 +43,13 @@ pub fn live(script: &[u8], seed: u64) -> Vec<Vec<u8>> {
             sent.push(frame);
         }
         while stack.poll_ready().is_some() {}
+        // A program that accepts, reads a little and closes, so that every state comes up.
+        if how & 1 == 1
+            && let Ok((connection, _)) = stack.tcp_accept(listener)
+        {
+            let _ = stack.tcp_recv(now, connection, &mut [0; 64]); // nothing there is as good as something
+            let _ = stack.tcp_close(now, connection);
+        }
         while stack.poll_event().is_some() {}
         while stack.poll_echo().is_some() {}
         check(&mut stack, &config);
@@ -75,6 +83,9 @@ fn check(stack: &mut Stack, config: &Config) {
     assert!(stack.buffer_bytes() <= config.buffer_bytes_max, "buffers are bounded");
     assert!(stack.routes().count() <= config.ip.routes_max, "routes are bounded");
     assert!(stack.neighbors().count() <= config.neighbor.entries_max, "neighbours are bounded");
+    let tcp = stack.tcp_counts();
+    assert!(tcp.half_open <= config.tcp.syn_backlog, "unfinished handshakes are bounded");
+    assert!(tcp.time_wait <= config.tcp.time_wait_max, "TIME-WAIT is bounded");
     assert!(stack.ip.path_mtus.len() <= config.ip.path_mtus_max, "path MTUs are bounded");
     for interface in 0..2 {
         assert!(
