@@ -15,8 +15,9 @@ use xmpp::address::AccountNumber;
 use crate::features;
 use crate::line::{LineFacts, LineId, SessionId};
 use crate::numbers::NumberHasher;
-use crate::parcel::OwnedLetter;
+use crate::parcel::{OwnedLetter, Undelivered};
 use crate::subscription::Standing;
+use crate::tag::Tag;
 use crate::waiting::Token;
 
 /// A session that waits for its resource.
@@ -35,8 +36,14 @@ impl Binding {
 
 /// An input that waits until the account is loaded.
 pub(crate) enum Pending {
+    /// A stanza for it.
     Letter(OwnedLetter),
+    /// A stanza of one of its sessions.
     Sent { session: SessionId, seq: u32, stanza: Box<[u8]> },
+    /// The end of a session: what it sent before goes first.
+    Unbound { session: SessionId, undelivered: Undelivered },
+    /// What came for a session after its end.
+    Returned { session: SessionId, stanza: Box<[u8]>, tag: Option<Tag> },
 }
 
 /// A message that several sessions have, none of which has confirmed it.
@@ -50,6 +57,8 @@ pub(crate) struct Shared {
 pub(crate) struct Account {
     /// Its roster is being read, for the first time or after a write failed; inputs wait.
     pub(crate) loading: bool,
+    /// It could not be read: whoever needs it has it read again, and with its last session the account is forgotten.
+    pub(crate) unread: bool,
     pub(crate) roster: Roster,
     pub(crate) lines: SmallVec<[LineId; 4]>,
     pub(crate) binding: Vec<Binding>,
@@ -68,6 +77,7 @@ impl Account {
     fn new() -> Self {
         Self {
             loading: true,
+            unread: false,
             roster: Roster::default(),
             lines: SmallVec::new(),
             binding: Vec::new(),
@@ -157,19 +167,18 @@ impl Accounts {
         self.accounts.entry(number).or_insert_with(|| Box::new(Account::new()))
     }
 
-    pub(crate) fn remove(&mut self, number: AccountNumber) -> Option<Box<Account>> {
-        self.accounts.remove(&number)
-    }
-
     /// Something ended: if nobody uses the account any more, it may be forgotten, and so may the one that was unused
     /// longest (a clock with one bit, as page tables have).
     pub(crate) fn settle(&mut self, number: AccountNumber) {
         if let Some(account) = self.accounts.get_mut(&number)
             && account.is_idle()
-            && !account.queued
         {
-            account.queued = true;
-            self.idle.push_back(number);
+            if account.unread {
+                self.accounts.remove(&number);
+            } else if !account.queued {
+                account.queued = true;
+                self.idle.push_back(number);
+            }
         }
         // Each is looked at twice at most: the second time its bit is clear.
         for _ in 0..2 * self.idle.len() {

@@ -28,7 +28,8 @@ impl Router {
     /// A letter is at its recipient's home.
     pub(crate) fn arrive(&mut self, letter: Letter<'_>) {
         let Some(account) = self.accounts.get_mut(letter.to) else { return self.arrive_absent(letter) };
-        if account.loading {
+        if account.loading || account.unread {
+            self.reload(letter.to);
             return self.put_off_letter(letter);
         }
         let (lines, last_write) = (account.lines.clone(), account.last_write);

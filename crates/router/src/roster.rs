@@ -238,7 +238,7 @@ impl Router {
                 for effect in effects {
                     match effect {
                         Effect::Arrive(letter) => self.arrive(letter.borrow()),
-                        Effect::Resume(input) => self.resume(input),
+                        Effect::Resume(input) => self.resume(number, input),
                         _ => {}
                     }
                 }
@@ -260,7 +260,7 @@ impl Router {
                     item.attr("subscription", "remove").empty();
                 }),
                 Effect::Arrive(letter) => self.arrive(letter.borrow()),
-                Effect::Resume(input) => self.resume(input),
+                Effect::Resume(input) => self.resume(number, input),
                 Effect::Send(letter) => self.route(letter.borrow()),
                 // Who came meanwhile is shown everything that waits, this too.
                 Effect::ToAvailable(stanza) => {

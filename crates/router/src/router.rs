@@ -192,8 +192,7 @@ impl Router {
             }
             Freight::Unbound { session, undelivered } => self.unbound(session, undelivered),
             Freight::Returned { session, number, stanza, tag } => {
-                self.returned(number, session, vec![(stanza.into_vec(), tag)]);
-                self.accounts.settle(number);
+                self.came_back(number, session, stanza, tag);
             }
             Freight::Bound { session, jid } if self.guests.contains_key(&session) => {
                 self.out.bound(session, &jid);

@@ -38,11 +38,6 @@ impl Router {
     pub(crate) fn sent(&mut self, line: LineId, seq: u32, stanza: &Stanza<'_>) {
         let (session, number) = (self.lines[line].session, self.lines[line].number);
         let ack = Some((session, seq));
-        // Its place was taken while this was on its way: what it wrote to somebody still goes there, the rest was about
-        // a session that is over.
-        if self.lines[line].closing && stanza.kind() != StanzaKind::Message {
-            return self.processed(ack);
-        }
         // RFC 6120 8.1.2.1 and 4.9.3.9: the client's own full or bare address, or none.
         if let Some(from) = stanza.from()
             && !self.is_own_address(line, &from)
@@ -50,16 +45,21 @@ impl Router {
             self.processed(ack);
             return self.close(line, StreamErrorKind::InvalidFrom);
         }
-        if self.accounts.get(number).is_some_and(|account| account.loading) {
+        if self.accounts.get(number).is_some_and(|account| account.loading || account.unread) {
+            self.reload(number);
             let mut bytes = Vec::new();
             relay(&mut bytes, stanza, &Head::default());
             let input = Pending::Sent { session, seq, stanza: bytes.into() };
             if self.put_off(number, input).is_err() {
-                self.refuse_sent(line, stanza, &busy());
-                self.processed(ack);
+                self.refuse_sent_as_busy(line, stanza, ack);
             }
             return;
         }
+        self.dispatch(line, stanza, ack);
+    }
+
+    /// Where it goes is up to its kind and its address.
+    pub(crate) fn dispatch(&mut self, line: LineId, stanza: &Stanza<'_>, ack: Ack) {
         let to = stanza.to();
         let to = to.as_deref().map(JidRef::parse);
         let destination = match &to {
@@ -159,9 +159,20 @@ impl Router {
         self.processed(ack);
     }
 
-    /// Tells the sender itself.
+    /// Too much is waiting, or the store cannot say what is needed.
+    pub(crate) fn refuse_sent_as_busy(&mut self, line: LineId, stanza: &Stanza<'_>, ack: Ack) {
+        if !matches!(stanza.type_().as_deref(), Some("error" | "result")) {
+            self.refuse_sent(line, stanza, &busy());
+        }
+        self.processed(ack);
+    }
+
+    /// Tells the sender itself, unless it is gone.
     fn refuse_sent(&mut self, line: LineId, stanza: &Stanza<'_>, error: &StanzaError) {
         let sender = &self.lines[line];
+        if sender.closing {
+            return;
+        }
         let (to, id) = (stanza.to(), stanza.id());
         let from = to.as_deref().unwrap_or(sender.bare());
         let bytes = self.out.write(|bytes| {
@@ -259,6 +270,11 @@ impl Router {
                 return self.processed(ack);
             }
         };
+        // Its session ended, or its place was taken, while this was on its way: everybody has been told that it is gone.
+        // What it asked of the account, or wrote to somebody, goes on.
+        if self.lines[line].closing && !matches!(kind, PresenceType::Subscription(_)) {
+            return self.processed(ack);
+        }
         match (destination, kind) {
             (Destination::Own, PresenceType::Available) => self.available(line, stanza, ack),
             (Destination::Own, PresenceType::Unavailable) => self.unavailable(line, stanza, ack),

@@ -305,6 +305,133 @@ fn a_large_message_does_not_wait_for_a_window_that_it_never_fits() {
     assert_eq!(got.iter().filter(|stanza| stanza.starts_with("<message")).count(), 3);
 }
 
+const SET: &str =
+    "<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='10005@localhost'/></query></iq>";
+
+/// A write of somebody's roster failed, and the store has not yet been asked what is right.
+fn rereading(world: &mut World, session: SessionId) {
+    world.store_waits = true;
+    world.send(session, "<presence to='10004@localhost' type='subscribe' id='failed'/>");
+    world.store_refuses = Some(StoreError::Full);
+    world.store_step();
+    world.settle();
+    world.store_refuses = None;
+    assert_eq!(unprocessed(world, session), 0);
+}
+
+#[test]
+fn what_a_session_sent_before_it_ended_is_done_though_its_roster_was_being_read() {
+    for loops in [1, 3] {
+        let mut world = World::new(loops);
+        let one = present(&mut world, 10_001, "x", false);
+        let three = present(&mut world, 10_003, "x", false);
+        rereading(&mut world, one);
+        world.send(one, "<message to='10002@localhost' id='m'><body>a</body></message>");
+        world.send(one, SET);
+        world.send(one, "<presence to='10003@localhost' type='subscribe' id='s'/>");
+        world.send(one, "<presence to='10003@localhost'/>");
+        world.end(one);
+        world.settle();
+        // The same resource once more: it has to wait for the old one's last words.
+        let again = world.bind(10_001, Some("x"), false, None);
+        world.settle();
+        assert_eq!(world.clients[&again].jid, None);
+        world.store_waits = false;
+        world.settle();
+        assert!(world.clients[&again].jid.is_some());
+        assert_eq!(world.waiting(10_002), 1);
+        assert!(world.roster(10_001)["10005@localhost"].listed);
+        assert!(world.roster(10_001)["10003@localhost"].ask);
+        let got = inbox(&mut world, three);
+        assert!(got.len() == 1 && got[0].contains("id='s'"), "nobody hears that it is there: {got:?}");
+        assert_eq!(unprocessed(&world, one), 0);
+    }
+}
+
+#[test]
+fn what_an_ended_session_had_in_hand_goes_before_what_came_since_however_much_waits() {
+    let mut world = World::with(1, RouterConfig { loading_queue_max: 3, ..cfg() });
+    let one = present(&mut world, 10_001, "x", false);
+    let two = present(&mut world, 10_002, "x", true);
+    for id in 0..3 {
+        world.send(one, &format!("<message to='10002@localhost' id='m{id}'><body>a</body></message>"));
+    }
+    inbox(&mut world, two);
+    rereading(&mut world, two);
+    for id in 3..5 {
+        world.send(one, &format!("<message to='10002@localhost' id='m{id}'><body>a</body></message>"));
+    }
+    world.end(two);
+    world.store_waits = false;
+    world.settle();
+    assert!(inbox(&mut world, one).is_empty(), "nothing was refused");
+    let again = present_and_silent(&mut world, 10_002);
+    let got = inbox(&mut world, again);
+    let messages = got.iter().filter(|stanza| stanza.starts_with("<message"));
+    let ids: Vec<&str> = messages.filter_map(|stanza| stanza.split_once(" id='")?.1.get(..2)).collect();
+    assert_eq!(ids, ["m0", "m1", "m2", "m3", "m4"]);
+}
+
+/// Somebody who came, with all that came of it in the inbox.
+fn present_and_silent(world: &mut World, of: u64) -> SessionId {
+    let session = world.bind(of, Some("again"), true, None);
+    world.settle();
+    world.send(session, "<presence/>");
+    world.settle();
+    session
+}
+
+#[test]
+fn a_roster_that_cannot_be_read_is_not_an_empty_one() {
+    let mut world = World::new(1);
+    let one = present(&mut world, 10_001, "x", false);
+    world.send(
+        one,
+        "<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='10003@localhost'/></query></iq>",
+    );
+    world.settle();
+    inbox(&mut world, one);
+    world.closes_at_once = false;
+    rereading(&mut world, one);
+    world.send(one, "<message to='10002@localhost' id='m'><body>a</body></message>");
+    world.send(one, SET);
+    world.store_is_unreadable = true;
+    world.store_waits = false;
+    world.settle();
+    assert_eq!(world.waiting(10_002), 1, "a message needs no roster");
+    assert_eq!(conditions(&mut world, one), ["resource-constraint"], "a change does");
+
+    assert_eq!(world.clients[&one].closed, Some(StreamErrorKind::InternalServerError));
+    assert_eq!(unprocessed(&world, one), 0);
+
+    // As long as it cannot be read nobody is let in, and as soon as it can be it is.
+    let refused = world.bind(10_001, Some("y"), false, None);
+    world.settle();
+    assert_eq!(world.clients[&refused].refused, Some(BindError::ResourceConstraint));
+    world.store_is_unreadable = false;
+    let again = world.bind(10_001, Some("y"), false, None);
+    world.settle();
+    world.send(again, GET);
+    world.settle();
+    let got = inbox(&mut world, again);
+    assert!(got.len() == 1 && got[0].contains("10003@localhost"), "{got:?}");
+
+    // The same when the old session is long gone.
+    rereading(&mut world, again);
+    world.store_is_unreadable = true;
+    world.store_waits = false;
+    world.settle();
+    world.end(one);
+    world.end(again);
+    world.store_is_unreadable = false;
+    let last = world.bind(10_001, Some("z"), false, None);
+    world.settle();
+    world.send(last, GET);
+    world.settle();
+    let got = inbox(&mut world, last);
+    assert!(got.len() == 1 && got[0].contains("10003@localhost"), "{got:?}");
+}
+
 #[test]
 fn a_deleted_account_is_nobody() {
     let mut world = World::new(2);

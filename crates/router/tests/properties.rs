@@ -54,6 +54,10 @@ enum Event {
     Steps {
         choices: Vec<u8>,
     },
+    /// It changes its roster, which fails: the roster is read again.
+    Fail {
+        whose: u8,
+    },
     /// Time passes, until nobody waits for an answer any more.
     Time,
 }
@@ -70,6 +74,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<u8>().prop_map(|whose| Event::Answer { whose }),
         2 => any::<u8>().prop_map(|whose| Event::Lose { whose }),
         8 => prop::collection::vec(any::<u8>(), 1..12).prop_map(|choices| Event::Steps { choices }),
+        2 => any::<u8>().prop_map(|whose| Event::Fail { whose }),
         1 => Just(Event::Time),
     ]
 }
@@ -112,14 +117,9 @@ impl Play {
             (cfg.offline_hold_max, cfg.offline_window_rows, cfg.shared_max) = (1, 2, 1);
             cfg.accounts_idle_max = 1;
         }
-        Self {
-            world: World::with(loops, cfg),
-            at_home,
-            sent: BTreeMap::new(),
-            to: HashMap::new(),
-            next: 0,
-            got: BTreeMap::new(),
-        }
+        let mut world = World::with(loops, cfg);
+        world.store_refuses_rosters = true;
+        Self { world, at_home, sent: BTreeMap::new(), to: HashMap::new(), next: 0, got: BTreeMap::new() }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -174,6 +174,14 @@ impl Play {
                 if let Some(session) = pick(world, whose) {
                     world.end(session);
                 }
+            }
+            Event::Fail { whose } => {
+                let Some(session) = pick(world, whose) else { return };
+                let item = "<item jid='10009@localhost'/>";
+                world.send(
+                    session,
+                    &format!("<iq type='set' id='r'><query xmlns='jabber:iq:roster'>{item}</query></iq>"),
+                );
             }
             Event::Steps { ref choices } => {
                 for choice in choices {

@@ -12,10 +12,12 @@ use xmpp::address::{AccountNumber, JidRef};
 use xmpp::error::StreamErrorKind;
 
 use super::Router;
-use crate::account::Binding;
+use crate::account::{Binding, Pending};
+use crate::features;
 use crate::line::{Line, LineFacts, LineId, SessionId};
 use crate::output::BindError;
 use crate::parcel::{Freight, Parcel, Undelivered};
+use crate::tag::Tag;
 
 impl Router {
     pub(super) fn bind(
@@ -29,7 +31,7 @@ impl Router {
             Ok(made) => made,
             Err(error) => return self.refuse_binding(session, error),
         };
-        if self.accounts.get(number).is_none() {
+        if self.accounts.get(number).is_none_or(|account| account.unread) {
             if self.store_is_busy() {
                 return self.refuse_binding(session, BindError::ResourceConstraint);
             }
@@ -144,6 +146,11 @@ impl Router {
         let Some(line) = self.lines.find(session) else { return };
         let number = self.lines[line].number;
         self.lines[line].closing = true;
+        if self.accounts.get(number).is_some_and(|account| account.loading) {
+            // What waiting messages it had in hand come back later, but it gets no more of them.
+            features::on_unready(self, line);
+            return self.put_off_end(number, Pending::Unbound { session, undelivered });
+        }
         self.returned(number, session, undelivered);
         // RFC 6121 4.5.2: a session that ends without a word is unavailable all the same.
         self.leave(line);
@@ -152,6 +159,21 @@ impl Router {
         }
         self.lines.remove(line);
         self.finish_binding(number);
+        self.accounts.settle(number);
+    }
+
+    /// Something was delivered to a session of another loop that had ended.
+    pub(super) fn came_back(
+        &mut self,
+        number: AccountNumber,
+        session: SessionId,
+        stanza: Box<[u8]>,
+        tag: Option<Tag>,
+    ) {
+        if self.accounts.get(number).is_some_and(|account| account.loading) {
+            return self.put_off_end(number, Pending::Returned { session, stanza, tag });
+        }
+        self.returned(number, session, vec![(stanza.into_vec(), tag)]);
         self.accounts.settle(number);
     }
 }

@@ -1,31 +1,33 @@
 //! Loading: an account comes into memory, and what waited for it goes on.
 //!
-//! Owns: nothing. Invariants: inputs that waited go on in their order, before any that come later; of those that cannot
-//! wait the sender is told.
+//! Owns: nothing. Invariants: inputs that waited go on in their order, what the account's sessions said before what came
+//! for it, and all before any that come later; of those that cannot
+//! wait the sender is told; a roster that could not be read is never taken for an empty one.
 //! Not here: which accounts stay in memory (`account`).
 
 use store::{Answer, Op, StoreError};
 use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
-use xmpp::stanza::Stanza;
+use xmpp::stanza::{Stanza, StanzaKind};
 
 use super::{Router, busy};
 use crate::account::Pending;
+use crate::line::SessionId;
 use crate::output::BindError;
 use crate::waiting::Waiting;
 
 impl Router {
-    /// Begins to load an account that is not in memory.
+    /// Begins to load an account that is not in memory, or could not be read.
     pub(crate) fn load(&mut self, number: AccountNumber) {
-        self.accounts.insert(number);
+        let account = self.accounts.insert(number);
+        (account.loading, account.unread) = (true, false);
         self.ask(Op::LoadRoster { number }, Waiting::Load(number));
     }
 
-    /// Reads the roster again, since memory and disk may differ.
+    /// Reads the roster again, unless that is under way: memory and disk may differ, or it could not be read before.
     pub(crate) fn reload(&mut self, number: AccountNumber) {
-        if let Some(account) = self.accounts.get_mut(number).filter(|account| !account.loading) {
-            account.loading = true;
-            self.ask(Op::LoadRoster { number }, Waiting::Load(number));
+        if self.accounts.get(number).is_some_and(|account| !account.loading) {
+            self.load(number);
         }
     }
 
@@ -40,52 +42,70 @@ impl Router {
         Ok(())
     }
 
-    pub(super) fn loaded(&mut self, number: AccountNumber, answer: Result<Answer, StoreError>) {
-        let Some(account) = self.accounts.get_mut(number) else { return };
-        let mut pending = std::mem::take(&mut account.pending);
-        if let Ok(Answer::Roster(roster)) = answer {
-            account.roster = roster;
-            account.loading = false;
-            self.finish_binding(number);
-            self.show_due_requests(number);
-            while let Some(input) = pending.pop_front() {
-                // A failed write may have begun another loading meanwhile.
-                match self.accounts.get_mut(number) {
-                    Some(account) if account.loading => account.pending.push_back(input),
-                    _ => self.resume(input),
-                }
-            }
-            return self.accounts.settle(number);
-        }
-        let bind_error = match answer {
-            Err(StoreError::NoSuchAccount) => BindError::NotAllowed,
-            _ => BindError::ResourceConstraint,
-        };
-        for line in account.lines.clone() {
-            self.close(line, StreamErrorKind::InternalServerError);
-        }
-        let account = self.accounts.get_mut(number).expect("closing a line forgets no account");
-        for binding in std::mem::take(&mut account.binding) {
-            self.refuse_binding(binding.session, bind_error);
-        }
-        // Lines that are being closed still belong to it; with an empty roster it does no harm.
-        let account = self.accounts.get_mut(number).expect("refusing forgets no account");
-        account.loading = false;
-        account.roster = store::Roster::default();
-        if account.lines.is_empty() {
-            self.accounts.remove(number);
-        }
-        let nobody = matches!(answer, Err(StoreError::NoSuchAccount));
-        for input in pending {
-            match input {
-                Pending::Letter(letter) if nobody => self.arrive_nowhere(letter.borrow()),
-                Pending::Letter(letter) => self.refuse(letter.borrow(), &busy()),
-                Pending::Sent { session, seq, .. } => self.processed(Some((session, seq))),
-            }
+    /// Keeps the end of a session, and what comes after it, until the account is loaded: what the session sent before
+    /// goes first. A session ends once, and what is on its way to it is bounded there, so these always find room.
+    pub(super) fn put_off_end(&mut self, number: AccountNumber, end: Pending) {
+        if let Some(account) = self.accounts.get_mut(number) {
+            account.pending.push_back(end);
         }
     }
 
-    pub(crate) fn resume(&mut self, input: Pending) {
+    pub(super) fn loaded(&mut self, number: AccountNumber, answer: Result<Answer, StoreError>) {
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        account.loading = false;
+        match answer {
+            Ok(Answer::Roster(roster)) => {
+                account.roster = roster;
+                self.finish_binding(number);
+                self.show_due_requests(number);
+                let pending =
+                    self.accounts.get_mut(number).map(|account| std::mem::take(&mut account.pending));
+                // What an ended session had is older than what has come since; and no session that sent something has
+                // seen what has come, so neither order is wrong for the rest.
+                let (letters, own): (Vec<_>, Vec<_>) = pending
+                    .unwrap_or_default()
+                    .into_iter()
+                    .partition(|input| matches!(input, Pending::Letter(_)));
+                for input in own.into_iter().chain(letters) {
+                    self.resume(number, input);
+                }
+            }
+            answer => self.not_loaded(number, matches!(answer, Err(StoreError::NoSuchAccount))),
+        }
+        self.accounts.settle(number);
+    }
+
+    /// The roster cannot be read, or there is none: nobody stays logged in without one, and what waited is refused.
+    fn not_loaded(&mut self, number: AccountNumber, nobody: bool) {
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        account.unread = true;
+        account.roster = store::Roster::default();
+        let (pending, binding) = (std::mem::take(&mut account.pending), std::mem::take(&mut account.binding));
+        for binding in binding {
+            let error = if nobody { BindError::NotAllowed } else { BindError::ResourceConstraint };
+            self.refuse_binding(binding.session, error);
+        }
+        let (ends, rest): (Vec<_>, Vec<_>) = pending
+            .into_iter()
+            .partition(|input| matches!(input, Pending::Unbound { .. } | Pending::Returned { .. }));
+        for input in rest {
+            match input {
+                Pending::Letter(letter) if nobody => self.arrive_nowhere(letter.borrow()),
+                Pending::Letter(letter) => self.refuse(letter.borrow(), &busy()),
+                Pending::Sent { session, seq, stanza } => self.resume_without_roster(session, seq, &stanza),
+                Pending::Unbound { .. } | Pending::Returned { .. } => {}
+            }
+        }
+        let lines = self.accounts.get(number).map(|account| account.lines.clone()).unwrap_or_default();
+        for line in lines {
+            self.close(line, StreamErrorKind::InternalServerError);
+        }
+        for input in ends {
+            self.resume(number, input);
+        }
+    }
+
+    pub(crate) fn resume(&mut self, number: AccountNumber, input: Pending) {
         match input {
             Pending::Letter(letter) => self.arrive(letter.borrow()),
             Pending::Sent { session, seq, stanza } => {
@@ -94,6 +114,20 @@ impl Router {
                     _ => self.processed(Some((session, seq))),
                 }
             }
+            Pending::Unbound { session, undelivered } => self.unbound(session, undelivered),
+            Pending::Returned { session, stanza, tag } => self.came_back(number, session, stanza, tag),
+        }
+    }
+
+    /// A message needs no roster; the rest is refused while its sender may still hear of it.
+    fn resume_without_roster(&mut self, session: SessionId, seq: u32, stanza: &[u8]) {
+        let ack = Some((session, seq));
+        match (self.lines.find(session), Stanza::parse(stanza)) {
+            (Some(line), Ok(stanza)) if stanza.kind() == StanzaKind::Message => {
+                self.dispatch(line, &stanza, ack);
+            }
+            (Some(line), Ok(stanza)) => self.refuse_sent_as_busy(line, &stanza, ack),
+            _ => self.processed(ack),
         }
     }
 }

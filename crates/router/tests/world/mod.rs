@@ -54,6 +54,10 @@ pub struct World {
     pub store_refuses: Option<StoreError>,
     pub now: Now,
     next_session: u64,
+    /// No change of a roster is kept.
+    pub store_refuses_rosters: bool,
+    /// No roster can be read.
+    pub store_is_unreadable: bool,
     /// A session that is told to close is handed back by itself.
     pub closes_at_once: bool,
 }
@@ -84,6 +88,8 @@ impl World {
             store,
             store_waits: false,
             store_refuses: None,
+            store_refuses_rosters: false,
+            store_is_unreadable: false,
             // 2026-11-24T09:00:00Z.
             now: Now { mono: Instant::from_nanos(1), wall: Wallclock::from_millis(1_795_510_800_000) },
             next_session: 1,
@@ -224,7 +230,16 @@ impl World {
             Op::PushOffline { .. } | Op::PutRosterItem { .. } | Op::RemoveRosterItem { .. }
         );
         let mut replies = Vec::new();
+        let read = matches!(request.op, Op::LoadRoster { .. });
+        let roster = matches!(request.op, Op::PutRosterItem { .. } | Op::RemoveRosterItem { .. });
         match &self.store_refuses {
+            _ if read && self.store_is_unreadable => {
+                let answer = Err(StoreError::Failed("unreadable".into()));
+                replies.push(Reply { token: request.token, answer });
+            }
+            _ if roster && self.store_refuses_rosters => {
+                replies.push(Reply { token: request.token, answer: Err(StoreError::Full) });
+            }
             Some(error) if changes => {
                 replies.push(Reply { token: request.token, answer: Err(error.clone()) });
             }
