@@ -149,7 +149,9 @@ impl Connection {
     /// answered at a limited rate only (RFC 5961 7; Linux's tcp_invalid_ratelimit).
     fn answer_unacceptable(&mut self, ctx: &Ctx<'_>, seg: &Segment<'_>) {
         let carries = !seg.text.is_empty() && !seg.flags.syn();
-        if carries || seg.flags.fin() || self.challenge.allows(ctx.now, ctx.config.challenge_ack_interval) {
+        if carries {
+            self.delayed_ack.ack_each();
+        } else if seg.flags.fin() || self.challenge.allows(ctx.now, ctx.config.challenge_ack_interval) {
             self.delayed_ack.ack_now();
         }
     }

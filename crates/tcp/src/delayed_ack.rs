@@ -1,7 +1,8 @@
 //! Delayed ACK: when the acknowledgment of received data leaves, and in whose company.
 //! Spec: RFC 9293 3.8.6.3 (SHLD-18, SHLD-19, MUST-40), RFC 5681 4.2; the quick start and the 40 ms are Linux's.
 //! Owns: what is not acknowledged yet, and whether the program answers interactively.
-//! Invariants: an ACK waits at most `delayed_ack`; more than one full-sized segment never waits.
+//! Invariants: an ACK waits at most `delayed_ack`; more than one full-sized segment never waits. What arrives in order shares an
+//! ACK with what arrives with it; what does not is owed one of its own.
 //! Not here: what the ACK says (`ack`, `reassembly`), window updates without data (`window`).
 
 use core::time::Duration;
@@ -31,6 +32,8 @@ enum Pending {
     None,
     Waiting,
     Due,
+    /// Due, and owed to one segment alone: it tells the peer of a loss, or that there was none.
+    Each,
 }
 
 /// The idle form of the rule.
@@ -79,8 +82,10 @@ impl DelayedAck {
             || (arrival.full_sized && (arrival.segments > 1 || self.unacked > arrival.len));
         let at_once = second || arrival.out_of_order || arrival.filled_hole || arrival.fin || arrival.ce;
         let quick = self.quick > 0 && self.quick != INTERACTIVE;
-        if at_once || quick {
-            self.pending = Pending::Due;
+        if arrival.out_of_order {
+            self.ack_each();
+        } else if at_once || quick {
+            self.ack_now();
         } else if self.pending == Pending::None {
             self.pending = Pending::Waiting;
             self.since = Tick::at(now);
@@ -89,12 +94,24 @@ impl DelayedAck {
 
     /// Something wants an ACK that waits for nothing.
     pub(crate) const fn ack_now(&mut self) {
-        self.pending = Pending::Due;
+        if !self.owes_own() {
+            self.pending = Pending::Due;
+        }
+    }
+
+    /// A segment wants an ACK that no other shares (RFC 5681 3.2 counts them; RFC 2883 4 reports one duplicate in each).
+    pub(crate) const fn ack_each(&mut self) {
+        self.pending = Pending::Each;
     }
 
     /// An ACK should leave now.
     pub(crate) const fn is_due(&self) -> bool {
-        matches!(self.pending, Pending::Due)
+        matches!(self.pending, Pending::Due | Pending::Each)
+    }
+
+    /// An ACK should leave before the next segment is looked at.
+    pub(crate) const fn owes_own(&self) -> bool {
+        matches!(self.pending, Pending::Each)
     }
 
     /// An ACK is owed, now or later.

@@ -50,6 +50,11 @@ pub(crate) fn line(seg: &SegmentOut, iss: SeqNum, irs: SeqNum) -> String {
     line
 }
 
+/// RFC 9293 MUST-14, MUST-65, SHLD-5: the MSS option is in every SYN and in nothing else.
+fn check_mss(seg: &SegmentOut) {
+    assert_eq!(seg.options.mss.is_some(), seg.flags.syn(), "{seg:?}");
+}
+
 /// A segment that the test's peer sends, built field by field.
 #[derive(Clone)]
 pub(crate) struct Peer {
@@ -190,6 +195,7 @@ impl Script {
         let mut lines = Vec::new();
         while let Some(seg) = self.with(|conn, ctx| conn.poll_segment(ctx)) {
             assert_eq!(self.conn.payload(&seg).map(<[u8]>::len).sum::<usize>(), seg.text_len as usize);
+            check_mss(&seg);
             lines.push(line(&seg, ISS, IRS));
             self.last = Some(seg);
             assert!(lines.len() < 10_000, "a connection that never stops sending");
@@ -428,6 +434,7 @@ impl Pair {
     }
 
     fn put(&mut self, from: Side, seg: SegmentOut, text: Vec<u8>) {
+        check_mss(&seg);
         let (iss, irs) = if from == Side::A { (ISS, IRS) } else { (IRS, ISS) };
         let lost = (self.loses)(self.sent, from, &seg);
         self.sent += 1;

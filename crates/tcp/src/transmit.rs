@@ -15,7 +15,7 @@ use crate::connection::{Bits, Connection, to_u32};
 use crate::ctx::Ctx;
 use crate::handshake::syn_window;
 use crate::options::offer;
-use crate::segment::{SegmentOut, passing_len};
+use crate::segment::{Segment, SegmentOut, passing_len};
 use crate::seq::{SeqNum, SeqRange};
 use crate::state::State;
 use crate::tcb::Sending;
@@ -157,6 +157,16 @@ impl Connection {
             self.check();
         }
         segment
+    }
+
+    /// The ACK that must leave before `next` is handled, if any: one that an earlier segment is owed for itself, since it came
+    /// out of order or for the second time (RFC 5681 3.2 and 4.2); or one that is due, if `next` opens a hole, so that its own
+    /// counts as a duplicate. Whoever handles several segments before it polls asks before each, and the peer then reads in
+    /// each ACK what was here at that moment. Not asked, one ACK of [`Connection::poll_segment`] stands for all.
+    pub fn poll_own_ack(&mut self, ctx: &mut Ctx<'_>, next: &Segment<'_>) -> Option<SegmentOut> {
+        let opens_hole = || !next.text.is_empty() && next.seq.after(self.rcv.nxt);
+        let owed = self.delayed_ack.owes_own() || (self.delayed_ack.is_due() && opens_hole());
+        (owed && self.state.is_synchronized()).then(|| self.make_ack(ctx))
     }
 
     fn next_segment(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {

@@ -235,6 +235,17 @@ fn acknowledgments_wait_for_a_second_segment_or_forty_milliseconds() {
     assert_ne!(script.conn.next_deadline(&Ctx::new(script.now, &script.config, &mut Memory::new(0))), None);
 }
 
+/// RFC 9293 MUST-40: under half a second, whatever is set.
+#[test]
+fn no_setting_delays_an_acknowledgment_for_half_a_second() {
+    let config = TcpConfig { delayed_ack: Duration::from_secs(3), ..plain() };
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS));
+    script.arrives(ack(1, 1).octets(10));
+    script.silent();
+    assert!(script.pass_to_deadline() < ms(500));
+    script.sends(&[". ack 11"]);
+}
+
 #[test]
 fn a_connection_opens_with_quick_acknowledgments() {
     let config = TcpConfig { quick_acks: 16, ..plain() };

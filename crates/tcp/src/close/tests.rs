@@ -422,6 +422,21 @@ fn a_reader_keeps_its_data_when_the_peer_resets() {
     assert_eq!(script.memory.budget.used(), 0);
 }
 
+/// RFC 9293 3.9.1.4, MUST-12: the peer's close() and its abort are told apart, in what a read gives and in why it ended.
+#[test]
+fn the_program_can_tell_a_close_from_an_abort() {
+    let mut closed = Script::established();
+    closed.arrives(ack(1, 1).with(FIN));
+    assert_eq!((closed.recv(10), closed.conn.end()), (Ok(vec![]), None));
+    let mut aborted = Script::established();
+    aborted.arrives(peer(RST, 1, 0));
+    assert_eq!(aborted.recv(10), Err(RecvError::Ended(End::ResetByPeer)));
+    assert_eq!(aborted.conn.end(), Some(End::ResetByPeer));
+    let (mut half, _, _) = in_state(State::CloseWait);
+    half.arrives(peer(RST, 2, 0));
+    assert_eq!(half.conn.end(), Some(End::ResetAfterFin), "an end in order would be `Finished`");
+}
+
 #[test]
 fn after_the_peers_fin_a_reset_is_an_ordinary_end_to_the_reader_and_a_broken_pipe_to_the_writer() {
     let (mut script, _, _) = in_state(State::CloseWait);

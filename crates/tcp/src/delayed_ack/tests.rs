@@ -111,3 +111,24 @@ fn no_configuration_delays_half_a_second() {
     room.on_data(Instant::ZERO, &small(), &config);
     assert!(room.deadline(Instant::ZERO, &config) < Some(Instant::from_millis(500)));
 }
+
+/// RFC 5681 4.2, RFC 2883 4: what comes out of order shares its ACK with nobody; what comes in order does.
+#[test]
+fn disorder_is_owed_an_ack_of_its_own() {
+    let config = TcpConfig::default();
+    let mut room = settled(&config);
+    let now = Instant::from_millis(5);
+    let early = Arrival { out_of_order: true, ..full() };
+    for in_order in [full(), Arrival { filled_hole: true, ..full() }, Arrival { fin: true, ..full() }] {
+        room.on_data(now, &in_order, &config);
+        room.on_data(now, &in_order, &config);
+        assert!(room.is_due() && !room.owes_own(), "{in_order:?}");
+        room.on_data(now, &early, &config);
+        assert!(room.is_due() && room.owes_own());
+        room.on_data(now, &in_order, &config);
+        room.ack_now();
+        assert!(room.owes_own(), "nothing later takes it away");
+        room.on_ack_sent();
+        assert!(!room.is_pending());
+    }
+}

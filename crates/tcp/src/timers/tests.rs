@@ -92,7 +92,8 @@ fn keeps_alive() -> Script {
 #[test]
 fn keep_alive_asks_and_an_answer_satisfies() {
     let mut script = keeps_alive();
-    script.pass_to_deadline();
+    let waited = script.pass_to_deadline();
+    assert!(waited > ms(9_990) && waited <= ms(10_000), "MUST-27, the interval set: {waited:?}");
     script.sends(&[". 0:0(0) ack 1"]);
     script.arrives(ack(1, 1));
     let waited = script.pass_to_deadline();
@@ -116,17 +117,16 @@ fn keep_alive_is_off_and_two_hours_by_default() {
     assert!(wait > Duration::from_secs(7199) && wait <= Duration::from_secs(7200), "{wait:?}");
 }
 
-/// RFC 9293 MUST-27: nothing is asked while data is in flight.
+/// RFC 9293 MUST-26: nothing is asked while data is in flight, however long that lasts.
 #[test]
 fn keep_alive_is_silent_while_data_is_out() {
     let mut script = keeps_alive();
     script.write(10);
     script.drain();
-    for _ in 0..5 {
+    while script.now < crate::Instant::from_secs(60) {
         script.pass_to_deadline();
         script.sends(&["P. 1:11(10) ack 1"]);
     }
-    assert!(script.now > crate::Instant::from_secs(7));
 }
 
 #[test]

@@ -242,6 +242,16 @@ fn a_window_that_is_taken_back_holds_retransmissions_too() {
     script.sends(&[". 1001:2001(1000) ack 1"]);
     script.arrives(ack(1, 3001).wnd(9000));
     assert_eq!(script.conn.queued(), 0);
+
+    // Also where the congestion window would let all of it out again at once.
+    let mut script = Script::established();
+    script.write(3000);
+    assert_eq!(script.drain().len(), 3);
+    script.arrives(ack(1, 1).wnd(500));
+    assert!(script.with(|conn, ctx| conn.handle_path(ctx, 600, Some(ISS + 1))));
+    script.sends(&[". 1:601(600) ack 1"]);
+    script.arrives(ack(1, 601).wnd(1200));
+    script.sends(&[". 601:1201(600) ack 1", ". 1201:1801(600) ack 1"]);
 }
 
 /// RFC 9293 3.8.5; MUST-62 (RFC 6093): the pointer is the octet after the urgent data.
