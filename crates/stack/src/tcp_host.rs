@@ -41,7 +41,7 @@ use socket::{Connected, ConnectedBits, Kind};
 use std::collections::VecDeque;
 use tcp::{Ctx, Events, Instant, Memory, SegmentOut, State};
 
-/// An answer that belongs to no connection.
+/// An answer that belongs to no connection, or to one segment alone.
 #[derive(Debug, Clone, Copy)]
 struct Reply {
     key: FlowKey,

@@ -43,6 +43,78 @@ fn a_long_path_is_filled() {
     assert!(pair.now - start < Duration::from_secs(5), "{:?}", pair.now - start);
 }
 
+/// RFC 5681 3.2 and 4.2: a segment out of order has a duplicate ACK of its own, though many arrive before anything is sent, so
+/// that the sender repairs a loss within a round trip, SACK or not.
+#[test]
+fn a_batch_with_a_hole_is_answered_segment_by_segment() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    const BATCH: usize = 64;
+    for (sack, hole) in [(true, 0), (true, 20), (false, 0), (false, 20), (true, 60), (false, 60)] {
+        let mut pair = Pair::with(1500, |_, config| config.tcp.connection.sack = sack);
+        pair.delay = Duration::from_millis(10);
+        let (client, server) = pair.open("10.0.0.2:80");
+        let warm = pattern(1_000_000);
+        assert!(pair.transfer((A, client), server, &warm, Duration::from_secs(60)) == warm);
+        // The last ACKs go their way; after a longer rest the window would be small again (RFC 5681 4.1).
+        pair.advance(Duration::from_millis(50));
+
+        // A frame of the batch is lost on its way there; on the way back every ACK is noted: its number and its blocks.
+        let acks = Rc::new(RefCell::new(Vec::new()));
+        let texts = Rc::new(RefCell::new(0));
+        let (noted, counted) = (acks.clone(), texts.clone());
+        pair.passes = Box::new(move |from, frame| {
+            let packet = wire::tcp::Packet::new(&frame[20..]).expect("all is TCP");
+            if from == B {
+                noted.borrow_mut().push((packet.ack(), Header::parse(&packet).options.sack.len()));
+                return true;
+            }
+            *counted.borrow_mut() += usize::from(!packet.payload().is_empty());
+            packet.payload().is_empty() || *counted.borrow() != hole + 1
+        });
+        let mss = pair.stacks[A].tcp_info(client).expect("open").snd_mss as usize;
+        let (start, data) = (pair.now, pattern(BATCH * mss));
+        let got = pair.transfer((A, client), server, &data, Duration::from_secs(10));
+        assert!(got == data);
+        assert_eq!(*texts.borrow(), BATCH + 1, "sack {sack}, hole {hole}: the hole alone is sent again");
+        // There, back, there again; an RTO is 200 ms at least.
+        assert!(pair.now - start < Duration::from_millis(100), "{:?}", pair.now - start);
+        let acks = acks.borrow();
+        let same = acks.iter().map(|(ack, _)| acks.iter().filter(|(other, _)| other == ack).count()).max();
+        // One for all before the hole, one for each behind it.
+        assert_eq!(same, Some(usize::from(hole > 0) + BATCH - 1 - hole), "sack {sack}, hole {hole}");
+        assert!(acks.len() <= BATCH, "what is in order shares its ACKs: {}", acks.len());
+        assert_eq!(acks.iter().any(|(_, blocks)| *blocks > 0), sack);
+    }
+}
+
+/// Duplicate ACKs take at most half of the room for answers; beyond it they share one again.
+#[test]
+fn duplicate_acks_leave_room_for_other_answers() {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    const REPLIES: usize = 8;
+    let mut pair = Pair::with(1500, |_, config| config.tcp.replies_max = REPLIES);
+    let (client, server) = pair.open("10.0.0.2:80");
+    let warm = pattern(100_000);
+    assert!(pair.transfer((A, client), server, &warm, Duration::from_secs(60)) == warm);
+    let (acks, texts) = (Rc::new(Cell::new(0)), Cell::new(0));
+    let noted = acks.clone();
+    pair.passes = Box::new(move |from, frame| {
+        let packet = wire::tcp::Packet::new(&frame[20..]).expect("all is TCP");
+        let kept = from == B || packet.payload().is_empty() || texts.replace(texts.get() + 1) > 0;
+        if from == B && texts.get() > 0 {
+            noted.set(noted.get() + 1);
+        }
+        // The sender shall not hear of it yet, and go on with its batch.
+        kept && from == A
+    });
+    let mss = pair.stacks[A].tcp_info(client).expect("open").snd_mss as usize;
+    assert_eq!(pair.send(A, client, &pattern(30 * mss)), Ok(30 * mss));
+    pair.settle();
+    assert_eq!(acks.get(), REPLIES / 2 + 1);
+}
+
 #[test]
 fn lost_segments_are_mended() {
     let mut pair = Pair::new();

@@ -20,7 +20,7 @@ pub struct TcpHostConfig {
     /// Beyond, close() sends RST. Default 65,536.
     pub orphans_max: usize,
     /// Answers that belong to no connection (RST, SYN-ACK, ACK from TIME-WAIT) waiting to leave, at most. Default 4,096, some
-    /// 600 KiB when full; what finds no room is dropped, and its cause comes again.
+    /// 600 KiB when full; what finds no room is dropped, and its cause comes again. Half of it may be duplicate ACKs.
     pub replies_max: usize,
     /// The backlog that listen() can ask for, at most (Linux's `somaxconn`). Default 4,096.
     pub backlog_max: u32,

@@ -62,6 +62,7 @@ impl TcpHost {
         key: &FlowKey,
         seg: &Segment<'_>,
     ) {
+        self.send_own_ack(now, below, index, key, seg);
         let disposition =
             self.with_connection(now, index, |connected, ctx| connected.connection.handle_segment(ctx, seg));
         match disposition {
@@ -78,6 +79,29 @@ impl TcpHost {
             Some(Disposition::Taken) | None => {}
         }
         self.after(below, index);
+    }
+
+    /// Several segments of a connection may arrive before it is asked what to send. One that came out of order has its ACK made
+    /// before the next is looked at (RFC 5681 4.2), while at least half of the replies' room is left for others; without room
+    /// one ACK stands for several.
+    fn send_own_ack<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        index: u32,
+        key: &FlowKey,
+        next: &Segment<'_>,
+    ) {
+        if self.replies.len() >= self.config.replies_max / 2 {
+            return;
+        }
+        let ack = self.with_connection(now, index, |connected, ctx| {
+            let ack = connected.connection.poll_own_ack(ctx, next)?;
+            Some((ack, Marks::of(connected.connection.settings())))
+        });
+        if let Some((ack, marks)) = ack.flatten() {
+            self.reply(below, *key, ack, marks);
+        }
     }
 
     fn at_time_wait<B: Below>(
