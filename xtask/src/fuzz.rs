@@ -1,4 +1,5 @@
-//! Fuzz: builds the targets in `fuzz/` with coverage instrumentation and runs each for a while, on seeds of its own.
+//! Fuzz: builds the targets in `fuzz/` with coverage instrumentation and runs each for a while, from the inputs in
+//! `fuzz/seeds`.
 //! A crash leaves its input in `fuzz/artifacts`, and the command that replays it is printed.
 
 use std::fs;
@@ -10,7 +11,7 @@ use crate::tally::Tally;
 /// the address sanitizer, which needs a nightly compiler and finds little in code without `unsafe`.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cdebug-assertions -Ccodegen-units=1";
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Ccodegen-units=1";
 
 /// Memory a target may take before that counts as a finding, in MiB.
 const MEMORY_MAX_MIB: u32 = 1024;
@@ -53,6 +54,12 @@ pub(crate) fn run(seconds: u32) -> Result<Tally, String> {
             "-verbosity=0",
             &format!("-artifact_prefix={}/", artifacts.display()),
         ]);
+        // What is found goes to the corpus; the seeds are only read.
+        let seeds = shell::root().join("fuzz/seeds").join(name);
+        if !seeds.is_dir() {
+            return Err(format!("{} is not there", seeds.display()));
+        }
+        fuzz.arg(seeds);
         tally.count(name, shell::run_command(&mut fuzz));
     }
     if names.is_empty() { Err("fuzz/targets is empty".to_owned()) } else { Ok(tally) }
