@@ -141,6 +141,73 @@ fn marks_have_defaults_and_may_change() {
     }
 }
 
+/// RFC 9293 MUST-43 and MUST-44: a connection speaks from the address that the program gives; else IP chooses one before the SYN,
+/// and the program can ask which.
+#[test]
+fn a_connection_has_the_address_it_was_given_or_ip_chose() {
+    for (given, expected) in
+        [(Some("10.0.0.3:0"), "10.0.0.3"), (None, "10.0.0.2"), (Some("0.0.0.0:0"), "10.0.0.2")]
+    {
+        let mut pair = Pair::new();
+        pair.listen(A, "10.0.0.1:80", 4);
+        let sources = Rc::new(RefCell::new(Vec::new()));
+        let writes = sources.clone();
+        pair.passes = Box::new(move |from, frame| {
+            if from == B {
+                writes.borrow_mut().push(ipv4::Packet::new(frame).expect("a packet").src());
+            }
+            true
+        });
+        let client = pair.stacks[B].tcp_socket().expect("room");
+        if let Some(given) = given {
+            pair.stacks[B].tcp_bind(client, addr(given)).expect("it is ours");
+        }
+        pair.stacks[B].tcp_connect(pair.now, client, addr("10.0.0.1:80")).expect("there is a way");
+        let expected: Ipv4Addr = expected.parse().expect("an address");
+        let local = pair.stacks[B].tcp_local_addr(client).map(|local| local.ip());
+        assert_eq!(local, Some(expected.into()), "before anything has left");
+        assert!(sources.borrow().is_empty());
+        pair.settle();
+        assert!(!sources.borrow().is_empty());
+        assert!(sources.borrow().iter().all(|source| *source == expected), "{given:?}: {sources:?}");
+    }
+}
+
+/// RFC 9293 MUST-46.
+#[test]
+fn nobody_connects_to_a_broadcast_or_multicast_address() {
+    let mut pair = Pair::new();
+    for remote in ["255.255.255.255:80", "10.0.0.255:80", "224.0.0.1:80", "[ff02::1]:80"] {
+        let refused = pair.stacks[A].tcp_connect_to(pair.now, addr(remote)).map_err(|error| error.kind());
+        assert_eq!(refused, Err(std::io::ErrorKind::InvalidInput), "{remote}");
+    }
+}
+
+/// RFC 9293 MUST-3: one wrong bit, and nobody sees the segment; the sender sends it again.
+#[test]
+fn a_damaged_segment_is_dropped_and_counted() {
+    for remote in ["10.0.0.2:80", "[fd00::2]:80"] {
+        let mut pair = Pair::new();
+        let (client, server) = pair.open(remote);
+        let kept = Rc::new(RefCell::new(Vec::new()));
+        let writes = kept.clone();
+        pair.passes = Box::new(move |_, frame| {
+            writes.borrow_mut().push(frame.to_vec());
+            false
+        });
+        pair.send(A, client, b"soil").expect("room");
+        pair.settle();
+        let mut damaged = kept.borrow()[0].clone();
+        *damaged.last_mut().expect("it has text") ^= 1;
+        pair.inject(B, &damaged);
+        assert!(pair.recv(B, server).is_err(), "nothing is here");
+        assert_eq!(pair.stacks[B].counters().dropped(DropReason::BadChecksum), 1);
+        pair.passes = Box::new(|_, _| true);
+        pair.advance(Duration::from_secs(1));
+        assert_eq!(pair.recv(B, server), Ok(b"soil".to_vec()));
+    }
+}
+
 /// A SYN to port 80 with these IPv4 options between header and segment.
 fn syn_v4(src: [u8; 4], dst: [u8; 4], options: &[u8]) -> Vec<u8> {
     let (src, dst) = (Ipv4Addr::from(src), Ipv4Addr::from(dst));

@@ -5,7 +5,7 @@
 use crate::counters::Counters;
 use crate::events::Events;
 use crate::ready::ReadyQueue;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use tcp::{Instant, Settings, Slices};
 use wire::ip::Ecn;
 use wire::tcp::Header;
@@ -75,6 +75,11 @@ pub(crate) trait Below {
 
     /// Whether a socket may be bound to `addr`.
     fn may_bind(&self, addr: IpAddr) -> bool;
+
+    /// Whether packets to `dst` go to everybody on a link of ours.
+    fn is_broadcast(&self, dst: IpAddr) -> bool {
+        dst == IpAddr::V4(Ipv4Addr::BROADCAST)
+    }
 
     /// Whether one more packet, however large, would be taken now.
     fn has_room(&mut self, path: &Self::Path) -> bool;

@@ -158,8 +158,8 @@ impl TcpHost {
         let (bound, sharing, settings) = (fresh.bound, fresh.sharing, fresh.settings.clone());
         // As Linux: to connect to the unspecified address is to connect to oneself.
         let remote = SocketAddr::new(loopback_if_unspecified(remote.ip()), remote.port());
-        if remote.port() == 0 || remote.ip().is_multicast() || remote.ip() == IpAddr::V4(Ipv4Addr::BROADCAST)
-        {
+        // RFC 9293 3.9.1.1, MUST-46.
+        if remote.port() == 0 || remote.ip().is_multicast() || below.is_broadcast(remote.ip()) {
             return Err(ConnectError::InvalidAddress);
         }
         let source = match bound {

@@ -48,6 +48,11 @@ impl Below for IpFloor<'_> {
         self.ip.may_bind(addr)
     }
 
+    fn is_broadcast(&self, dst: IpAddr) -> bool {
+        let IpAddr::V4(dst) = dst else { return false };
+        dst.is_broadcast() || self.ip.interfaces.iter().any(|interface| interface.is_broadcast(dst))
+    }
+
     fn has_room(&mut self, path: &Self::Path) -> bool {
         self.ip.has_room(self.outlets, path)
     }

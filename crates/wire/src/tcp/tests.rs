@@ -125,7 +125,7 @@ fn option_walks_survive_damage() {
         (&[2, 4, 5, 180], mss, None),
         (&[1, 1, 1, 2, 4, 5, 180], mss, None), // no-operations anywhere
         (&[254, 2, 2, 4, 5, 180], mss, None),  // unknown kinds are skipped
-        (&[254, 6, 2, 4, 9, 9, 2, 4, 5, 180], mss, None), // with their contents
+        (&[254, 6, 3, 3, 9, 1, 2, 4, 5, 180], mss, None), // with their contents, whatever these look like
         (&[0, 2, 4, 5, 180], None, None),      // nothing behind the end
         (&[2, 4, 5, 180, 3, 0], mss, None),    // length zero ends the walk
         (&[2, 4, 5, 180, 3, 1], mss, None),    // so does one

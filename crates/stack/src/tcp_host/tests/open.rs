@@ -177,6 +177,44 @@ fn one_local_port_serves_many_remotes() {
     assert_eq!(world.try_connect(A, addr("10.0.0.2:80")), Err(ConnectError::AddrNotAvailable));
 }
 
+/// RFC 9293 MUST-42: a port is listened on while connections of the same port are in SYN-SENT and in SYN-RECEIVED; and MUST-41:
+/// neither these nor an open one take notice.
+#[test]
+fn a_port_is_listened_on_beside_connections_that_open() {
+    let mut world = World::new();
+    let busy = |world: &mut World, remote: &str| {
+        let Host { tcp, floor } = &mut world.hosts[A];
+        let socket = tcp.socket().expect("room");
+        tcp.set_option(world.now, floor, socket, TcpOption::ReuseAddress(true)).expect("fresh");
+        tcp.bind(floor, socket, addr("10.0.0.1:70")).expect("all share");
+        tcp.connect(world.now, floor, socket, addr(remote)).expect("begins");
+        socket
+    };
+    world.listen(B, "10.0.0.2:79", 4);
+    let open = busy(&mut world, "10.0.0.2:79");
+    world.settle();
+    let received = busy(&mut world, "10.0.0.2:71");
+    world.take(A);
+    world.deliver(A, &forged("10.0.0.2:71", "10.0.0.1:70", Flags::SYN, 5));
+    let sent = busy(&mut world, "10.0.0.2:72");
+    world.take(A);
+    let states = |world: &World| [open, received, sent].map(|socket| world.state(A, socket));
+    let before = [State::Established, State::SynReceived, State::SynSent].map(Some);
+    assert_eq!(states(&world), before);
+    let Host { tcp, floor } = &mut world.hosts[A];
+    let listener = tcp.socket().expect("room");
+    tcp.set_option(world.now, floor, listener, TcpOption::ReuseAddress(true)).expect("fresh");
+    tcp.bind(floor, listener, addr("10.0.0.1:70")).expect("nobody listens there");
+    tcp.listen(floor, listener, 4).expect("nobody listens there");
+    assert_eq!(states(&world), before);
+    world.connect(B, "10.0.0.1:70");
+    world.settle();
+    assert!(world.accept(A, listener).is_some());
+    world.send(A, open, b"still here");
+    world.settle();
+    assert_eq!(world.state(A, open), Some(State::Established));
+}
+
 /// RFC 9293 3.5, figure 8, MUST-10.
 #[test]
 fn both_may_open_at_once() {
