@@ -1,7 +1,7 @@
 //! Socket handles, and the queue of sockets to which something happened.
 //! Owns: the order in which ready sockets are reported. Borrows: the readiness bits, which each socket keeps itself.
-//! Invariants: a socket is queued at most once, if and only if its pending bits are not empty; asking costs what happened,
-//! never how many sockets exist.
+//! Invariants: a place in a socket table is queued at most once, whoever comes and goes there, so that the queue is never longer
+//! than the tables have been though nobody ever asks; asking costs what happened, never how many sockets exist.
 //! Not here: what a bit means for one kind of socket (`socket::tcp`, `socket::udp`).
 
 use std::collections::VecDeque;
@@ -98,24 +98,92 @@ impl std::fmt::Debug for Readiness {
     }
 }
 
+/// A place in one of the socket tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadyPlace {
+    Tcp(u32),
+    Udp(u32),
+}
+
+/// Which places of one table are queued: a bit each.
+#[derive(Debug, Default)]
+struct Queued {
+    words: Vec<u64>,
+}
+
+impl Queued {
+    /// Sets a place's bit; says whether it was clear.
+    fn set(&mut self, place: u32) -> bool {
+        let (word, bit) = (place as usize / 64, 1 << (place % 64));
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        let was = self.words[word] & bit != 0;
+        self.words[word] |= bit;
+        !was
+    }
+
+    fn clear(&mut self, place: u32) {
+        self.words[place as usize / 64] &= !(1 << (place % 64));
+    }
+}
+
+/// Places of one table in the order in which they came, each at most once.
+#[derive(Debug, Default)]
+pub(crate) struct PlaceQueue {
+    queue: VecDeque<u32>,
+    queued: Queued,
+}
+
+impl PlaceQueue {
+    /// Adds a place at the end, if it is not there already.
+    pub(crate) fn push(&mut self, place: u32) {
+        if self.queued.set(place) {
+            self.queue.push_back(place);
+        }
+    }
+
+    /// Takes the first one. Whoever was meant may be gone, and its place another's.
+    pub(crate) fn pop(&mut self) -> Option<u32> {
+        let place = self.queue.pop_front()?;
+        self.queued.clear(place);
+        Some(place)
+    }
+}
+
 /// The sockets that have something to report, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct ReadyQueue {
-    queue: VecDeque<Handle>,
+    queue: VecDeque<ReadyPlace>,
+    tcp: Queued,
+    udp: Queued,
 }
 
 impl ReadyQueue {
-    /// Adds `bits` to a socket's pending bits and queues the socket if it had none.
+    /// Adds `bits` to a socket's pending bits and queues its place.
     pub(crate) fn raise(&mut self, handle: Handle, pending: &mut Readiness, bits: Readiness) {
-        if pending.is_empty() && !bits.is_empty() {
-            self.queue.push_back(handle);
+        if bits.is_empty() {
+            return;
         }
         *pending |= bits;
+        let (place, is_new) = match handle {
+            Handle::Tcp(tcp) => (ReadyPlace::Tcp(tcp.index), self.tcp.set(tcp.index)),
+            Handle::Udp(udp) => (ReadyPlace::Udp(udp.index), self.udp.set(udp.index)),
+        };
+        if is_new {
+            self.queue.push_back(place);
+        }
     }
 
-    /// The next socket to report. The caller takes its pending bits, and skips it when it is gone or has none.
-    pub(crate) fn pop(&mut self) -> Option<Handle> {
-        self.queue.pop_front()
+    /// The place of the next socket to report. The caller takes its pending bits, and skips it when nobody is there or there are
+    /// none: a closed socket stays queued until its turn, or until its place has a new user.
+    pub(crate) fn pop(&mut self) -> Option<ReadyPlace> {
+        let place = self.queue.pop_front()?;
+        match place {
+            ReadyPlace::Tcp(index) => self.tcp.clear(index),
+            ReadyPlace::Udp(index) => self.udp.clear(index),
+        }
+        Some(place)
     }
 
     /// Whether anything waits to be reported.

@@ -30,7 +30,7 @@ use crate::ip::reassembly::{self, Fragment, Refusal};
 use crate::ip::route::{Route, RouteTableFull};
 use crate::ip::{AddressError, Delivery, Ip, IpMeta};
 use crate::random::Secret;
-use crate::ready::{Handle, Readiness, ReadyQueue};
+use crate::ready::{Handle, Readiness, ReadyPlace, ReadyQueue};
 use crate::tcp_host::TcpHost;
 use crate::tcp_host::floor::{IpFloor, NoOutlets};
 use crate::udp::{UdpCx, UdpHost};
@@ -498,13 +498,17 @@ impl Stack {
 
     /// The next socket to which something happened, and what.
     pub fn poll_ready(&mut self) -> Option<(Handle, Readiness)> {
-        while let Some(handle) = self.ready.pop() {
-            let bits = match handle {
-                Handle::Tcp(tcp) => self.tcp.take_readiness(tcp),
-                Handle::Udp(udp) => self.udp.get_mut(udp).map(|socket| std::mem::take(&mut socket.pending)),
+        while let Some(place) = self.ready.pop() {
+            let found = match place {
+                ReadyPlace::Tcp(index) => {
+                    self.tcp.take_readiness(index).map(|(h, bits)| (Handle::Tcp(h), bits))
+                }
+                ReadyPlace::Udp(index) => {
+                    self.udp.take_readiness(index).map(|(h, bits)| (Handle::Udp(h), bits))
+                }
             };
-            if let Some(bits) = bits.filter(|bits| !bits.is_empty()) {
-                return Some((handle, bits));
+            if found.is_some() {
+                return found;
             }
         }
         None

@@ -32,7 +32,7 @@ use crate::isn::Isn;
 use crate::listener::Listeners;
 use crate::port::Ports;
 use crate::random::Secret;
-use crate::ready::{Handle, Readiness, TcpHandle};
+use crate::ready::{Handle, PlaceQueue, Readiness, TcpHandle};
 use crate::syn_cookie::SynCookies;
 use crate::wheel::Wheel;
 use below::{Below, Marks};
@@ -65,7 +65,7 @@ pub(crate) struct TcpHost {
     replies: VecDeque<Reply>,
     output: VecDeque<u32>,
     /// Connections whose program wants to send and found the budget empty.
-    waiting: VecDeque<u32>,
+    waiting: PlaceQueue,
     orphans: usize,
 }
 
@@ -83,7 +83,7 @@ impl TcpHost {
             cookies_until: None,
             replies: VecDeque::new(),
             output: VecDeque::new(),
-            waiting: VecDeque::new(),
+            waiting: PlaceQueue::default(),
             orphans: 0,
             config: tcp,
         }
@@ -130,11 +130,12 @@ impl TcpHost {
             && self.flows.sockets.get(handle.index).is_some_and(|socket| socket.is_orphan())
     }
 
-    /// What happened to a socket since it was last asked; nothing if it is gone.
-    pub(crate) fn take_readiness(&mut self, handle: TcpHandle) -> Option<Readiness> {
+    /// The socket at a place, and what happened to it since it was last asked; nothing if there is none, or nothing happened.
+    pub(crate) fn take_readiness(&mut self, index: u32) -> Option<(TcpHandle, Readiness)> {
+        let handle = self.handle(index);
         let index = self.index(handle)?;
         let bits = core::mem::take(self.flows.sockets.get_mut(index)?.pending_mut()?);
-        (!bits.is_empty()).then_some(bits)
+        (!bits.is_empty()).then_some((handle, bits))
     }
 
     /// Tells the owner of a socket what happened, or keeps it until somebody owns it.

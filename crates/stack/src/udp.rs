@@ -151,6 +151,13 @@ impl UdpHost {
         UdpHandle { index, generation: self.sockets.generation(index).unwrap_or(0) }
     }
 
+    /// The socket at a place, and what happened to it since it was last asked; nothing if there is none, or nothing happened.
+    pub(crate) fn take_readiness(&mut self, index: u32) -> Option<(UdpHandle, Readiness)> {
+        let handle = self.handle(index);
+        let bits = std::mem::take(&mut self.sockets.get_mut(index)?.pending);
+        (!bits.is_empty()).then_some((handle, bits))
+    }
+
     /// Makes a socket at `local`; port 0 picks one (RFC 6056 3.3.1: at random, then onwards).
     pub(crate) fn bind(
         &mut self,

@@ -6,7 +6,7 @@ use pair::{A, B, Drain, Pair, addr};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Shutdown};
 use std::time::Duration;
-use switchboard_stack::{DropReason, Readiness};
+use switchboard_stack::{DropReason, Handle, Readiness};
 use tcp::State;
 use wire::ip::{Protocol, pseudo_v4};
 use wire::tcp::{Flags, Header, TcpOptions, Timestamps};
@@ -113,6 +113,23 @@ fn duplicate_acks_leave_room_for_other_answers() {
     assert_eq!(pair.send(A, client, &pattern(30 * mss)), Ok(30 * mss));
     pair.settle();
     assert_eq!(acks.get(), REPLIES / 2 + 1);
+}
+
+/// A program may work by calls alone and never ask what is ready.
+#[test]
+fn a_socket_is_reported_though_closed_ones_were_never_asked_for() {
+    let mut pair = Pair::new();
+    for _ in 0..1_000 {
+        let (client, server) = pair.open("10.0.0.2:80");
+        let now = pair.now;
+        pair.stacks[A].tcp_abort(now, client).expect("open");
+        pair.settle();
+        pair.stacks[B].tcp_close(now, server).expect("reset, and not closed yet");
+        pair.settle();
+    }
+    let (client, _) = pair.open("10.0.0.2:80");
+    assert_eq!(pair.stacks[A].poll_ready(), Some((Handle::Tcp(client), Readiness::WRITABLE)));
+    assert_eq!(pair.stacks[A].poll_ready(), None);
 }
 
 #[test]

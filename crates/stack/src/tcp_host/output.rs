@@ -160,12 +160,7 @@ impl TcpHost {
 
     /// The program of `index` found the budget empty; it is told when there is room.
     pub(crate) fn wait_for_budget(&mut self, index: u32) {
-        if let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
-            && !connected.bits.has(ConnectedBits::WAITS)
-        {
-            connected.bits.set(ConnectedBits::WAITS);
-            self.waiting.push_back(index);
-        }
+        self.waiting.push(index);
     }
 
     fn tell_waiting<B: Below>(&mut self, below: &mut B) {
@@ -173,12 +168,11 @@ impl TcpHost {
             if self.memory.budget.under_pressure() {
                 return;
             }
-            let Some(index) = self.waiting.pop_front() else { return };
-            let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
-            else {
-                continue;
-            };
-            if connected.bits.take(ConnectedBits::WAITS) {
+            let Some(index) = self.waiting.pop() else { return };
+            // The one that waited may be gone and its place another's: to be told once too often does no harm, except to one that
+            // opens, to whom it would say that it is open; and that will be said when it is.
+            let socket = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut());
+            if socket.is_some_and(|connected| connected.connection.state().is_synchronized()) {
                 self.raise(below, index, Readiness::WRITABLE);
             }
         }

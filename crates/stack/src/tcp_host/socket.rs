@@ -62,8 +62,6 @@ impl ConnectedBits {
     pub(crate) const OWNED: Self = Self(4);
     /// It counts as a user of its local port.
     pub(crate) const HOLDS_PORT: Self = Self(8);
-    /// In the queue of those that wait for the budget.
-    pub(crate) const WAITS: Self = Self(16);
     /// It shares its port as SO_REUSEADDR and SO_REUSEPORT say.
     pub(crate) const REUSE_ADDRESS: Self = Self(32);
     pub(crate) const REUSE_PORT: Self = Self(64);

@@ -6,7 +6,7 @@ use crate::events::Events;
 use crate::frame::InterfaceId;
 use crate::ip::{Delivery, IpMeta};
 use crate::random::Secret;
-use crate::ready::{Handle, Readiness, ReadyQueue, TcpHandle};
+use crate::ready::{Readiness, ReadyPlace, ReadyQueue, TcpHandle};
 use crate::socket::error::{ConnectError, RecvError, SendError};
 use crate::socket::options::TcpOption;
 use crate::tcp_host::TcpHost;
@@ -275,11 +275,11 @@ impl World {
         let Host { tcp, floor } = &mut self.hosts[at];
         let mut all = Readiness::NONE;
         while let Some(ready) = floor.ready.pop() {
-            if let Handle::Tcp(ready) = ready {
-                let bits = tcp.take_readiness(ready).unwrap_or_default();
-                if ready == handle {
-                    all |= bits;
-                }
+            if let ReadyPlace::Tcp(place) = ready
+                && let Some((ready, bits)) = tcp.take_readiness(place)
+                && ready == handle
+            {
+                all |= bits;
             }
         }
         all
