@@ -183,6 +183,72 @@ fn nobody_connects_to_a_broadcast_or_multicast_address() {
     }
 }
 
+/// RFC 9293 MUST-67: the MSS that is announced is the link's MTU less the fixed headers. MUST-15: a peer that announces none
+/// gets 536 octets of text at most, over IPv6 1220.
+#[test]
+fn the_mss_announced_and_the_mss_assumed_follow_the_family() {
+    let table = [("10.0.0.2:80", 1500, 1460), ("[fd00::2]:80", 1500, 1440), ("[fd00::2]:80", 1280, 1220)];
+    for (remote, mtu, expected) in table {
+        let mut pair = Pair::with(mtu, |_, _| {});
+        let announced = Rc::new(RefCell::new(Vec::new()));
+        let writes = announced.clone();
+        pair.passes = Box::new(move |_, frame| {
+            let header_len = if frame[0] >> 4 == 4 { ipv4::HEADER_LEN } else { ipv6::HEADER_LEN };
+            let segment = wire::tcp::Packet::new(&frame[header_len..]).expect("a segment");
+            writes.borrow_mut().extend(segment.options().mss);
+            true
+        });
+        pair.open(remote);
+        assert_eq!(*announced.borrow(), [expected, expected], "{remote}, {mtu}: SYN and SYN,ACK");
+    }
+    for (syn, expected) in
+        [(syn_v4([10, 0, 0, 1], [10, 0, 0, 2], &[]), 536), (syn_v6("fd00::1", "fd00::2"), 1220)]
+    {
+        let mut pair = Pair::new();
+        let listener = pair.listen(B, "[::]:80", 4);
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let writes = seen.clone();
+        pair.passes = Box::new(move |_, frame| {
+            writes.borrow_mut().push(frame.to_vec());
+            false
+        });
+        pair.inject(B, &syn);
+        pair.settle();
+        // The last ACK of the handshake, by hand.
+        let header_len = if syn[0] >> 4 == 4 { ipv4::HEADER_LEN } else { ipv6::HEADER_LEN };
+        let answer = wire::tcp::Packet::new(&seen.borrow()[0][header_len..]).expect("a segment").seq();
+        let ack = Header {
+            src_port: 9,
+            dst_port: 80,
+            seq: 1,
+            ack: answer.wrapping_add(1),
+            flags: Flags::ACK,
+            window: 60_000,
+            ..Header::default()
+        };
+        let mut frame = syn.clone();
+        let segment = &mut frame[header_len..];
+        ack.emit(segment);
+        let len = segment.len();
+        let pseudo = if syn[0] >> 4 == 4 {
+            let packet = ipv4::Packet::new(&syn).expect("a packet");
+            pseudo_v4(packet.src(), packet.dst(), Protocol::TCP, len as u16)
+        } else {
+            let packet = ipv6::Packet::new(&syn).expect("a packet");
+            pseudo_v6(packet.src(), packet.dst(), Protocol::TCP, len as u32)
+        };
+        wire::tcp::fill_checksum(segment, pseudo);
+        pair.inject(B, &frame);
+        pair.settle();
+        let (server, _) = pair.stacks[B].tcp_accept(listener).expect("open");
+        seen.take();
+        pair.send(B, server, &[1; 5_000]).expect("room");
+        pair.settle();
+        let longest = seen.borrow().iter().map(|frame| frame.len() - header_len - 20).max();
+        assert_eq!(longest, Some(expected));
+    }
+}
+
 /// RFC 9293 MUST-3: one wrong bit, and nobody sees the segment; the sender sends it again.
 #[test]
 fn a_damaged_segment_is_dropped_and_counted() {
