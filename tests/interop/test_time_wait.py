@@ -17,14 +17,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def time_wait_on(ports):
-    count = 0
+    """Who waits at these ports: the rows' two addresses."""
+    waiting = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with open(table) as rows:
             for row in list(rows)[1:]:
-                _, local, _, state = row.split()[:4]
+                _, local, remote, state = row.split()[:4]
                 if int(local.rsplit(":", 1)[1], 16) in ports and state == TIME_WAIT:
-                    count += 1
-    return count
+                    waiting.add((local, remote))
+    return waiting
 
 
 class ResetWatch:
@@ -67,6 +68,8 @@ async def test_polite_log_outs_leave_nothing(tmp_path):
 
 async def log_out_politely(exchange, numbers, tmp_path):
     ports = {exchange.ports["tcp"], exchange.ports["tls"]}
+    # A port the kernel chose may have been somebody's client port a moment ago, and wait still.
+    before = time_wait_on(ports)
     watch = ResetWatch(ports, tmp_path / "resets.pcap")
 
     gate = asyncio.Semaphore(AT_ONCE)
@@ -91,5 +94,5 @@ async def log_out_politely(exchange, numbers, tmp_path):
     assert done.returncode == 0 and said.decode().strip() == f"done {EACH}", said
 
     until(lambda: not exchange.who(), what="all lines gone")
-    assert time_wait_on(ports) == 0
+    assert time_wait_on(ports) <= before
     assert watch.end() == []

@@ -70,6 +70,8 @@ mod tests {
         use std::net::{TcpListener, TcpStream};
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server_port = listener.local_addr().unwrap().port();
+        // A port the kernel chose may have been somebody's client port a moment ago, and wait still.
+        let before = super::time_wait_on_port(server_port).unwrap();
         let client = TcpStream::connect(("127.0.0.1", server_port)).unwrap();
         let client_port = client.local_addr().unwrap().port();
         let (mut accepted, _) = listener.accept().unwrap();
@@ -77,7 +79,7 @@ mod tests {
         assert_eq!(accepted.read(&mut [0; 8]).unwrap(), 0);
         drop(accepted);
         // The last ACK crosses loopback before close() returns, so no waiting is needed.
-        assert_eq!(super::time_wait_on_port(server_port).unwrap(), 0);
-        assert_eq!(super::time_wait_on_port(client_port).unwrap(), 1);
+        assert!(super::time_wait_on_port(server_port).unwrap() <= before);
+        assert!(super::time_wait_on_port(client_port).unwrap() >= 1);
     }
 }
