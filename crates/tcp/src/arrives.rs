@@ -9,7 +9,7 @@ use core::ops::ControlFlow;
 use crate::acceptability::{Acceptability, judge, trim};
 use crate::ack::{AckPlace, is_duplicate, place};
 use crate::congestion::AckSample;
-use crate::connection::{Bits, Connection};
+use crate::connection::{Bits, Connection, to_u32};
 use crate::ctx::Ctx;
 use crate::delayed_ack::Arrival;
 use crate::events::Events;
@@ -374,6 +374,11 @@ impl Connection {
         self.rcv.nxt += stored.advanced;
         // A FIN counts once all before it is here; until then its place is remembered. The first one stands.
         receiving.fin_at = receiving.fin_at.or(fin_at);
+        // Early text beyond the FIN contradicts it. The FIN stands; a peer that is honest sends again what lies before it.
+        let held = to_u32(receiving.queue.span() - receiving.queue.readable());
+        if receiving.fin_at.is_some_and(|fin_at| held > fin_at.since(self.rcv.nxt)) {
+            receiving.reassembly.forget(&mut receiving.queue, &mut ctx.memory.budget);
+        }
         let finished = receiving.fin_at == Some(self.rcv.nxt);
         if finished {
             receiving.fin_at = None;
@@ -425,7 +430,7 @@ impl Connection {
     /// The sequence number up to which the program has read.
     pub(crate) fn taken(&self) -> SeqNum {
         let fin = u32::from(self.bits.has(Bits::PEER_FIN));
-        self.rcv.nxt - fin - crate::connection::to_u32(self.readable())
+        self.rcv.nxt - fin - to_u32(self.readable())
     }
 }
 
@@ -453,7 +458,7 @@ fn text_len(seg: &Segment<'_>) -> u32 {
 }
 
 fn text_len_of(text: &[u8]) -> u32 {
-    crate::connection::to_u32(text.len())
+    to_u32(text.len())
 }
 
 #[cfg(test)]

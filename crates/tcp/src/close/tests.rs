@@ -493,3 +493,32 @@ fn a_segment_beyond_an_early_fin_is_not_taken() {
     assert_eq!(script.state(), State::CloseWait);
     assert_eq!(script.recv(1000).map(|text| text.len()), Ok(20));
 }
+
+/// Found by the fuzzer: a peer that has sent text from beyond its end, and then ends before it.
+#[test]
+fn early_text_beyond_the_fin_is_forgotten() {
+    let mut script = Script::established();
+    script.arrives(ack(101, 1).octets(100));
+    script.drain();
+    script.arrives(ack(1, 1).with(FIN));
+    assert_eq!(script.conn.state(), State::CloseWait);
+    script.sends(&[". ack 2"]);
+    assert_eq!(script.recv(10), Ok(Vec::new()));
+    assert_eq!(script.memory.budget.used(), 0);
+}
+
+/// The same, the FIN itself being early: what lies before it still has its turn, and then the FIN.
+#[test]
+fn early_text_across_an_early_fin_does_not_hide_it() {
+    let mut script = Script::established();
+    script.arrives(ack(41, 1).octets(160));
+    script.arrives(ack(51, 1).with(FIN));
+    script.drain();
+    script.arrives(ack(1, 1).octets(40));
+    script.drain();
+    assert_eq!(script.conn.state(), State::Established);
+    script.arrives(ack(41, 1).octets(10));
+    script.sends(&[". ack 52"]);
+    assert_eq!(script.conn.state(), State::CloseWait);
+    assert_eq!(script.recv(100).map(|text| text.len()), Ok(50));
+}
