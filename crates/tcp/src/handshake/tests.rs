@@ -273,6 +273,18 @@ fn ecn_is_agreed_as_rfc_3168_says() {
             assert_eq!(pair.conn(side).info(&config).ecn, agreed, "{a:?} {b:?}");
         }
     }
+    // RFC 3168 6.1.1: a SYN asks by both flags, a SYN,ACK accepts by ECE alone; a box that echoes what it does not know does not.
+    for (flags, agreed) in [(Flags::ECE, true), (Flags::ECE | Flags::CWR, false), (Flags::NONE, false)] {
+        let config = TcpConfig { ecn: Request, ..plain() };
+        let script = Script::opened(config, Settings::default(), syn_ack().with(flags));
+        assert_eq!(script.conn.info(&script.config).ecn, agreed, "{flags}");
+        let now = Instant::from_secs(1);
+        let syn = peer(Flags::SYN | flags, 0, 0);
+        let opening = opening(ISS);
+        let entry = SynReceived::new(now, &plain(), &Settings::default(), &opening, &syn.arriving());
+        let asked = flags == Flags::ECE | Flags::CWR;
+        assert_eq!(entry.syn_ack(now).flags.ece(), asked, "{flags}");
+    }
 }
 
 #[test]

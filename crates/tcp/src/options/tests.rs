@@ -34,6 +34,7 @@ fn a_peers_scale_above_14_is_14() {
 fn windows_are_scaled_except_in_a_syn() {
     let agreed = agreed(Instant::ZERO, 1);
     assert_eq!(agreed.seg_wnd(&ack(1, 1).wnd(3).arriving()), 3 << 7);
+    assert_eq!(agreed.seg_wnd(&ack(1, 1).wnd(0xffff).arriving()), 0xffff << 7, "MUST-1: no sign");
     assert_eq!(agreed.seg_wnd(&peer(Flags::SYN, 0, 0).wnd(3).arriving()), 3);
 }
 
