@@ -276,9 +276,12 @@ impl TcpHost {
         self.orphans += 1;
     }
 
-    /// The ISS for a connection that opens now.
-    pub(crate) fn iss_for(&self, now: Instant, key: &FlowKey) -> tcp::SeqNum {
-        self.isn.sequence(now, key)
+    /// The ISS for a connection that opens now. `floor`: how far its last incarnation, lately in TIME-WAIT, had come.
+    pub(crate) fn iss_for(&self, now: Instant, key: &FlowKey, floor: Option<tcp::SeqNum>) -> tcp::SeqNum {
+        match floor {
+            Some(floor) => self.isn.sequence_beyond(now, key, floor),
+            None => self.isn.sequence(now, key),
+        }
     }
 
     /// The secret that moves a connection's timestamps.

@@ -164,6 +164,14 @@ impl TimeWaitTable {
         }
     }
 
+    /// A look at the automaton at a place.
+    pub(crate) fn get(&self, place: TimeWaitPlace) -> Option<&TimeWait> {
+        match place {
+            TimeWaitPlace::V4(place) => self.v4.peek(place).map(|entry| &entry.wait),
+            TimeWaitPlace::V6(place) => self.v6.peek(place).map(|entry| &entry.wait),
+        }
+    }
+
     /// The automaton at a place.
     pub(crate) fn get_mut(&mut self, place: TimeWaitPlace) -> Option<&mut TimeWait> {
         match place {

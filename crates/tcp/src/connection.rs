@@ -108,6 +108,9 @@ impl Bits {
     /// The peer is to hear of our user timeout, with the next segment that is no SYN (RFC 5482).
     pub(crate) const UTO_DUE: Bits = Bits(1 << 12);
 
+    /// The handshake came to its end.
+    pub(crate) const OPENED: Bits = Bits(1 << 13);
+
     #[inline]
     pub(crate) const fn has(self, bit: Bits) -> bool {
         self.0 & bit.0 != 0
@@ -189,6 +192,12 @@ impl Connection {
     #[must_use]
     pub const fn end(&self) -> Option<End> {
         self.end
+    }
+
+    /// Whether the attempt to open came to nothing: the connection is over and never was open.
+    #[must_use]
+    pub const fn failed_to_open(&self) -> bool {
+        matches!(self.state, State::Closed) && !self.bits.has(Bits::OPENED)
     }
 
     /// The last soft error that was reported about the path (RFC 9293 SHLD-25).

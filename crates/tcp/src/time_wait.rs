@@ -1,8 +1,9 @@
 //! TIME-WAIT: all is said; for 2*MSL a repeated FIN is answered, and nothing old reaches a new connection.
-//! Spec: RFC 9293 3.6.1, 3.10.7.4; RFC 1337 (a RST does not end the wait); RFC 6191 and RFC 9293 MAY-2 (reuse by a newer SYN).
+//! Spec: RFC 9293 3.6.1, 3.10.7.4; RFC 1337 (a RST does not end the wait); RFC 6191 and RFC 9293 MAY-2 (reuse by a newer SYN);
+//! reuse by a SYN of our own as Linux's `tcp_tw_reuse`.
 //! Owns: a keyless automaton of 20 octets. The stack keeps it in a table under the four-tuple's key, without a connection.
 //! Invariants: it never sends anything but an ACK (or, to what cannot belong to it, nothing); the wait ends by time or by a
-//! newer SYN only.
+//! newer SYN only, the peer's or our own.
 //! Not here: how a connection gets here (`arrives`, `close`), the table (`stack`), the ISN of the reincarnation (`stack`).
 
 use core::time::Duration;
@@ -69,6 +70,15 @@ impl TimeWait {
     pub fn deadline(&self, now: Instant) -> Instant {
         // A tick begins up to a millisecond before the moment it stands for; the wait is not to be cut short.
         self.deadline.near(now) + Duration::from_millis(1)
+    }
+
+    /// Whether we may open the four-tuple anew ourselves, `rest` after the wait began; gives SND.NXT of the old connection,
+    /// beyond which the ISS must lie. Only timestamps tell its segments from the new one's, as RFC 6191 asks of the peer's SYN: ours
+    /// rise from one incarnation to the next, and PAWS does the rest.
+    #[must_use]
+    pub fn reopens_for_us(&self, now: Instant, config: &TcpConfig, rest: Duration) -> Option<SeqNum> {
+        let rested = now + duration(config) >= self.deadline.near(now) + rest;
+        (self.timestamps && rested).then_some(self.snd_nxt)
     }
 
     /// A segment for the four-tuple. `ts_offset`: of this four-tuple, as the connection was given it.

@@ -147,6 +147,8 @@ pub enum ConnectError {
     AddrNotAvailable,
     /// No route.
     NetworkUnreachable,
+    /// The attempt before this one failed, for this reason, which nobody had asked for. The next call tries again.
+    Failed(ErrorKind),
 }
 
 impl ConnectError {
@@ -158,6 +160,7 @@ impl ConnectError {
             Self::InvalidAddress => ErrorKind::InvalidInput,
             Self::AddrNotAvailable => ErrorKind::AddrNotAvailable,
             Self::NetworkUnreachable => ErrorKind::NetworkUnreachable,
+            Self::Failed(kind) => kind,
         }
     }
 }
@@ -170,6 +173,7 @@ impl fmt::Display for ConnectError {
             Self::InvalidAddress => "no connection can go to this address",
             Self::AddrNotAvailable => "no local port is free for this destination",
             Self::NetworkUnreachable => "no route to the destination",
+            Self::Failed(kind) => return write!(f, "the last attempt failed: {kind}"),
         })
     }
 }

@@ -88,7 +88,8 @@ impl Stack {
     }
 
     /// connect(). The socket becomes writable when the connection is open, or reports an error that
-    /// [`tcp_take_error`](Self::tcp_take_error) names. Data may be sent before.
+    /// [`tcp_take_error`](Self::tcp_take_error) names. Data may be sent before. After an attempt that failed the same socket may try
+    /// again; what nobody has asked for by then is told first.
     pub fn tcp_connect(
         &mut self,
         now: Instant,

@@ -16,6 +16,9 @@ pub struct TcpHostConfig {
     pub syn_cookies: bool,
     /// Entries in TIME-WAIT, at most, at 46 B (IPv6: 70 B), index included. Default 2^22; beyond, the oldest goes.
     pub time_wait_max: usize,
+    /// connect() may take a four-tuple whose TIME-WAIT is ours, if it has timestamps: at once if the program chose the port, one
+    /// second later if the port is ours to choose (Linux's `tcp_tw_reuse` = 1). Default on.
+    pub time_wait_reuse: bool,
     /// Connections that their program has closed and that still have something to say, at most (Linux's `tcp_max_orphans`).
     /// Beyond, close() sends RST. Default 65,536.
     pub orphans_max: usize,
@@ -34,6 +37,7 @@ impl Default for TcpHostConfig {
             syn_backlog: 4_096,
             syn_cookies: true,
             time_wait_max: 1 << 22,
+            time_wait_reuse: true,
             orphans_max: 65_536,
             replies_max: 4_096,
             backlog_max: 4_096,

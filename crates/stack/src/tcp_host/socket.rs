@@ -62,6 +62,9 @@ impl ConnectedBits {
     pub(crate) const OWNED: Self = Self(4);
     /// It counts as a user of its local port.
     pub(crate) const HOLDS_PORT: Self = Self(8);
+    /// The program chose its port, or its address too, by bind().
+    pub(crate) const CHOSE_PORT: Self = Self(16);
+    pub(crate) const CHOSE_ADDRESS: Self = Self(512);
     /// It shares its port as SO_REUSEADDR and SO_REUSEPORT say.
     pub(crate) const REUSE_ADDRESS: Self = Self(32);
     pub(crate) const REUSE_PORT: Self = Self(64);

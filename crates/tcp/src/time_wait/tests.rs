@@ -76,3 +76,18 @@ fn only_a_repeated_fin_restarts_the_wait() {
     let _ = wait.handle_segment(now, &plain(), OFFSET, &ack(1, 2).with(Flags::FIN).arriving());
     assert!(wait.deadline(now) >= Instant::from_secs(65));
 }
+
+/// Linux's tcp_tw_reuse: with timestamps, after a rest.
+#[test]
+fn our_own_syn_may_end_the_wait() {
+    let rest = Duration::from_secs(1);
+    let at = |timestamps, millis: u64| {
+        wait(timestamps).reopens_for_us(Instant::from_millis(1_000 + millis), &plain(), rest)
+    };
+    assert_eq!(at(Some(100), 999), None);
+    assert_eq!(at(Some(100), 1_000), Some(ISS + 2));
+    assert_eq!(at(Some(100), 59_000), Some(ISS + 2));
+    assert_eq!(at(None, 1_000), None, "without timestamps nothing tells old segments from new ones");
+    let none = wait(Some(1)).reopens_for_us(Instant::from_millis(1_000), &plain(), Duration::ZERO);
+    assert_eq!(none, Some(ISS + 2));
+}

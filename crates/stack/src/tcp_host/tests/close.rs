@@ -3,7 +3,7 @@
 use super::cable::{Host, addr};
 use super::{A, B, World};
 use crate::ready::Readiness;
-use crate::socket::error::{BindError, RecvError, SendError, SocketError};
+use crate::socket::error::{BindError, ConnectError, RecvError, SendError, SocketError};
 use crate::socket::options::TcpOption;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -175,6 +175,92 @@ fn a_newer_syn_ends_the_wait() {
             assert_eq!(world.hosts[B].tcp.time_wait_len(), 1, "one entry, however often");
             world.advance(Duration::from_secs(1));
         }
+    }
+}
+
+/// Linux's tcp_tw_reuse: the end that waits calls again from the only port it has.
+#[test]
+fn our_own_wait_gives_way_to_our_own_call() {
+    for (timestamps, reuse, works) in [(true, true, true), (false, true, false), (true, false, false)] {
+        let mut world = World::with(|config| {
+            config.ephemeral_ports = (50_000, 50_000);
+            config.tcp.connection.timestamps = timestamps;
+            config.tcp.time_wait_reuse = reuse;
+        });
+        let listener = world.listen(B, "10.0.0.2:80", 8);
+        let client = world.connect(A, "10.0.0.2:80");
+        world.settle();
+        let server = world.accept(B, listener).expect("open");
+        world.close(A, client);
+        world.settle();
+        world.close(B, server);
+        world.settle();
+        assert_eq!(world.hosts[A].tcp.time_wait_len(), 1);
+        let again = |world: &mut World| world.try_connect(A, addr("10.0.0.2:80"));
+        assert_eq!(again(&mut world), Err(ConnectError::AddrNotAvailable), "too soon");
+        world.advance(Duration::from_secs(1));
+        if !works {
+            assert_eq!(again(&mut world), Err(ConnectError::AddrNotAvailable));
+            world.advance(Duration::from_secs(60));
+        }
+        let client = again(&mut world).expect("the port is free for this destination");
+        assert_eq!(world.hosts[A].tcp.time_wait_len(), 0);
+        world.settle();
+        let server = world.accept(B, listener).expect("open");
+        world.send(A, client, b"again");
+        world.settle();
+        assert_eq!(world.try_recv(B, server), Ok(b"again".to_vec()));
+        world.close(B, server);
+        world.close(A, client);
+        world.settle();
+        world.advance(Duration::from_secs(130));
+        assert_eq!((world.hosts[A].tcp.flows.len(), world.hosts[B].tcp.flows.len()), (0, 0));
+    }
+}
+
+/// The peer never got the last ACK: the new SYN finds it in LAST-ACK, and it is brought to reason (RFC 9293 3.5.2, RFC 5961 4).
+#[test]
+fn a_call_that_ends_our_wait_gets_through_to_a_peer_that_missed_our_last_ack() {
+    let mut world = World::with(|config| config.ephemeral_ports = (50_000, 50_000));
+    let listener = world.listen(B, "10.0.0.2:80", 8);
+    let client = world.connect(A, "10.0.0.2:80");
+    world.settle();
+    let server = world.accept(B, listener).expect("open");
+    world.close(A, client);
+    world.settle();
+    world.close(B, server);
+    let fins = world.take(B);
+    for fin in &fins {
+        world.deliver(A, fin);
+    }
+    world.cut = true;
+    world.advance(Duration::from_secs(1));
+    assert_eq!((world.hosts[A].tcp.time_wait_len(), world.hosts[B].tcp.flows.len()), (1, 1));
+    world.cut = false;
+    let client = world.connect(A, "10.0.0.2:80");
+    world.advance(Duration::from_secs(3));
+    assert_eq!(world.state(A, client), Some(State::Established));
+}
+
+/// A port of the program's own choice, with SO_REUSEADDR: at once, as Linux.
+#[test]
+fn a_bound_socket_calls_over_its_own_wait_at_once() {
+    let mut world = World::new();
+    let listener = world.listen(B, "10.0.0.2:80", 8);
+    let now = world.now;
+    for _ in 0..3 {
+        let Host { tcp, floor } = &mut world.hosts[A];
+        let client = tcp.socket().expect("room");
+        tcp.set_option(now, floor, client, TcpOption::ReuseAddress(true)).expect("fresh");
+        tcp.bind(floor, client, addr("10.0.0.1:4000")).expect("SO_REUSEADDR allows it");
+        tcp.connect(now, floor, client, addr("10.0.0.2:80")).expect("timestamps allow it");
+        world.settle();
+        let server = world.accept(B, listener).expect("open");
+        world.close(A, client);
+        world.settle();
+        world.close(B, server);
+        world.settle();
+        assert_eq!(world.hosts[A].tcp.time_wait_len(), 1, "the old entry has given way");
     }
 }
 

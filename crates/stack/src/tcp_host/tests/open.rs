@@ -57,6 +57,67 @@ fn a_port_without_a_listener_refuses() {
     assert_eq!(world.hosts[A].tcp.flows.len(), 0);
 }
 
+/// As Linux: the error is told, then the same socket may try again, from the port that it is bound to if it is.
+#[test]
+fn a_refused_socket_may_call_again() {
+    for (bound, asked) in
+        [(None, false), (None, true), (Some("0.0.0.0:4000"), true), (Some("10.0.0.1:4000"), true)]
+    {
+        let mut world = World::new();
+        let now = world.now;
+        let (here, there) = (addr("10.0.0.1:4000"), addr("10.0.0.2:80"));
+        let Host { tcp, floor } = &mut world.hosts[A];
+        let client = tcp.socket().expect("room");
+        if let Some(local) = bound {
+            tcp.bind(floor, client, addr(local)).expect("free");
+        }
+        tcp.set_option(now, floor, client, TcpOption::NoDelay(true)).expect("fresh");
+        for _ in 0..3 {
+            let Host { tcp, floor } = &mut world.hosts[A];
+            assert_eq!(tcp.connect(now, floor, client, there), Ok(()));
+            assert_eq!(tcp.connect(now, floor, client, there), Err(ConnectError::AlreadyConnected));
+            world.settle();
+            let Host { tcp, floor } = &mut world.hosts[A];
+            if asked {
+                assert_eq!(tcp.take_error(client), Some(ErrorKind::ConnectionRefused));
+            } else {
+                let refused = Err(ConnectError::Failed(ErrorKind::ConnectionRefused));
+                assert_eq!(tcp.connect(now, floor, client, there), refused);
+            }
+        }
+        let listener = world.listen(B, "10.0.0.2:80", 8);
+        let Host { tcp, floor } = &mut world.hosts[A];
+        assert_eq!(tcp.connect(now, floor, client, there), Ok(()));
+        assert!(bound.is_none() || tcp.local_addr(client) == Some(here));
+        world.settle();
+        assert_eq!(world.readiness(A, client), Readiness::WRITABLE, "nothing of the failures");
+        assert!(world.hosts[A].tcp.settings(client).expect("there").nodelay, "what was set stays");
+        let Host { tcp, floor } = &mut world.hosts[A];
+        assert_eq!(tcp.connect(now, floor, client, there), Err(ConnectError::AlreadyConnected));
+        let server = world.accept(B, listener).expect("open");
+        world.close(B, server);
+        world.settle();
+        world.close(A, client);
+        world.advance(Duration::from_secs(61));
+        assert_eq!((world.hosts[A].tcp.flows.len(), world.hosts[A].tcp.sockets_len()), (0, 0));
+        assert!(world.hosts[A].tcp.ports.is_free(4_000));
+    }
+}
+
+/// A connection that was open and then failed is not one to open again.
+#[test]
+fn a_reset_socket_does_not_call_again() {
+    let mut world = World::new();
+    let (client, server) = world.pair();
+    let (now, Host { tcp, floor }) = (world.now, &mut world.hosts[B]);
+    tcp.abort(now, floor, server).expect("open");
+    world.settle();
+    let Host { tcp, floor } = &mut world.hosts[A];
+    assert_eq!(tcp.take_error(client), Some(ErrorKind::ConnectionReset));
+    let again = tcp.connect(now, floor, client, addr("10.0.0.2:80"));
+    assert_eq!(again, Err(ConnectError::AlreadyConnected));
+}
+
 #[test]
 fn a_host_that_does_not_answer_times_out() {
     let mut world = World::new();
