@@ -134,8 +134,8 @@ fn round(house: &House, known: &[u64], from: &mut u32) -> [f64; 2] {
         let attempt = attempt(house, *from, &number.to_string());
         told.insert((attempt.challenge, attempt.verdict));
         counts[usize::from(unknown)].insert(attempt.iterations);
-        for step in 0..2 {
-            times[step][usize::from(unknown)].push(attempt.times[step]);
+        for (times, took) in times.iter_mut().zip(attempt.times) {
+            times[usize::from(unknown)].push(took);
         }
     }
     assert_eq!(told.len(), 1, "it says different things: {told:#?}");
