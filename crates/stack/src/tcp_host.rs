@@ -10,12 +10,14 @@
 //!                     '-- nobody ---> listener --> SYN cache or cookie        passive.rs
 //!   timer ----> wheel, TIME-WAIT's queue                                      timers.rs
 //!   turn -----> replies, then connections in turn --> packets                 output.rs
-//!   program --> socket, bind, listen, accept, connect, send, recv, close      calls.rs
+//!   program --> socket, bind, listen, accept, send, recv, close               calls.rs
+//!           '-> connect                                                       connect.rs
 //! ```
 
 pub(crate) mod below;
 mod calls;
 mod config;
+mod connect;
 pub(crate) mod floor;
 pub(crate) mod flows;
 mod input;
