@@ -57,6 +57,15 @@ impl Schedule {
         Schedule::new(phases)
     }
 
+    /// The same, `by` later.
+    #[must_use]
+    pub fn delayed(mut self, by: Duration) -> Schedule {
+        for phase in &mut self.phases {
+            phase.from += by;
+        }
+        self
+    }
+
     /// When the last phase begins: from then on nothing is wrong.
     pub fn healed_at(&self) -> Option<Instant> {
         self.phases.last().map(|phase| phase.from)

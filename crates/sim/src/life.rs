@@ -7,9 +7,10 @@ use crate::fault::Schedule;
 use crate::host::{Ending, Plan, Streams, Talker};
 use crate::link::{Conditions, Duplex, End, Link, LinkConfig};
 use crate::oracle::{Stream, StreamId, Violation};
-use crate::rng::Rng;
+use crate::rng::{Rng, split_mix};
 use crate::trace::Trace;
 use crate::world::World;
+use stack::frame::FrameQueue;
 use stack::socket::error::AcceptError;
 use stack::socket::options::TcpOption;
 use stack::{Config, Handle, InterfaceConfig, Prefix, Secret, Stack, TcpHandle};
@@ -32,6 +33,10 @@ const SETTLE_MAX: Duration = Duration::from_secs(900);
 /// After the last program has closed, everything is gone within this: 2*MSL and FIN-WAIT-2 are a minute each, and the last
 /// retries of an orphan up to 204 s (eight doublings of an RTO of 0.4 s).
 const FORGET_MAX: Duration = Duration::from_secs(600);
+/// Lives whose first conversation crosses the end of the sequence space, in a million: left to chance hardly one would.
+const WRAPS: u32 = 150_000;
+/// A tick of the clock that ISNs rise with (RFC 9293 3.4.1).
+const ISN_TICK: Duration = Duration::from_micros(4);
 /// Events in a life, at most: more means that something goes round in circles.
 const EVENTS_MAX: u64 = 5_000_000;
 
@@ -73,7 +78,7 @@ pub fn live(seed: u64, options: Options) -> Outcome {
     Outcome {
         violation,
         digest: world.digest.value(),
-        lasted: world.now().since(Clock::START),
+        lasted: world.now().since(life.begin),
         delivered: life.streams.iter().flatten().map(Stream::received).sum(),
         trace: life.world.trace.clone(),
         drawn: life.drawn,
@@ -83,6 +88,8 @@ pub fn live(seed: u64, options: Options) -> Outcome {
 /// A life under way.
 struct Life {
     world: World,
+    /// When it begins: the stacks may have stood idle for hours.
+    begin: Instant,
     schedule: Schedule,
     plans: Vec<[Plan; 2]>,
     /// By conversation, then by sender.
@@ -116,10 +123,11 @@ impl Life {
         };
         let configs =
             [draw_config(rng, a, mtu, options.switches), draw_config(rng, b, mtu, options.switches)];
-        let stacks = std::array::from_fn(|i| {
-            let secret = Secret::from_seed(rng.next_u64());
-            Stack::new(&configs[i], &secret, Clock::START).expect("a drawn configuration is a valid one")
-        });
+        let secrets = [rng.next_u64(), rng.next_u64()].map(Secret::from_seed);
+        let stack_at = |i: usize| {
+            Stack::new(&configs[i], &secrets[i], Clock::START).expect("a drawn configuration is a valid one")
+        };
+        let stacks = [stack_at(0), stack_at(1)];
         let link_config = LinkConfig {
             duplex: if rng.chance(200_000) { Duplex::Half } else { Duplex::Full },
             rate: if rng.flip() { 0 } else { rng.spread(200_000, 1_000_000_000) },
@@ -143,12 +151,23 @@ impl Life {
             .collect();
         starts.sort_unstable();
         let settings = [draw_settings(rng), draw_settings(rng)];
+        // What came later has draws of its own, so that a seed's other draws stay what they were.
+        let later = &mut Rng::new(split_mix(seed));
+        let target = SocketAddr::new(b, PORT);
+        let mut begin = Clock::START;
+        let wraps_after = later.chance(WRAPS).then(|| later.between(1, plans[starts[0].1][0].bytes + 2));
+        if let Some(after) = wraps_after {
+            let wait = wait_for_wrap(stack_at(0), target, starts[0].0, after);
+            begin += wait;
+            starts.iter_mut().for_each(|(at, _)| *at += wait);
+        }
+        let schedule = schedule.delayed(begin.since(Clock::START));
         let said: u64 = plans.iter().flatten().map(|plan| plan.bytes).sum();
         let drawn = format!(
-            "v6 {v6}, mtu {mtu}, batch {batch}, {link_config:?}, delay {:?}, jitter {:?}, healed after {:?}\nA: {:?}\nB: {:?}\nplans: {plans:#?}",
+            "v6 {v6}, mtu {mtu}, wraps after {wraps_after:?}, batch {batch}, {link_config:?}, delay {:?}, jitter {:?}, healed after {:?}\nA: {:?}\nB: {:?}\nplans: {plans:#?}",
             base.delay,
             base.jitter,
-            schedule.healed_at().map(|at| at.since(Clock::START)),
+            schedule.healed_at().map(|at| at.since(begin)),
             settings[0],
             settings[1],
         );
@@ -157,8 +176,10 @@ impl Life {
         let wire_time = bits.checked_div(link_config.rate).map_or(Duration::ZERO, Duration::from_secs);
         let mut world = World::new(stacks, link, Trace::new(options.frames_max));
         world.batch = batch;
+        world.advance_to(begin);
         Life {
             world,
+            begin,
             schedule,
             plans,
             streams,
@@ -166,7 +187,7 @@ impl Life {
             callers: BTreeMap::new(),
             listener: None,
             starts,
-            target: SocketAddr::new(b, PORT),
+            target,
             settings,
             cookies: configs[1].tcp.syn_backlog == 0,
             wire_time,
@@ -177,8 +198,8 @@ impl Life {
     /// From the first call to the last timer.
     fn live(&mut self) -> Result<(), Violation> {
         self.listen();
-        let healed_at = self.schedule.healed_at().unwrap_or(Clock::START);
-        let patience = healed_at.max(Clock::START + Duration::from_secs(4)) + SETTLE_MAX + self.wire_time;
+        let healed_at = self.schedule.healed_at().unwrap_or(self.begin);
+        let patience = healed_at.max(self.begin + Duration::from_secs(4)) + SETTLE_MAX + self.wire_time;
         for _ in 0..EVENTS_MAX {
             self.moment()?;
             if self.all_over() {
@@ -418,6 +439,28 @@ impl Life {
         }
         if text.is_empty() { "a connection was never accepted".into() } else { text }
     }
+}
+
+/// How much later than `start` a connection from `scout` to `target` begins `after` octets before the end of the sequence space. ISNs
+/// rise with the clock, so its first SYN at any other moment tells.
+fn wait_for_wrap(mut scout: Stack, target: SocketAddr, start: Instant, after: u64) -> Duration {
+    let mut sink = FrameQueue::new(64);
+    scout.tcp_connect_to(start, target).expect("there is a route and a port");
+    scout.poll_transmit(start, &mut sink);
+    let frames = std::iter::from_fn(|| sink.pop());
+    let iss = frames.into_iter().find_map(|(frame, _)| seq_of(&frame)).expect("a SYN leaves at once");
+    let ticks = 0u32.wrapping_sub(after as u32).wrapping_sub(iss);
+    ISN_TICK * ticks
+}
+
+/// SEG.SEQ of a packet, if it is TCP's.
+pub fn seq_of(packet: &[u8]) -> Option<u32> {
+    let tcp = match packet.first()? >> 4 {
+        4 if packet.get(9) == Some(&6) => 20,
+        6 if packet.get(6) == Some(&6) => 40,
+        _ => return None,
+    };
+    Some(wire::tcp::Packet::new(packet.get(tcp..)?).ok()?.seq())
 }
 
 fn keep_alive() -> [TcpOption; 2] {

@@ -1,7 +1,8 @@
 //! Many lives: none may break a rule. `SWITCHBOARD_SEEDS` says how many (default 200), `SWITCHBOARD_SEED_START` where to begin
 //! (default 0, so that a plain test run is the same everywhere; CI hands in a fresh one, which is printed).
 
-use switchboard_sim::life::{Options, Outcome, live};
+use switchboard_sim::life::{BYTES_MAX, Options, Outcome, live, seq_of};
+use switchboard_sim::link::End;
 use tcp::TestSwitches;
 
 /// Lines of packets printed with a failure; the command prints all.
@@ -54,6 +55,21 @@ fn ten_lives_lived_twice_are_the_same() {
         assert_eq!(first.digest, traced.digest, "looking changes nothing");
     }
     assert_ne!(live(1, Options::default()).digest, live(2, Options::default()).digest);
+}
+
+/// Some conversations begin just before the end of the sequence space and go on behind it.
+#[test]
+fn some_lives_wrap() {
+    let wraps = |seed: &u64| {
+        let outcome = live(*seed, Options { frames_max: 100_000, ..Options::default() });
+        assert_eq!(outcome.trace.forgotten(), 0);
+        let from_a = outcome.trace.frames().filter(|passed| passed.from == End::A);
+        let seqs: Vec<u32> = from_a.filter_map(|passed| seq_of(&passed.frame)).collect();
+        // The first is a SYN's; nothing else begins or ends so near to the end of the space by chance.
+        seqs[0] > u32::MAX - BYTES_MAX as u32 - 2 && seqs.iter().any(|seq| *seq < BYTES_MAX as u32)
+    };
+    let found = (0..100).filter(wraps).count();
+    assert!(found >= 5, "{found} of 100");
 }
 
 /// The lives themselves, not only scenes made for it, miss retransmission and persist: so they do reach lost segments and closed
