@@ -19,6 +19,7 @@ use crate::line::{LineId, SessionId};
 use crate::parcel::{Letter, Undelivered};
 use crate::route::{Addressed, Audience, Kind, MessageType, PresenceType, Verdict, verdict};
 use crate::router::{Router, busy};
+use crate::subscription::Verb;
 use crate::tag::{Mark, Tag};
 use crate::waiting::{Effect, Token};
 
@@ -66,7 +67,7 @@ impl Router {
     }
 
     /// The account is not in memory, so nobody is logged in to it. It is loaded only if its roster decides; presence
-    /// and probes find nobody, and say nothing (an unavailable contact is what a client assumes anyway).
+    /// finds nobody.
     fn arrive_absent(&mut self, letter: Letter<'_>) {
         let addressed = if letter.resource.is_some() { Addressed::NoMatch } else { Addressed::Bare };
         match verdict(letter.kind, addressed, Audience::Away) {
@@ -79,6 +80,10 @@ impl Router {
                 self.load(letter.to);
                 self.put_off_letter(letter);
             }
+            Verdict::Probe if self.waiting.len() < self.cfg.probe_requests_max => {
+                self.load(letter.to);
+                self.put_off_letter(letter);
+            }
             _ => self.processed(letter.ack),
         }
     }
@@ -88,6 +93,7 @@ impl Router {
         let addressed = if letter.resource.is_some() { Addressed::NoMatch } else { Addressed::Bare };
         match verdict(letter.kind, addressed, Audience::Nobody) {
             Verdict::Refuse => self.refuse(letter, &unavailable()),
+            Verdict::Probe => self.send_subscription(letter.to, letter.from, Verb::Unsubscribed, letter.ack),
             _ => self.processed(letter.ack),
         }
     }
@@ -100,7 +106,18 @@ impl Router {
 
     fn put_off_letter(&mut self, letter: Letter<'_>) {
         if let Err(Pending::Letter(letter)) = self.put_off(letter.to, Pending::Letter(letter.to_owned())) {
-            self.refuse(letter.borrow(), &busy());
+            self.refuse_as_busy(letter.borrow());
+        }
+    }
+
+    /// Too much is waiting, or the store cannot say what is needed. Presence is not answered: who sent it may not even
+    /// be a client (4.3.1), and hears of the next change.
+    pub(crate) fn refuse_as_busy(&mut self, letter: Letter<'_>) {
+        match letter.kind {
+            Kind::Presence(PresenceType::Probe | PresenceType::Available | PresenceType::Unavailable) => {
+                self.processed(letter.ack);
+            }
+            _ => self.refuse(letter, &busy()),
         }
     }
 

@@ -32,6 +32,9 @@ pub struct RouterConfig {
     /// Requests at the store at a time; more stanzas that need it are refused with `resource-constraint`.
     /// Default 65,536.
     pub store_requests_max: usize,
+    /// Requests at the store at a time beyond which a probe (RFC 6121 4.3) does not load an account, and finds silence:
+    /// everybody who comes asks after everybody they know, and it is the least urgent thing to read. Default 4,096.
+    pub probe_requests_max: usize,
     /// Addresses that one session may have sent directed presence to (RFC 6121 4.6), to be told when it leaves;
     /// more are refused with `resource-constraint`. Default 128.
     pub directed_max: usize,
@@ -63,6 +66,7 @@ impl RouterConfig {
             accounts_idle_max: 4_096,
             loading_queue_max: 64,
             store_requests_max: 65_536,
+            probe_requests_max: 4_096,
             directed_max: 128,
             shared_max: 64,
             offline_hold_max: 64,

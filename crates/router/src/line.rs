@@ -59,7 +59,10 @@ pub struct LineFacts {
 pub enum AccountChange {
     /// It may no longer log in.
     Disabled,
-    /// It is gone, with all that was kept for it.
+    /// It is gone, with all that was kept for it. Its contacts are told as far as they are in memory; whoever knows them
+    /// says [`Router::handle_deleted`] instead. Those who are not told now learn it when they ask after it next.
+    ///
+    /// [`Router::handle_deleted`]: crate::Router::handle_deleted
     Deleted,
     /// It has a new password, so who logged in with the old one must do so again.
     Password,

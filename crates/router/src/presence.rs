@@ -133,7 +133,7 @@ impl Router {
         };
         let bare = asker.bare();
         let standing = self.accounts.get(letter.to).map(|account| account.standing(bare)).unwrap_or_default();
-        let (mut known, own) = (standing.from, letter.from == letter.to);
+        let (mut known, mut shown, own) = (standing.from, false, letter.from == letter.to);
         for line in self.lines_of(letter.to) {
             let directed = |to: &str| to == asker.as_str() || to == bare;
             let directed = self.lines[line].directed.iter().any(|to| directed(to));
@@ -142,10 +142,17 @@ impl Router {
                 let tail = tail_bytes(&self.lines[line]);
                 let stanza = write_presence(self.lines[line].jid(), asker.as_str(), &tail);
                 self.send_presence(line, PresenceType::Available, &asker, &stanza);
+                shown = true;
             }
         }
-        // 4.3.2, rule 1: whoever believes to be subscribed and is not learns it.
-        if !known && !own {
+        if standing.from && !shown {
+            // 4.3.2: nobody is there, which is said rather than left to be guessed.
+            let stanza = write_presence(&self.bare(letter.to), asker.as_str(), GONE);
+            let kind = Kind::Presence(PresenceType::Unavailable);
+            let (from, to, resource) = (letter.to, letter.from, asker.resource());
+            self.route(Letter { kind, from, to, resource, stanza: &stanza, ack: None });
+        } else if !known && !own && !standing.pending_in {
+            // 4.3.2: whoever believes to be subscribed and is not learns it. A request that waits is still undecided.
             self.send_subscription(letter.to, letter.from, Verb::Unsubscribed, None);
         }
         self.processed(letter.ack);

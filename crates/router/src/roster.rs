@@ -6,7 +6,7 @@
 //! store's.
 //! Not here: the subscription state machine (`subscription`).
 
-use store::{Answer, Op, RosterItem, StoreError};
+use store::{Answer, Op, Roster, RosterItem, StoreError};
 use xmpp::address::{AccountNumber, BareJid};
 use xmpp::error::{StanzaCondition, StanzaError};
 use xmpp::stanza::{Node, Stanza};
@@ -130,10 +130,10 @@ impl Router {
         }
     }
 
-    /// The account is gone: its contacts are parted from it, as far as its roster is still known here.
-    pub(crate) fn part_from_all(&mut self, number: AccountNumber) {
-        let Some(account) = self.accounts.get_mut(number) else { return };
-        let items = std::mem::take(&mut account.roster.items);
+    /// The account is gone: its contacts are parted from it, by the roster that it had, or by what is known of it here.
+    pub(crate) fn part_from_all(&mut self, number: AccountNumber, roster: Option<Roster>) {
+        let known = || self.accounts.get_mut(number).map(|account| std::mem::take(&mut account.roster));
+        let Some(Roster { items, .. }) = roster.or_else(known) else { return };
         let mut effects = Vec::new();
         for item in &items {
             self.end_subscriptions(number, item, &mut effects);

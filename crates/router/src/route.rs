@@ -140,11 +140,13 @@ fn message(kind: MessageType, addressed: Addressed, audience: Audience) -> Verdi
 
 fn presence(kind: PresenceType, addressed: Addressed, audience: Audience) -> Verdict {
     match (kind, addressed, audience) {
+        // 8.5.1 and 4.3.2: who asks after a number that is gone learns that there is nothing to see, as with one that is
+        // there and does not show itself.
+        (PresenceType::Probe, _, _) => Verdict::Probe,
         // 8.5.1: silence, so that presence does not tell which numbers exist.
         (_, _, Audience::Nobody) => Verdict::Ignore,
         // Section 3: subscriptions are between accounts; a resource in the address changes nothing.
         (PresenceType::Subscription(_), _, _) => Verdict::Subscription,
-        (PresenceType::Probe, _, _) => Verdict::Probe,
         (_, Addressed::Match, _) => Verdict::ToMatch,
         // 8.5.2.1.2 and 8.5.3.2.2.
         (PresenceType::Available | PresenceType::Unavailable, Addressed::Bare, _) => Verdict::ToAvailable,

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use store::{Op, Reply, Request};
+use store::{Op, Reply, Request, Roster};
 use xmpp::address::AccountNumber;
 use xmpp::error::{StanzaCondition, StanzaError, StreamErrorKind};
 use xmpp::relay::{Head, relay};
@@ -232,23 +232,22 @@ impl Router {
     /// An account was changed from outside. May be said to every router; only the number's home acts.
     pub fn handle_account(&mut self, now: Now, number: AccountNumber, change: AccountChange) {
         self.begin(now);
-        let Some(account) = self.accounts.get(number) else { return };
-        let error = match change {
-            AccountChange::Disabled | AccountChange::Deleted => StreamErrorKind::NotAuthorized,
-            AccountChange::Password => StreamErrorKind::Reset,
-        };
-        for line in account.lines.clone() {
-            self.close(line, error);
+        self.account_changed(number, change);
+    }
+
+    /// An account was deleted, and this was its roster. The same as [`AccountChange::Deleted`], and its contacts are
+    /// parted from it also if it was not in memory. May be said to every router; only the number's home acts.
+    pub fn handle_deleted(&mut self, now: Now, number: AccountNumber, roster: Roster) {
+        self.begin(now);
+        if Self::home(number, self.loops) != self.this_loop {
+            return;
         }
-        let Some(account) = self.accounts.get_mut(number) else { return };
-        for binding in std::mem::take(&mut account.binding) {
-            self.refuse_binding(binding.session, BindError::NotAllowed);
+        // Memory is never older than what was read before the deletion.
+        let known = self.accounts.get(number).is_some_and(|account| !account.loading && !account.unread);
+        if !known {
+            self.part_from_all(number, Some(roster));
         }
-        if change == AccountChange::Deleted {
-            self.part_from_all(number);
-            self.reload(number);
-        }
-        self.accounts.settle(number);
+        self.account_changed(number, AccountChange::Deleted);
     }
 
     /// The deadline has passed.
@@ -306,6 +305,26 @@ impl Router {
         } else {
             self.post(home, Freight::Letter(letter.to_owned()));
         }
+    }
+
+    fn account_changed(&mut self, number: AccountNumber, change: AccountChange) {
+        let Some(account) = self.accounts.get(number) else { return };
+        let error = match change {
+            AccountChange::Disabled | AccountChange::Deleted => StreamErrorKind::NotAuthorized,
+            AccountChange::Password => StreamErrorKind::Reset,
+        };
+        for line in account.lines.clone() {
+            self.close(line, error);
+        }
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        for binding in std::mem::take(&mut account.binding) {
+            self.refuse_binding(binding.session, BindError::NotAllowed);
+        }
+        if change == AccountChange::Deleted {
+            self.part_from_all(number, None);
+            self.reload(number);
+        }
+        self.accounts.settle(number);
     }
 
     /// A stanza needs us no more.

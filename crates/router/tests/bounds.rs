@@ -432,6 +432,112 @@ fn a_roster_that_cannot_be_read_is_not_an_empty_one() {
     assert!(got.len() == 1 && got[0].contains("10003@localhost"), "{got:?}");
 }
 
+/// Two people who see each other; nothing of either stays in memory once they are gone.
+fn friends(world: &mut World) -> (SessionId, SessionId) {
+    let (one, two) = (present(world, 10_001, "x", false), present(world, 10_002, "x", false));
+    for (asker, asked, from, to) in [(one, two, 10_001, 10_002), (two, one, 10_002, 10_001)] {
+        world.send(asker, &format!("<presence to='{to}@localhost' type='subscribe'/>"));
+        world.settle();
+        world.send(asked, &format!("<presence to='{from}@localhost' type='subscribed'/>"));
+        world.settle();
+    }
+    assert!(world.roster(10_001)["10002@localhost"].subscription.is_to());
+    (one, two)
+}
+
+#[test]
+fn who_asks_after_a_number_that_is_not_in_memory_is_answered() {
+    for loops in [1, 2] {
+        let mut world = World::with(loops, RouterConfig { accounts_idle_max: 0, ..cfg() });
+        let (one, two) = friends(&mut world);
+        world.end(one);
+        world.end(two);
+        world.settle();
+        let one = world.bind(10_001, Some("x"), false, None);
+        world.settle();
+        world.send(one, "<presence/>");
+        world.settle();
+        let gone = "<presence from='10002@localhost' to='10001@localhost/x' type='unavailable'/>";
+        assert_eq!(inbox(&mut world, one)[1..], [gone]);
+        // Its roster is on the disk of a number that has been deleted meanwhile, while nobody listened.
+        world.end(one);
+        let op = store::Op::DeleteAccount { number: world::number(10_002) };
+        store::Backend::run_one(&mut world.store, world.now.wall, op).expect("it is there");
+        let one = world.bind(10_001, Some("x"), false, None);
+        world.settle();
+        world.send(one, GET);
+        world.settle();
+        inbox(&mut world, one);
+        world.send(one, "<presence/>");
+        world.settle();
+        let got = inbox(&mut world, one);
+        assert_eq!(got[1], "<presence from='10002@localhost' to='10001@localhost' type='unsubscribed'/>");
+        assert!(!world.roster(10_001)["10002@localhost"].subscription.is_to());
+    }
+}
+
+#[test]
+fn probes_load_no_more_than_the_store_can_take() {
+    let mut world = World::with(1, RouterConfig { accounts_idle_max: 0, probe_requests_max: 1, ..cfg() });
+    let one = present(&mut world, 10_001, "x", false);
+    for to in 10_002..10_005 {
+        world.send(one, &format!("<presence to='{to}@localhost' type='subscribe'/>"));
+        world.settle();
+        let session = world.bind(to, Some("x"), false, None);
+        world.settle();
+        world.send(session, "<presence to='10001@localhost' type='subscribed'/>");
+        world.settle();
+        world.end(session);
+        world.settle();
+    }
+    world.send(one, "<presence type='unavailable'/>");
+    inbox(&mut world, one);
+    world.store_waits = true;
+    world.send(one, "<presence/>");
+    world.store_waits = false;
+    world.settle();
+    let got = inbox(&mut world, one);
+    assert_eq!(got[1..], ["<presence from='10002@localhost' to='10001@localhost/x' type='unavailable'/>"]);
+    assert_eq!(unprocessed(&world, one), 0);
+}
+
+#[test]
+fn probes_that_find_no_room_are_not_answered_with_errors() {
+    let mut world = World::with(1, RouterConfig { loading_queue_max: 1, ..cfg() });
+    let one = present(&mut world, 10_001, "x", false);
+    world.store_waits = true;
+    world.send(one, "<presence to='10002@localhost' type='probe'/>");
+    world.send(one, "<presence to='10002@localhost' type='probe'/>");
+    world.store_waits = false;
+    world.settle();
+    assert!(inbox(&mut world, one).is_empty());
+    assert_eq!(unprocessed(&world, one), 0);
+}
+
+#[test]
+fn contacts_of_a_deleted_number_are_told_though_it_was_not_in_memory() {
+    for (loops, is_there) in [(1, false), (2, false), (1, true), (2, true)] {
+        let mut world = World::with(loops, RouterConfig { accounts_idle_max: 0, ..cfg() });
+        let (one, two) = friends(&mut world);
+        if !is_there {
+            world.end(two);
+            world.settle();
+        }
+        world.send(one, GET);
+        world.settle();
+        inbox(&mut world, one);
+        world.delete(10_002);
+        world.settle();
+        let got = inbox(&mut world, one);
+        for verb in ["unsubscribe", "unsubscribed"] {
+            let told = format!("<presence from='10002@localhost' to='10001@localhost' type='{verb}'/>");
+            assert_eq!(got.iter().filter(|stanza| **stanza == told).count(), 1, "{got:?}");
+        }
+        let item = world.roster(10_001).remove("10002@localhost").expect("it stays in the list");
+        assert!(!item.subscription.is_to() && !item.subscription.is_from());
+    }
+}
+
 #[test]
 fn a_deleted_account_is_nobody() {
     let mut world = World::new(2);

@@ -34,12 +34,12 @@ fn messages() {
     }
 }
 
-/// Audience, address, then available, unavailable, subscription, probe, error (8.5.1, 8.5.2.1.2, 8.5.2.2.2, 8.5.3.1,
-/// 8.5.3.2.2).
+/// Audience, address, then available, unavailable, subscription, probe, error (4.3.2, 8.5.1, 8.5.2.1.2,
+/// 8.5.2.2.2, 8.5.3.1, 8.5.3.2.2).
 #[rustfmt::skip]
 const PRESENCES: [(Audience, Addressed, [Verdict; 5]); 8] = [
-    (Nobody, Bare,    [Ignore,      Ignore,      Ignore,       Ignore, Ignore]),
-    (Nobody, NoMatch, [Ignore,      Ignore,      Ignore,       Ignore, Ignore]),
+    (Nobody, Bare,    [Ignore,      Ignore,      Ignore,       Probe,  Ignore]),
+    (Nobody, NoMatch, [Ignore,      Ignore,      Ignore,       Probe,  Ignore]),
     (Away,   Bare,    [ToAvailable, ToAvailable, Subscription, Probe,  Ignore]),
     (Away,   Match,   [ToMatch,     ToMatch,     Subscription, Probe,  ToMatch]),
     (Away,   NoMatch, [Ignore,      Ignore,      Subscription, Probe,  Ignore]),

@@ -10,7 +10,7 @@ use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
 use xmpp::stanza::{Stanza, StanzaKind};
 
-use super::{Router, busy};
+use super::Router;
 use crate::account::Pending;
 use crate::line::SessionId;
 use crate::output::BindError;
@@ -91,7 +91,7 @@ impl Router {
         for input in rest {
             match input {
                 Pending::Letter(letter) if nobody => self.arrive_nowhere(letter.borrow()),
-                Pending::Letter(letter) => self.refuse(letter.borrow(), &busy()),
+                Pending::Letter(letter) => self.refuse_as_busy(letter.borrow()),
                 Pending::Sent { session, seq, stanza } => self.resume_without_roster(session, seq, &stanza),
                 Pending::Unbound { .. } | Pending::Returned { .. } => {}
             }

@@ -163,6 +163,22 @@ impl World {
         }
     }
 
+    /// The account goes, as an administrator has it go: the store forgets it, then its home hears of it.
+    pub fn delete(&mut self, of: u64) {
+        let wall = self.now.wall;
+        let Ok(store::Answer::Roster(roster)) =
+            self.store.run_one(wall, Op::LoadRoster { number: number(of) })
+        else {
+            panic!("{of} is not there");
+        };
+        self.store.run_one(wall, Op::DeleteAccount { number: number(of) }).expect("it is there");
+        let now = self.now;
+        for at in 0..self.routers.len() {
+            self.routers[at].handle_deleted(now, number(of), roster.clone());
+            self.drain(at);
+        }
+    }
+
     pub fn pass(&mut self, time: Duration) {
         self.now = self.now.later(time);
         let now = self.now;
