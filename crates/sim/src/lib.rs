@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod datagrams;
 pub mod digest;
 pub mod fault;
 pub mod host;

@@ -3,6 +3,7 @@
 //! Not here: the rules that are judged by (`oracle`), what a test breaks on purpose (`tcp::TestSwitches`, drawn by no life).
 
 use crate::clock::Clock;
+use crate::datagrams::Datagrams;
 use crate::fault::Schedule;
 use crate::host::{Ending, Plan, Streams, Talker};
 use crate::link::{Conditions, Duplex, End, Link, LinkConfig};
@@ -35,6 +36,8 @@ const SETTLE_MAX: Duration = Duration::from_secs(900);
 const FORGET_MAX: Duration = Duration::from_secs(600);
 /// Lives whose first conversation crosses the end of the sequence space, in a million: left to chance hardly one would.
 const WRAPS: u32 = 150_000;
+/// Lives with datagrams beside their conversations, in a million.
+const DATAGRAMS: u32 = 300_000;
 /// A tick of the clock that ISNs rise with (RFC 9293 3.4.1).
 const ISN_TICK: Duration = Duration::from_micros(4);
 /// Events in a life, at most: more means that something goes round in circles.
@@ -57,6 +60,8 @@ pub struct Outcome {
     pub delivered: u64,
     /// What passed on the link, if it was asked for.
     pub trace: Trace,
+    /// Datagrams that went there and back.
+    pub datagrams: u64,
     /// The parameters, in words.
     pub drawn: String,
 }
@@ -80,6 +85,7 @@ pub fn live(seed: u64, options: Options) -> Outcome {
         digest: world.digest.value(),
         lasted: world.now().since(life.begin),
         delivered: life.streams.iter().flatten().map(Stream::received).sum(),
+        datagrams: life.datagrams.as_ref().map_or(0, Datagrams::returned),
         trace: life.world.trace.clone(),
         drawn: life.drawn,
     }
@@ -98,6 +104,7 @@ struct Life {
     /// Which conversation comes from which address.
     callers: BTreeMap<SocketAddr, usize>,
     listener: Option<TcpHandle>,
+    datagrams: Option<Datagrams>,
     /// When each conversation's client connects; those that have are gone.
     starts: Vec<(Instant, usize)>,
     target: SocketAddr,
@@ -162,9 +169,11 @@ impl Life {
             starts.iter_mut().for_each(|(at, _)| *at += wait);
         }
         let schedule = schedule.delayed(begin.since(Clock::START));
+        let mut datagrams = later.chance(DATAGRAMS).then(|| Datagrams::draw(later, begin, b));
         let said: u64 = plans.iter().flatten().map(|plan| plan.bytes).sum();
         let drawn = format!(
-            "v6 {v6}, mtu {mtu}, wraps after {wraps_after:?}, batch {batch}, {link_config:?}, delay {:?}, jitter {:?}, healed after {:?}\nA: {:?}\nB: {:?}\nplans: {plans:#?}",
+            "v6 {v6}, mtu {mtu}, wraps after {wraps_after:?}, datagrams {}, batch {batch}, {link_config:?}, delay {:?}, jitter {:?}, healed after {:?}\nA: {:?}\nB: {:?}\nplans: {plans:#?}",
+            datagrams.is_some(),
             base.delay,
             base.jitter,
             schedule.healed_at().map(|at| at.since(begin)),
@@ -177,6 +186,9 @@ impl Life {
         let mut world = World::new(stacks, link, Trace::new(options.frames_max));
         world.batch = batch;
         world.advance_to(begin);
+        if let Some(datagrams) = &mut datagrams {
+            datagrams.open(&mut world, a);
+        }
         Life {
             world,
             begin,
@@ -186,6 +198,7 @@ impl Life {
             talkers: Vec::new(),
             callers: BTreeMap::new(),
             listener: None,
+            datagrams,
             starts,
             target,
             settings,
@@ -236,6 +249,9 @@ impl Life {
             self.starts.remove(0);
             self.connect(talk);
         }
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.act(&mut self.world);
+        }
         // Paused programs whose pause is over act once; then those whom the stack calls.
         let mut called: Vec<usize> = (0..self.talkers.len())
             .filter(|i| self.talkers[*i].next_deadline().is_some_and(|at| at <= now))
@@ -246,9 +262,16 @@ impl Life {
             }
             self.world.settle().map_err(|_| Violation::Restless)?;
             let known = self.talkers.len();
+            let mut answered = false;
             for end in End::BOTH {
                 while let Some((handle, bits)) = self.world.stack_mut(end).poll_ready() {
-                    let Handle::Tcp(socket) = handle else { continue };
+                    let Handle::Tcp(socket) = handle else {
+                        if let Some(datagrams) = &mut self.datagrams {
+                            datagrams.on_ready(&mut self.world, end)?;
+                            answered = true;
+                        }
+                        continue;
+                    };
                     if self.listener == Some(socket) && end == End::B {
                         self.accept()?;
                     } else if let Some(i) = self.talker_at(end, socket) {
@@ -260,7 +283,7 @@ impl Life {
             called.extend(known..self.talkers.len());
             called.sort_unstable();
             called.dedup();
-            if called.is_empty() {
+            if called.is_empty() && !answered {
                 return Ok(());
             }
         }
@@ -379,7 +402,13 @@ impl Life {
     fn next_deadline(&self) -> Option<Instant> {
         let talkers = self.talkers.iter().filter_map(Talker::next_deadline);
         let start = self.starts.first().map(|(at, _)| *at);
-        talkers.chain(start).chain(self.schedule.next_deadline()).chain(self.world.next_deadline()).min()
+        let datagram = self.datagrams.as_ref().and_then(Datagrams::next_deadline);
+        talkers
+            .chain(start)
+            .chain(datagram)
+            .chain(self.schedule.next_deadline())
+            .chain(self.world.next_deadline())
+            .min()
     }
 
     /// All programs are done: the listener closes, and in time every trace of them is gone.
@@ -388,6 +417,9 @@ impl Life {
         let now = self.world.now();
         if let Some(listener) = self.listener.take() {
             let _ = self.world.stack_mut(End::B).tcp_close(now, listener); // it is ours, so it is there
+        }
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.close(&mut self.world);
         }
         while let Some(next) = self.schedule.next_deadline() {
             let span = next.since(self.world.now());

@@ -65,6 +65,13 @@ pub enum Violation {
         /// With what word.
         why: ErrorKind,
     },
+    /// A datagram arrived that nobody sent.
+    ForeignDatagram {
+        /// At whose host.
+        end: End,
+        /// What it says.
+        datagram: Vec<u8>,
+    },
     /// A connection was accepted that nobody opened: an old double came to life (RFC 9293 3.5, figure 8).
     Ghost {
         /// Whose caller's address and port it has.
@@ -105,6 +112,9 @@ impl fmt::Display for Violation {
             }
             Violation::Stuck { healed_for, waiting } => {
                 write!(f, "nothing is wrong with the link since {healed_for:?}, and still: {waiting}")
+            }
+            Violation::ForeignDatagram { end, datagram } => {
+                write!(f, "nobody sent {end:?} this datagram: {datagram:02x?}")
             }
             Violation::Ghost { talk } => write!(f, "conversation {talk} was accepted twice"),
             Violation::Leak { end, what } => write!(f, "all is over, and {end:?} keeps {what}"),
