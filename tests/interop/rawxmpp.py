@@ -127,12 +127,15 @@ class Stream:
             f"<message xmlns='jabber:client' to='{number}@localhost' type='chat'><body>{body}</body></message>"
         )
 
+    async def answer_pings(self):
+        while ping := self.collector.pluck(r"<iq (?=[^>]*type='get')[^>]*><ping [^>]*/></iq>"):
+            mark = re.search(r" id='([^']*)'", ping).group(1)
+            await self.send(f"<iq xmlns='jabber:client' type='result' id='{mark}'/>")
+
     async def hear(self):
         """The next message; pings that come before it are answered, as every client does."""
         while (message := self.collector.pluck(MESSAGE)) is None:
-            while ping := self.collector.pluck(r"<iq (?=[^>]*type='get')[^>]*><ping [^>]*/></iq>"):
-                mark = re.search(r" id='([^']*)'", ping).group(1)
-                await self.send(f"<iq xmlns='jabber:client' type='result' id='{mark}'/>")
+            await self.answer_pings()
             self.collector.text += await self.more()
         sender = re.search(r"from=['\"](\d+)@", message).group(1)
         return sender, re.search(r"<body>(.*?)</body>", message).group(1)
