@@ -33,6 +33,21 @@ impl Router {
             self.reload(letter.to);
             return self.put_off_letter(letter);
         }
+        self.carry_out(letter);
+    }
+
+    /// The same for what had arrived before and was held: a message, which needs no roster, so what came later and waits
+    /// for one does not overtake it.
+    pub(crate) fn arrive_again(&mut self, letter: Letter<'_>) {
+        if self.accounts.get(letter.to).is_some() {
+            self.carry_out(letter);
+        } else {
+            self.arrive_absent(letter);
+        }
+    }
+
+    fn carry_out(&mut self, letter: Letter<'_>) {
+        let Some(account) = self.accounts.get(letter.to) else { return self.processed(letter.ack) };
         let (lines, last_write) = (account.lines.clone(), account.last_write);
         if let Some(token) = last_write
             && self.waits_for_write(letter, token)

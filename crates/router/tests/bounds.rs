@@ -372,6 +372,28 @@ fn what_an_ended_session_had_in_hand_goes_before_what_came_since_however_much_wa
     assert_eq!(ids, ["m0", "m1", "m2", "m3", "m4"]);
 }
 
+#[test]
+fn what_was_held_for_older_messages_does_not_fall_behind_what_waits_for_the_roster() {
+    let mut world = World::new(1);
+    let one = world.bind(10_001, Some("x"), false, None);
+    world.settle();
+    world.store_waits = true;
+    world.send(one, SET);
+    // Its waiting messages are asked for, and what comes meanwhile is held; then the roster has to be read again.
+    world.send(one, "<presence/>");
+    world.send(one, "<message to='10001@localhost' type='chat' id='m0'><body>a</body></message>");
+    world.store_refuses_rosters = true;
+    world.store_step();
+    world.settle();
+    world.send(one, "<message to='10001@localhost' type='chat' id='m1'><body>b</body></message>");
+    world.store_waits = false;
+    world.settle();
+    let got = inbox(&mut world, one);
+    let of =
+        |id: &str| got.iter().position(|stanza| stanza.contains(&format!("id='{id}'"))).expect("it came");
+    assert!(of("m0") < of("m1"), "{got:?}");
+}
+
 /// Somebody who came, with all that came of it in the inbox.
 fn present_and_silent(world: &mut World, of: u64) -> SessionId {
     let session = world.bind(of, Some("again"), true, None);

@@ -380,7 +380,7 @@ impl Router {
             // Nothing can be read: live messages go on, the rest waits for the next log-in.
             let held = std::mem::take(&mut flush.held);
             spool.flush = None;
-            return held.into_iter().for_each(|letter| self.arrive(letter.borrow()));
+            return held.into_iter().for_each(|letter| self.arrive_again(letter.borrow()));
         };
         if let Some(last) = page.rows.last() {
             flush.after = last.id;
@@ -437,7 +437,7 @@ impl Router {
         spool.empty = true;
         let held = spool.flush.take().map(|flush| flush.held).unwrap_or_default();
         for letter in held {
-            self.arrive(letter.borrow());
+            self.arrive_again(letter.borrow());
         }
     }
 
