@@ -160,26 +160,34 @@ impl Router {
         let highest = takers().map(|line| self.lines[line].priority).max();
         let mut targets: Targets =
             takers().filter(|&line| Some(self.lines[line].priority) == highest).collect();
-        let Some(&first) = targets.first() else { return self.keep(letter) };
+        if targets.is_empty() {
+            return self.keep(letter);
+        }
         let mut tag = Some(Tag::live(self.now.wall));
         if targets.len() > 1 {
-            let confirms = |&line: &LineId| self.lines[line].acknowledging;
-            let has_it = |&line: &LineId| self.is_here(line) && !self.lines[line].acknowledging;
-            if targets.iter().any(has_it) {
-                // Somebody has it and will never say so: it counts as delivered.
+            // RFC 6121 8.5.2.1.1 leaves open who is most available. Of equal priority it is who says what arrived: a client
+            // that says nothing may be half-open, and what it was given would count as delivered.
+            let confirms = |line: &mut LineId| self.lines[*line].acknowledging;
+            if targets.iter_mut().any(confirms) {
+                targets.retain(confirms);
+                if targets.len() > 1 {
+                    match self.share(letter.to, &targets) {
+                        Some(shared) => tag = Some(shared),
+                        // Too many are unconfirmed: one has it, so that it can come back.
+                        None => targets.truncate(1),
+                    }
+                }
+            } else if targets.iter().any(|&line| self.is_here(line)) {
+                // They have it and will never say so, none more than another: it counts as delivered.
                 tag = None;
-            } else if targets.iter().all(confirms)
-                && let Some(shared) = self.share(letter.to, &targets)
-            {
-                tag = Some(shared);
             } else {
-                // Nobody would tell which of them got it: one does, so that it can come back.
+                // It may come back from another loop: one has it, so that it is given to nobody twice.
                 targets.truncate(1);
             }
         }
         let stanza = self.out.put(letter.stanza);
         if targets.len() == 1 {
-            self.deliver(first, stanza, tag);
+            self.deliver(targets[0], stanza, tag);
         } else {
             for line in targets {
                 self.deliver(line, stanza.clone(), tag);
