@@ -1,6 +1,9 @@
 //! A million idle connections: what they cost, all told.
 //! DESIGN 6: at most 256 bytes each once idle, index, timer and socket entries included. Counted at the allocator, both ends in
 //! one process, so a connection counts twice.
+//!
+//! Unoptimised, 30,000 connections stand for the million; the million itself, over IPv4 and then IPv6, takes some twenty seconds:
+//! `cargo test --release -p switchboard-stack --test million -- --nocapture`.
 
 mod pair;
 
