@@ -165,11 +165,13 @@ impl Router {
             return self.keep(letter);
         }
         let mut tag = Some(Tag::live(self.now.wall));
+        let mut quiet = Targets::new();
         if targets.len() > 1 {
-            // RFC 6121 8.5.2.1.1 leaves open who is most available. Of equal priority it is who says what arrived: a client
-            // that says nothing may be half-open, and what it was given would count as delivered.
+            // RFC 6121 8.5.2.1.1: all of them get it. Who says what arrived answers for it; a client that says nothing may be
+            // half-open, so its copy does not count while there is another.
             let confirms = |line: &mut LineId| self.lines[*line].acknowledging;
             if targets.iter_mut().any(confirms) {
+                quiet = targets.iter().copied().filter(|&line| !self.lines[line].acknowledging).collect();
                 targets.retain(confirms);
                 if targets.len() > 1 {
                     match self.share(letter.to, &targets) {
@@ -187,12 +189,11 @@ impl Router {
             }
         }
         let stanza = self.out.put(letter.stanza);
-        if targets.len() == 1 {
-            self.deliver(targets[0], stanza, tag);
-        } else {
-            for line in targets {
-                self.deliver(line, stanza.clone(), tag);
-            }
+        for line in targets {
+            self.deliver(line, stanza.clone(), tag);
+        }
+        for line in quiet {
+            self.deliver(line, stanza.clone(), None);
         }
         self.processed(letter.ack);
     }
