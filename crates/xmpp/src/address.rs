@@ -411,7 +411,10 @@ fn local_part(part: &str) -> Result<Cow<'_, str>, JidError> {
         return Ok(Cow::Borrowed(part));
     }
     let mapped = UsernameCaseMapped::enforce(part).map_err(|_| JidError::Local)?;
-    if !fits(&mapped) || mapped.bytes().any(forbidden) {
+    // RFC 8264 7: the rules hold for what comes out. Normalising can make a character whose context forbids it, so what came
+    // out must pass, unchanged, itself.
+    let stays = UsernameCaseMapped::enforce(&*mapped).is_ok_and(|again| again == mapped);
+    if !stays || !fits(&mapped) || mapped.bytes().any(forbidden) {
         return Err(JidError::Local);
     }
     Ok(if mapped == part { Cow::Borrowed(part) } else { Cow::Owned(mapped.into_owned()) })
@@ -426,7 +429,9 @@ fn resource_part(part: &str) -> Result<Cow<'_, str>, JidError> {
         return Ok(Cow::Borrowed(part));
     }
     let mapped = OpaqueString::enforce(part).map_err(|_| JidError::Resource)?;
-    if !fits(&mapped) {
+    // As in the localpart: U+0387 becomes U+00B7, which stands only between two l (RFC 5892 A.3).
+    let stays = OpaqueString::enforce(&*mapped).is_ok_and(|again| again == mapped);
+    if !stays || !fits(&mapped) {
         return Err(JidError::Resource);
     }
     Ok(if mapped == part { Cow::Borrowed(part) } else { Cow::Owned(mapped.into_owned()) })

@@ -79,6 +79,13 @@ fn plain_addresses_are_borrowed() {
     assert!(matches!(JidRef::parse("10001@LOCALHOST").unwrap().text, Cow::Owned(_)));
 }
 
+// Found by fuzzing: U+0387 is normalised to U+00B7, which RFC 5892 A.3 allows only between two l.
+#[test]
+fn what_normalising_makes_must_be_allowed_itself() {
+    assert_eq!(Jid::parse("10001@localhost/a\u{387}b"), Err(JidError::Resource));
+    assert_eq!(Jid::parse("10001@localhost/l\u{387}l").unwrap().resource(), Some("l\u{b7}l"));
+}
+
 #[test]
 fn bare_and_full() {
     let bare = BareJid::parse("10001@Example.com").unwrap();
