@@ -16,7 +16,7 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 /// Memory a target may take before that counts as a finding, in MiB.
 const MEMORY_MAX_MIB: u32 = 1024;
 
-pub(crate) fn run(seconds: u32) -> Result<Tally, String> {
+pub(crate) fn run(seconds: u32, seed: Option<u32>) -> Result<Tally, String> {
     let target = shell::target().join("fuzz");
     // A target given by name, so that build scripts and macros are built without the instrumentation.
     let host = host_triple()?;
@@ -47,6 +47,8 @@ pub(crate) fn run(seconds: u32) -> Result<Tally, String> {
             &program.to_string_lossy(),
             &corpus.to_string_lossy(),
             &format!("-max_total_time={seconds}"),
+            // To libFuzzer 0 is a seed that nobody has seen.
+            &format!("-seed={}", seed.unwrap_or(0)),
             &format!("-rss_limit_mb={MEMORY_MAX_MIB}"),
             "-timeout=5",
             "-max_len=4096",

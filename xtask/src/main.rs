@@ -17,13 +17,13 @@ use std::process::ExitCode;
 
 use tally::Tally;
 
-const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | features | fuzz [--seconds N] | graph
+const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | features | fuzz [--seconds N [--seed S]] | graph
 
   check      format, clippy, documentation, all tests of the workspace
   simulate   a thousand fresh seeds of the simulated network, and a million connections, in release
   interop    foreign clients and the kernel as peers (needs root, Debian's apt, pip and npm); NAMEs choose some
   features   takes each feature file of the router away in turn and builds
-  fuzz       runs every fuzz target for N seconds (default 10)
+  fuzz       runs every fuzz target for N seconds (default 10), on seeds of its own or from one seed
   graph      prints the crate graph for docs/ARCHITECTURE.md (Mermaid)";
 
 fn main() -> ExitCode {
@@ -38,10 +38,14 @@ fn main() -> ExitCode {
         },
         ["interop", names @ ..] => interop::run(names),
         ["features"] => features::run(),
-        ["fuzz"] => fuzz::run(10),
+        ["fuzz"] => fuzz::run(10, None),
         ["fuzz", "--seconds", seconds] => match seconds.parse() {
-            Ok(seconds) => fuzz::run(seconds),
+            Ok(seconds) => fuzz::run(seconds, None),
             Err(_) => return usage(),
+        },
+        ["fuzz", "--seconds", seconds, "--seed", seed] => match (seconds.parse(), seed.parse()) {
+            (Ok(seconds), Ok(seed)) => fuzz::run(seconds, Some(seed)),
+            _ => return usage(),
         },
         ["graph"] => graph::run(),
         _ => return usage(),
