@@ -461,18 +461,21 @@ fn domain_part(part: &str) -> Result<Cow<'_, str>, JidError> {
         return Ok(Cow::Borrowed(part));
     }
     // UTS 46 maps case and width, composes, turns A-labels into U-labels and checks each against IDNA2008.
-    let (mapped, verdict) = idna::uts46::Uts46::new().to_unicode(
-        part.as_bytes(),
-        idna::AsciiDenyList::STD3,
-        idna::uts46::Hyphens::CheckFirstLast,
-    );
-    if verdict.is_err()
-        || !fits(&mapped)
-        || mapped.split('.').any(|label| label.is_empty() || label.len() > 252)
-    {
+    let uts46 = |text: &[u8]| {
+        let (mapped, verdict) = idna::uts46::Uts46::new().to_unicode(
+            text,
+            idna::AsciiDenyList::STD3,
+            idna::uts46::Hyphens::CheckFirstLast,
+        );
+        verdict.is_ok().then(|| mapped.into_owned())
+    };
+    let mapped = uts46(part.as_bytes()).ok_or(JidError::Domain)?;
+    // An A-label may hold what looks like another: what came out must pass, unchanged, itself.
+    let stays = uts46(mapped.as_bytes()).is_some_and(|again| again == mapped);
+    if !stays || !fits(&mapped) || mapped.split('.').any(|label| label.is_empty() || label.len() > 252) {
         return Err(JidError::Domain);
     }
-    Ok(if mapped == part { Cow::Borrowed(part) } else { Cow::Owned(mapped.into_owned()) })
+    Ok(if mapped == part { Cow::Borrowed(part) } else { Cow::Owned(mapped) })
 }
 
 #[cfg(test)]

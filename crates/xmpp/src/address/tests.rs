@@ -83,6 +83,7 @@ fn plain_addresses_are_borrowed() {
 #[test]
 fn what_normalising_makes_must_be_allowed_itself() {
     assert_eq!(Jid::parse("10001@localhost/a\u{387}b"), Err(JidError::Resource));
+    assert_eq!(Jid::parse("xn--xn----xmeple-054--xmeple-054c"), Err(JidError::Domain));
     assert_eq!(Jid::parse("10001@localhost/l\u{387}l").unwrap().resource(), Some("l\u{b7}l"));
 }
 
