@@ -239,6 +239,38 @@ fn a_server_restarts_over_its_time_wait() {
 }
 
 #[test]
+fn the_state_of_a_four_tuple_is_told_whoever_has_it() {
+    let mut pair = Pair::new();
+    let listener = pair.listen(B, "10.0.0.2:80", 16);
+    let client = pair.connect(A, "10.0.0.2:80");
+    let here = pair.stacks[A].tcp_local_addr(client).expect("a connecting socket is bound");
+    let there = addr("10.0.0.2:80");
+    let states = |pair: &Pair| [pair.stacks[A].tcp_state(here, there), pair.stacks[B].tcp_state(there, here)];
+    assert_eq!(states(&pair), [Some(State::SynSent), None]);
+    // The client's ACK gets lost, so the handshake stays one.
+    pair.passes = Box::new(|from, frame| {
+        let packet = wire::tcp::Packet::new(&frame[20..]).expect("all is TCP");
+        from == B || packet.flags().syn()
+    });
+    pair.settle();
+    assert_eq!(states(&pair), [Some(State::Established), Some(State::SynReceived)]);
+    pair.passes = Box::new(|_, _| true);
+    pair.stacks[A].tcp_close(pair.now, client).expect("open");
+    pair.settle();
+    assert_eq!(
+        states(&pair),
+        [Some(State::FinWait2), Some(State::CloseWait)],
+        "its handle is dead, it is not"
+    );
+    let (server, _) = pair.stacks[B].tcp_accept(listener).expect("open");
+    pair.stacks[B].tcp_close(pair.now, server).expect("open");
+    pair.settle();
+    assert_eq!(states(&pair), [Some(State::TimeWait), None]);
+    pair.advance(Duration::from_secs(61));
+    assert_eq!(states(&pair), [None, None]);
+}
+
+#[test]
 fn the_backlog_bounds_who_waits() {
     let mut pair = Pair::new();
     let listener = pair.listen(B, "10.0.0.2:80", 2);

@@ -15,7 +15,7 @@ use crate::tcp_host::TcpHost;
 use crate::tcp_host::floor::{IpFloor, NoOutlets};
 use std::io::{ErrorKind, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use tcp::{Instant, SendFlags, Settings, TcpInfo};
+use tcp::{Instant, SendFlags, Settings, State, TcpInfo};
 
 /// How many of each thing the TCP of a host holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,6 +203,12 @@ impl Stack {
     /// TCP_INFO of a connection.
     pub fn tcp_info(&self, socket: TcpHandle) -> Option<TcpInfo> {
         self.tcp.info(socket)
+    }
+
+    /// The state of the conversation with `remote` from `local`, whoever holds it: a connection, also one that its program has
+    /// closed, a handshake, an entry in TIME-WAIT. `None`: nobody does, so it is CLOSED, or LISTEN if somebody listens there.
+    pub fn tcp_state(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
+        self.tcp.state_of(local, remote)
     }
 
     /// SO_ERROR: why the connection failed; told once, by this or by the next call that fails for it.

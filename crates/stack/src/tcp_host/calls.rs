@@ -7,7 +7,9 @@
 
 use super::TcpHost;
 use super::below::Below;
+use super::flows::Place;
 use super::socket::{ConnectedBits, Fresh, Kind, Socket};
+use crate::flow::FlowKey;
 use crate::listener::Listener;
 use crate::port::{Scope, Sharing};
 use crate::ready::{Readiness, TcpHandle};
@@ -15,9 +17,22 @@ use crate::socket::error::{AcceptError, BindError, ListenError, RecvError, SendE
 use crate::socket::tcp::TcpCounts;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
-use tcp::{Instant, SendFlags, TcpInfo};
+use tcp::{Instant, SendFlags, State, TcpInfo};
 
 impl TcpHost {
+    /// The state of whatever has a four-tuple: a connection, a handshake, an entry in TIME-WAIT.
+    pub(crate) fn state_of(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
+        let key = FlowKey::new(local, remote);
+        match self.flows.find(&key, self.flows.hash(&key))? {
+            Place::Socket(index) => match &self.flows.sockets.get(index)?.kind {
+                Kind::Connected(connected) => Some(connected.connection.state()),
+                Kind::Fresh(_) | Kind::Listening(_) => None,
+            },
+            Place::TimeWait(_) => Some(State::TimeWait),
+            Place::Syn(_) => Some(State::SynReceived),
+        }
+    }
+
     pub(crate) fn socket(&mut self) -> Result<TcpHandle, SocketError> {
         if self.sockets_len() >= self.config.sockets_max {
             return Err(SocketError::TooMany);
@@ -368,7 +383,7 @@ impl TcpHost {
 
     /// The state of a connection; `None` for a socket that is none.
     #[cfg(test)]
-    pub(crate) fn state(&self, handle: TcpHandle) -> Option<tcp::State> {
+    pub(crate) fn state(&self, handle: TcpHandle) -> Option<State> {
         self.info(handle).map(|info| info.state)
     }
 

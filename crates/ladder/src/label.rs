@@ -1,0 +1,180 @@
+//! Labels: what stands on an arrow.
+//! Owns: the words. Invariants: a label is made of pieces with a meaning each, so that whoever draws may colour them.
+//! Not here: where it stands (`text`, `svg`).
+
+use crate::analysis::Finding;
+use crate::item::Packet;
+use crate::moment::Sent;
+use std::fmt::Write;
+use tcp::SeqNum;
+use wire::tcp::{Flags, Header};
+
+/// What a piece of text means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ink {
+    /// Lines and ordinary words.
+    #[default]
+    Plain,
+    /// Of less weight: times, names of fields, states that have not changed.
+    Faint,
+    /// The control bits of an ordinary segment.
+    Flags,
+    /// Those of one that opens.
+    Opening,
+    /// Those of one that closes.
+    Closing,
+    /// Those of one that resets.
+    Reset,
+    /// A state that is new.
+    State,
+    /// Something unusual.
+    Trouble,
+    /// Something worth a word.
+    Remark,
+    /// A program's call.
+    Call,
+    /// An explanation.
+    Note,
+}
+
+/// Text in one ink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The text.
+    pub text: String,
+    /// Its ink.
+    pub ink: Ink,
+}
+
+/// How labels are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LabelOptions {
+    /// Sequence and acknowledgment numbers as on the wire, rather than counted from the ISNs.
+    pub absolute: bool,
+    /// Leave lengths out: what is inside is drawn from chance (TLS, QUIC), so they differ from run to run.
+    pub hide_lengths: bool,
+}
+
+/// A label: what is always said, and what is beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Label {
+    /// Flags, numbers, length, window.
+    pub main: Vec<Piece>,
+    /// Marks and options.
+    pub extras: Vec<Piece>,
+}
+
+/// The control bits in words: `SYN+ACK`, in the order that people say them.
+#[must_use]
+pub fn flag_words(flags: Flags) -> String {
+    const WORDS: [(Flags, &str); 9] = [
+        (Flags::SYN, "SYN"),
+        (Flags::FIN, "FIN"),
+        (Flags::RST, "RST"),
+        (Flags::PSH, "PSH"),
+        (Flags::URG, "URG"),
+        (Flags::ACK, "ACK"),
+        (Flags::ECE, "ECE"),
+        (Flags::CWR, "CWR"),
+        (Flags::AE, "AE"),
+    ];
+    let words: Vec<_> =
+        WORDS.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, word)| *word).collect();
+    if words.is_empty() { "no flags".to_owned() } else { words.join("+") }
+}
+
+/// The label of a packet.
+#[must_use]
+pub fn label(sent: &Sent, options: LabelOptions) -> Label {
+    match (&sent.packet, &sent.finding) {
+        (Packet::Segment { header, len }, Some(finding)) => segment(header, *len, finding, options),
+        (Packet::Segment { header, .. }, None) => Label {
+            main: vec![Piece { text: flag_words(header.flags), ink: Ink::Flags }],
+            extras: Vec::new(),
+        },
+        (Packet::Datagram { len, says }, _) => {
+            let mut main = vec![Piece { text: "UDP".to_owned(), ink: Ink::Flags }];
+            if !options.hide_lengths {
+                field(&mut main, "len", len);
+            }
+            let extras =
+                says.iter().map(|text| Piece { text: format!("\"{text}\""), ink: Ink::Plain }).collect();
+            Label { main, extras }
+        }
+        (Packet::Other(what), _) => {
+            Label { main: vec![Piece { text: what.clone(), ink: Ink::Remark }], extras: Vec::new() }
+        }
+    }
+}
+
+fn field(pieces: &mut Vec<Piece>, name: &str, value: impl std::fmt::Display) {
+    pieces.push(Piece { text: format!(" {name} "), ink: Ink::Faint });
+    pieces.push(Piece { text: value.to_string(), ink: Ink::Plain });
+}
+
+fn segment(header: &Header, len: u32, finding: &Finding, options: LabelOptions) -> Label {
+    let flags = header.flags;
+    let ink = if flags.rst() {
+        Ink::Reset
+    } else if flags.syn() {
+        Ink::Opening
+    } else if flags.fin() {
+        Ink::Closing
+    } else {
+        Ink::Flags
+    };
+    let mut main = vec![Piece { text: flag_words(flags), ink }];
+    field(&mut main, "seq", if options.absolute { header.seq } else { finding.seq });
+    if flags.ack() {
+        field(&mut main, "ack", if options.absolute { header.ack } else { finding.ack });
+    }
+    if len > 0 && !options.hide_lengths {
+        field(&mut main, "len", len);
+    }
+    if !flags.rst() {
+        // A window whose scale nobody saw is the bare field.
+        let unit = if finding.window_is_raw { "*" } else { "" };
+        field(&mut main, "win", format_args!("{}{unit}", finding.window));
+    }
+    let mut extras = Vec::new();
+    for mark in finding.marks.iter() {
+        let ink = if mark.is_trouble() { Ink::Trouble } else { Ink::Remark };
+        extras.push(Piece { text: format!("[{mark}]"), ink });
+    }
+    let words = option_words(header, finding, options.absolute);
+    if !words.is_empty() {
+        extras.push(Piece { text: format!("<{words}>"), ink: Ink::Faint });
+    }
+    Label { main, extras }
+}
+
+/// The options that matter to a reader: what a SYN asks for, SACK blocks, a user timeout. Timestamps are on every segment, so they are
+/// named where they are agreed on.
+fn option_words(header: &Header, finding: &Finding, absolute: bool) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let o = &header.options;
+    if let Some(mss) = o.mss {
+        words.push(format!("mss {mss}"));
+    }
+    if o.sack_permitted {
+        words.push("sackOK".to_owned());
+    }
+    if o.timestamps.is_some() && header.flags.syn() {
+        words.push("ts".to_owned());
+    }
+    if let Some(shift) = o.window_scale {
+        words.push(format!("wscale {shift}"));
+    }
+    if !o.sack.is_empty() {
+        let mut text = "sack".to_owned();
+        for block in o.sack.iter() {
+            let place = |n: u32| if absolute { n } else { SeqNum(n).since(finding.peer_base) };
+            let _ = write!(text, " {}:{}", place(block.left), place(block.right)); // a String takes all
+        }
+        words.push(text);
+    }
+    if let Some(timeout) = o.user_timeout {
+        words.push(format!("uto {} s", timeout.secs()));
+    }
+    words.join(", ")
+}

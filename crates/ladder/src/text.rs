@@ -1,0 +1,693 @@
+//! The ladder as text: Unicode or plain ASCII, as wide as the terminal.
+//! Owns: columns and characters. Invariants: no line is wider than asked for (at least [`WIDTH_MIN`]); a block is drawn when its last
+//! packet has arrived, so memory is bounded; escape sequences only where colour was asked for, and never from what others wrote.
+//! Not here: what happens when (`moment`), which row it is on (`layout`), what an arrow says (`label`).
+//!
+//! ```text
+//!    0.000      SYN-SENT   ├─ SYN seq 0 win 65535 ───────────────────╲          │
+//!    0.010                 │  <mss 1460, sackOK, ts, wscale 7>        ╲────────►│   SYN-RECEIVED
+//!   <-time-> <--state-->   <-------------- canvas ---------------------------->   <--state-->
+//! ```
+
+use crate::canvas::{Line, pieces_width, width, wrap};
+use crate::item::{Hosts, Side};
+use crate::label::{Ink, Label, LabelOptions, Piece, label};
+use crate::layout::{Arrow, Block, Bracket, Layout, Place, Row};
+use crate::moment::{Moment, Sent};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// The narrowest ladder.
+pub const WIDTH_MIN: usize = 72;
+/// The widest: beyond, the eye loses the row.
+pub const WIDTH_MAX: usize = 132;
+/// What is used where there is no terminal.
+pub const WIDTH_DEFAULT: usize = 100;
+
+/// Columns of a state, `SYN-RECEIVED`; `2*MSL = 60 s` fits too.
+const STATE: usize = 12;
+/// Columns between a state and its line: a space, a bracket, a space.
+const GAP: usize = 3;
+/// What an arrow needs behind its label at least.
+const TAIL: usize = 7;
+/// What is left of an arrow when it has come down: `───►`.
+const HEAD: usize = 4;
+
+/// How a ladder is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextOptions {
+    /// Columns, between [`WIDTH_MIN`] and [`WIDTH_MAX`].
+    pub width: usize,
+    /// Only characters of ASCII for lines and arrows.
+    pub ascii: bool,
+    /// Colour, by escape sequences.
+    pub colour: bool,
+    /// Places of seconds after the point.
+    pub decimals: usize,
+    /// What labels say.
+    pub label: LabelOptions,
+}
+
+impl Default for TextOptions {
+    fn default() -> TextOptions {
+        TextOptions {
+            width: WIDTH_DEFAULT,
+            ascii: false,
+            colour: false,
+            decimals: 3,
+            label: LabelOptions::default(),
+        }
+    }
+}
+
+/// The characters of lines and arrows.
+struct Glyphs {
+    line: char,
+    start: [char; 2],
+    flat: char,
+    down: [char; 2],
+    steep: char,
+    head: [char; 2],
+    cross: char,
+    dot: char,
+    top: char,
+    ragged: char,
+    /// Of the wait: left and right, open, inside, close, ragged.
+    bracket: [[char; 4]; 2],
+    note: &'static str,
+    pause: &'static str,
+}
+
+const UNICODE: Glyphs = Glyphs {
+    line: '│',
+    start: ['├', '┤'],
+    flat: '─',
+    down: ['╲', '╱'],
+    steep: '│',
+    head: ['►', '◄'],
+    cross: '╳',
+    dot: '●',
+    top: '┬',
+    ragged: '┴',
+    bracket: [['╮', '│', '╯', '┆'], ['╭', '│', '╰', '┆']],
+    note: "┊ ",
+    pause: "· · ·",
+};
+
+const ASCII: Glyphs = Glyphs {
+    line: '|',
+    start: ['|', '|'],
+    flat: '-',
+    down: ['\\', '/'],
+    steep: '|',
+    head: ['>', '<'],
+    cross: 'X',
+    dot: 'o',
+    top: '+',
+    ragged: '+',
+    bracket: [['.', '|', '\'', ':'], ['.', '|', '\'', ':']],
+    note: ": ",
+    pause: ". . .",
+};
+
+/// A ladder that is written while it happens.
+pub struct TextLadder<W: Write> {
+    out: W,
+    options: TextOptions,
+    hosts: Hosts,
+    layout: Layout,
+    begun: bool,
+    shown_at: Option<Duration>,
+    /// Where the latest arrow that was seen once turns down, and whether the row on which it arrives is free for another.
+    chain: Option<usize>,
+    /// Whose wait has its name already.
+    captioned: [bool; 2],
+    /// Between which columns the lines stand.
+    canvas: usize,
+    time: usize,
+}
+
+impl<W: Write> TextLadder<W> {
+    /// A ladder between `hosts`.
+    pub fn new(out: W, hosts: Hosts, options: TextOptions) -> TextLadder<W> {
+        let width = options.width.clamp(WIDTH_MIN, WIDTH_MAX);
+        let time = 5 + options.decimals;
+        let canvas = width - time - 2 * (STATE + GAP + 1) - 1;
+        TextLadder {
+            out,
+            options,
+            hosts,
+            layout: Layout::default(),
+            begun: false,
+            shown_at: None,
+            chain: None,
+            captioned: [false; 2],
+            canvas,
+            time,
+        }
+    }
+
+    /// Takes the next moment; writes what is complete by now.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn push(&mut self, moment: Moment) -> io::Result<()> {
+        self.begin()?;
+        let share = self.may_share(&moment);
+        if let Some(block) = self.layout.push(moment, share) {
+            self.draw(&block)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rest, and gives the writer back.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.begin()?;
+        let block = self.layout.finish();
+        self.draw(&block)?;
+        let mut line = self.blank();
+        self.lifelines(&mut line, self.glyphs().ragged);
+        self.write(&line)?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    /// What is written so far, for whoever must flush it.
+    pub fn writer(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    fn glyphs(&self) -> &'static Glyphs {
+        if self.options.ascii { &ASCII } else { &UNICODE }
+    }
+
+    /// The column of a host's line.
+    fn lifeline(&self, side: Side) -> usize {
+        let left = self.time + 1 + STATE + GAP;
+        match side {
+            Side::Left => left,
+            Side::Right => left + self.canvas + 1,
+        }
+    }
+
+    fn blank(&self) -> Line {
+        Line::new(self.lifeline(Side::Right) + 1 + GAP + STATE)
+    }
+
+    fn lifelines(&self, line: &mut Line, glyph: char) {
+        for side in Side::BOTH {
+            line.put(self.lifeline(side), glyph, Ink::Plain);
+        }
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = String::new();
+        line.render(self.options.colour, &mut text);
+        self.out.write_all(text.as_bytes())
+    }
+
+    /// The hosts' names over their lines, and the states they begin in.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.begun {
+            return Ok(());
+        }
+        self.begun = true;
+        let columns = self.lifeline(Side::Right) + 1 + GAP + STATE;
+        let names = self.hosts.names.clone();
+        let place = |side: Side, len: usize| {
+            (self.lifeline(side) + 1).saturating_sub(len.div_ceil(2)).min(columns.saturating_sub(len))
+        };
+        let left_at = place(Side::Left, width(&names[0]));
+        let right_at = place(Side::Right, width(&names[1]));
+        let mut line = self.blank();
+        line.text(left_at, &names[0], Ink::Flags);
+        if left_at + width(&names[0]) + 2 > right_at {
+            // Two long names (IPv6) take a line each.
+            self.write(&line)?;
+            line = self.blank();
+        }
+        line.text(right_at, &names[1], Ink::Flags);
+        self.write(&line)?;
+        let mut line = self.blank();
+        self.lifelines(&mut line, self.glyphs().top);
+        for side in Side::BOTH {
+            if let Some(state) = self.hosts.states[side.index()] {
+                self.put_state(&mut line, side, state.name(), Ink::Faint);
+            }
+        }
+        self.write(&line)
+    }
+
+    fn put_state(&self, line: &mut Line, side: Side, text: &str, ink: Ink) {
+        let column = match side {
+            Side::Left => (self.lifeline(side) - GAP).saturating_sub(width(text)),
+            Side::Right => self.lifeline(side) + 1 + GAP,
+        };
+        line.text(column, text, ink);
+    }
+
+    /// Where an arrow turns down if nothing hinders it, given the columns that its label takes.
+    fn turn(&self, label_end: usize) -> usize {
+        (label_end + 1).max(self.canvas * 2 / 3)
+    }
+
+    /// Whether a packet can leave on the row on which the one before it, of the same direction and seen once too, arrives.
+    fn may_share(&mut self, moment: &Moment) -> bool {
+        match moment {
+            Moment::Sent(sent) => {
+                let label = self.label_of(sent);
+                let end = label.end();
+                let fits = label.below.is_empty();
+                let turn = self.turn(end);
+                let limit = self.chain.map(|chain| chain.saturating_sub(1));
+                let share = fits && limit.is_some_and(|limit| end < limit);
+                self.chain = match limit {
+                    Some(limit) if share => Some(turn.min(limit)),
+                    _ if fits => Some(turn.min(self.canvas - HEAD - 1)),
+                    _ => None,
+                };
+                share
+            }
+            Moment::Arrived(arrived) => {
+                if arrived.at.is_some() {
+                    self.chain = None;
+                }
+                false
+            }
+            Moment::Event { .. } | Moment::Note(_) => {
+                self.chain = None;
+                false
+            }
+        }
+    }
+
+    fn draw(&mut self, block: &Block) -> io::Result<()> {
+        let labels: Vec<Fitted> = block.arrows.iter().map(|arrow| self.label_of(&arrow.sent)).collect();
+        let plan = Plan::new(self, block, &labels);
+        let mut lines: Vec<Line> = (0..plan.lines).map(|_| self.blank()).collect();
+        for line in &mut lines {
+            self.lifelines(line, self.glyphs().line);
+        }
+        for (row, at) in block.rows.iter().zip(&plan.first_line) {
+            self.put_row(&mut lines[*at..], row);
+        }
+        for (index, arrow) in block.arrows.iter().enumerate() {
+            self.put_line(&mut lines, arrow, &plan.ways[index]);
+        }
+        for (index, arrow) in block.arrows.iter().enumerate() {
+            self.put_label(&mut lines, arrow, &labels[index], &plan.ways[index]);
+        }
+        // A wait goes on beside the lines that a row has more than one of.
+        for (index, row) in block.rows.iter().enumerate() {
+            let end = plan.first_line.get(index + 1).copied().unwrap_or(plan.lines);
+            self.put_brackets(&mut lines[plan.first_line[index]..end], row);
+        }
+        for line in &lines {
+            self.write(line)?;
+        }
+        Ok(())
+    }
+
+    fn label_of(&self, sent: &Sent) -> Fitted {
+        let mut label = label(sent, self.options.label);
+        if self.options.ascii {
+            // Names of hosts and payloads may hold anything; lines and marks are ASCII already.
+            for piece in label.main.iter_mut().chain(&mut label.extras) {
+                piece.text = piece.text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+            }
+        }
+        if let Some(why) = &sent.lost
+            && why != "lost"
+        {
+            label.extras.push(Piece { text: format!("({why})"), ink: Ink::Trouble });
+        }
+        Fitted::new(label, self.canvas, lost_len(sent))
+    }
+
+    fn put_row(&mut self, lines: &mut [Line], row: &Row) {
+        let glyphs = self.glyphs();
+        let Some(line) = lines.first_mut() else { return };
+        if let Some(time) = row.time
+            && self.shown_at != Some(time)
+        {
+            self.shown_at = Some(time);
+            let text = format!("{:>1$.2$}", time.as_secs_f64(), self.time, self.options.decimals);
+            line.text(0, &text, Ink::Faint);
+        }
+        for side in Side::BOTH {
+            if let Some(standing) = row.standings[side.index()] {
+                let ink = if standing.is_new { Ink::State } else { Ink::Faint };
+                self.put_state(line, side, standing.state.name(), ink);
+            }
+        }
+        let left = self.lifeline(Side::Left) + 1;
+        match &row.place {
+            Place::Arrows => {}
+            Place::Event(side, what) => {
+                line.put(self.lifeline(*side), glyphs.dot, Ink::Call);
+                for (line, text) in lines.iter_mut().zip(wrap(what, self.canvas - 4)) {
+                    let column = match side {
+                        Side::Left => left + 1,
+                        Side::Right => left + self.canvas - 1 - width(&text),
+                    };
+                    line.text(column, &text, Ink::Call);
+                }
+            }
+            Place::Note(text) => {
+                for (line, text) in lines.iter_mut().zip(self.note_lines(text)) {
+                    let column = line.text(left + 3, glyphs.note, Ink::Note);
+                    line.text(column, &text, Ink::Note);
+                }
+            }
+            Place::Pause(span) => {
+                let text = format!("{0}  {1}  {0}", glyphs.pause, span_words(*span));
+                line.text(left + (self.canvas.saturating_sub(width(&text))) / 2, &text, Ink::Faint);
+            }
+        }
+    }
+
+    fn note_lines(&self, text: &str) -> Vec<String> {
+        wrap(text, self.canvas - 8)
+    }
+
+    /// The line of an arrow, behind everything else.
+    fn put_line(&self, lines: &mut [Line], arrow: &Arrow, way: &Way) {
+        let glyphs = self.glyphs();
+        let from = arrow.sent.from;
+        let lost = arrow.sent.lost.is_some();
+        let ink = if lost { Ink::Trouble } else { Ink::Plain };
+        let at = |x: usize| match from {
+            Side::Left => self.lifeline(Side::Left) + 1 + x,
+            Side::Right => self.lifeline(Side::Right) - 1 - x,
+        };
+        let put = |line: &mut Line, x: usize, glyph: char| line.put(at(x), glyph, ink);
+        lines[way.start].put(self.lifeline(from), glyphs.start[from.index()], Ink::Plain);
+        for x in 0..way.turn {
+            put(&mut lines[way.start], x, glyphs.flat);
+        }
+        if lost {
+            put(&mut lines[way.start], way.turn, glyphs.cross);
+            let word = " lost ";
+            let column = if from == Side::Left { at(way.turn) + 1 } else { at(way.turn + word.len()) };
+            lines[way.start].text(column, word, Ink::Trouble);
+            return;
+        }
+        for (index, line) in lines.iter_mut().enumerate().take(way.end + 1).skip(way.start) {
+            let x = way.x(index);
+            let falls = index == way.start || way.x(index - 1) != x;
+            let glyph = if falls || index == way.end { glyphs.down[from.index()] } else { glyphs.steep };
+            put(line, x, glyph);
+        }
+        for x in way.x(way.end) + 1..self.canvas - 1 {
+            // What comes down further right is not cut through.
+            if !glyphs.down.contains(&lines[way.end].at(at(x)).unwrap_or(' ')) {
+                put(&mut lines[way.end], x, glyphs.flat);
+            }
+        }
+        put(&mut lines[way.end], self.canvas - 1, glyphs.head[from.index()]);
+    }
+
+    /// What an arrow says, over everything else.
+    fn put_label(&self, lines: &mut [Line], arrow: &Arrow, label: &Fitted, way: &Way) {
+        let from = arrow.sent.from;
+        self.put_text(&mut lines[way.start], from, 1, &padded(&label.main));
+        for (line, below) in lines[way.start + 1..].iter_mut().zip(&label.below) {
+            self.put_text(line, from, 2, below);
+        }
+        if !arrow.marks.is_empty() {
+            let marks: Vec<_> = arrow
+                .marks
+                .iter()
+                .map(|mark| Piece { text: format!("[{mark}]"), ink: Ink::Trouble })
+                .collect();
+            // At the receiver, where it shows.
+            let marks = padded(&spaced(&marks));
+            let x = (self.canvas - 2).saturating_sub(pieces_width(&marks));
+            self.put_text(&mut lines[way.end], from, x, &marks);
+        }
+    }
+
+    /// Puts pieces so that they begin (for a right-hand sender: end) `x` columns from the sender's line.
+    fn put_text(&self, line: &mut Line, from: Side, x: usize, pieces: &[Piece]) {
+        let column = match from {
+            Side::Left => self.lifeline(Side::Left) + 1 + x,
+            Side::Right => (self.lifeline(Side::Right) - x).saturating_sub(pieces_width(pieces)),
+        };
+        line.pieces(column, pieces);
+    }
+
+    fn put_brackets(&mut self, lines: &mut [Line], row: &Row) {
+        let glyphs = self.glyphs();
+        for side in Side::BOTH {
+            let Some(bracket) = row.brackets[side.index()] else { continue };
+            let column = match side {
+                Side::Left => self.lifeline(side) - 2,
+                Side::Right => self.lifeline(side) + 2,
+            };
+            let glyph = |bracket: Bracket| glyphs.bracket[side.index()][bracket as usize];
+            for (index, line) in lines.iter_mut().enumerate() {
+                let here = match (index, bracket) {
+                    (0, bracket) => bracket,
+                    (_, Bracket::Open) => Bracket::Inside,
+                    (_, Bracket::Close | Bracket::Ragged) => break,
+                    (_, Bracket::Inside) => Bracket::Inside,
+                };
+                line.put(column, glyph(here), Ink::State);
+            }
+            // Its name stands beside the first line without a state.
+            let has_room = bracket == Bracket::Inside && row.standings[side.index()].is_none();
+            self.captioned[side.index()] &= bracket != Bracket::Open;
+            if has_room
+                && !std::mem::replace(&mut self.captioned[side.index()], true)
+                && let Some(line) = lines.first_mut()
+            {
+                self.put_state(line, side, &self.wait_words(), Ink::State);
+            }
+        }
+    }
+
+    fn wait_words(&self) -> String {
+        match self.hosts.time_wait {
+            Some(span) => format!("2*MSL = {} s", span.as_secs()),
+            None => "2*MSL".to_owned(),
+        }
+    }
+}
+
+/// A label that fits beside its arrow.
+struct Fitted {
+    /// What stands on the arrow.
+    main: Vec<Piece>,
+    /// What stands in the lines below.
+    below: Vec<Vec<Piece>>,
+}
+
+impl Fitted {
+    /// Fits a label into `canvas` columns, of which `spare` are taken already.
+    fn new(label: Label, canvas: usize, spare: usize) -> Fitted {
+        let room = canvas.saturating_sub(3 + TAIL + spare);
+        let mut main = label.main;
+        let mut moved: Vec<Piece> = Vec::new();
+        // Fields are pairs of a name and a value; the flags stay.
+        while pieces_width(&main) > room && main.len() > 3 {
+            let field = main.split_off(main.len() - 2);
+            let text: String = field.iter().map(|piece| piece.text.as_str()).collect();
+            moved.insert(0, Piece { text: text.trim().to_owned(), ink: Ink::Plain });
+        }
+        moved.extend(label.extras);
+        let extras = spaced(&moved);
+        if extras.is_empty() || pieces_width(&main) + 1 + pieces_width(&extras) <= room {
+            if !extras.is_empty() {
+                main.push(blank_piece());
+            }
+            main.extend(extras);
+            return Fitted { main, below: Vec::new() };
+        }
+        let columns = canvas - 6;
+        let mut below: Vec<Vec<Piece>> = Vec::new();
+        for piece in moved {
+            for text in wrap(&piece.text, columns) {
+                let piece = Piece { text, ink: piece.ink };
+                match below.last_mut() {
+                    Some(line) if pieces_width(line) + 1 + width(&piece.text) <= columns => {
+                        line.push(blank_piece());
+                        line.push(piece);
+                    }
+                    _ => below.push(vec![piece]),
+                }
+            }
+        }
+        Fitted { main, below }
+    }
+
+    /// How far from the sender's line it reaches on the arrow: a stroke, a space, its pieces, a space.
+    fn end(&self) -> usize {
+        3 + pieces_width(&self.main)
+    }
+
+    /// How far it reaches in the line below.
+    fn below_end(&self) -> usize {
+        2 + self.below.last().map_or(0, |line| pieces_width(line))
+    }
+}
+
+/// Where an arrow's line is.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// The line of its beginning and of its end.
+    start: usize,
+    end: usize,
+    /// Columns from the sender's line to where it turns down.
+    turn: usize,
+    /// The first line after which it falls by a column a line; before, it goes straight down.
+    slope_from: usize,
+}
+
+impl Way {
+    /// How far from the sender's line it is on a line between `start` and `end`.
+    fn x(&self, line: usize) -> usize {
+        self.turn + line.saturating_sub(self.slope_from)
+    }
+}
+
+/// Which line each row begins on, and every arrow's way.
+struct Plan {
+    first_line: Vec<usize>,
+    lines: usize,
+    ways: Vec<Way>,
+}
+
+impl Plan {
+    fn new<W: Write>(ladder: &TextLadder<W>, block: &Block, labels: &[Fitted]) -> Plan {
+        let canvas = ladder.canvas;
+        // What is below a label has lines of its own, but the last may stand beside the end of the arrow if that is next.
+        let mut own_lines = vec![0; block.rows.len()];
+        let mut beside_end = vec![false; block.arrows.len()];
+        for (index, (arrow, label)) in block.arrows.iter().zip(labels).enumerate() {
+            let next_is_its_own = arrow.end == arrow.start + 1
+                && block.arrows.get(index + 1).is_none_or(|next| next.start > arrow.end);
+            beside_end[index] = !label.below.is_empty()
+                && next_is_its_own
+                && label.below_end() + 2 + HEAD <= canvas
+                && arrow.marks.is_empty();
+            own_lines[arrow.start] = label.below.len() - usize::from(beside_end[index]);
+        }
+        let mut first_line = Vec::with_capacity(block.rows.len());
+        let mut lines = 0;
+        for (row, own_lines) in block.rows.iter().zip(&own_lines) {
+            first_line.push(lines);
+            lines += match &row.place {
+                Place::Note(text) => ladder.note_lines(text).len().max(1),
+                Place::Event(_, what) => wrap(what, canvas - 4).len().max(1),
+                Place::Arrows | Place::Pause(_) => 1 + own_lines,
+            };
+        }
+        let span = |arrow: &Arrow| (first_line[arrow.start], first_line[arrow.end]);
+        // The least turn of each: behind its own label, and right of what leaves while it is under way.
+        let mut least: Vec<usize> = labels.iter().map(|label| label.end() + 1).collect();
+        for index in (0..block.arrows.len()).rev() {
+            let arrow = &block.arrows[index];
+            if beside_end[index] {
+                least[index] = least[index].max(labels[index].below_end() + 2);
+            }
+            let (start, end) = span(arrow);
+            let next = block.arrows[index + 1..]
+                .iter()
+                .zip(&least[index + 1..])
+                .find(|(next, _)| next.sent.from == arrow.sent.from && next.sent.lost.is_none());
+            if let Some((next, least_of_next)) = next
+                && span(next).0 <= end
+                && arrow.sent.lost.is_none()
+            {
+                let fallen = span(next).0 - start;
+                least[index] = least[index].max((least_of_next + 2).saturating_sub(fallen));
+            }
+        }
+        let mut ways: Vec<Way> = Vec::with_capacity(block.arrows.len());
+        for (index, arrow) in block.arrows.iter().enumerate() {
+            let (start, end) = span(arrow);
+            let mut turn = least[index].max(canvas * 2 / 3);
+            // Left of what is under way.
+            let beside = block.arrows[..index]
+                .iter()
+                .zip(&ways)
+                .filter(|(other, way)| {
+                    other.sent.from == arrow.sent.from && other.sent.lost.is_none() && way.end >= start
+                })
+                .map(|(_, way)| way.x(start))
+                .min();
+            if let Some(beside) = beside {
+                turn = turn.min(beside.saturating_sub(2)).max(least[index]);
+            }
+            let turn_max = canvas.saturating_sub(HEAD + 1 + lost_len(&arrow.sent));
+            turn = turn.min(turn_max.max((labels[index].end() + 1).min(canvas - 3)));
+            let fall_max = (canvas - HEAD).saturating_sub(turn);
+            let slope_from = start.max(end.saturating_sub(fall_max));
+            ways.push(Way { start, end, turn, slope_from });
+        }
+        Plan { first_line, lines, ways }
+    }
+}
+
+/// What the word behind the cross takes.
+fn lost_len(sent: &Sent) -> usize {
+    if sent.lost.is_some() { 3 } else { 0 }
+}
+
+fn blank_piece() -> Piece {
+    Piece { text: " ".to_owned(), ink: Ink::Plain }
+}
+
+/// Pieces with a space between each two.
+fn spaced(pieces: &[Piece]) -> Vec<Piece> {
+    let mut spaced = Vec::with_capacity(pieces.len() * 2);
+    for piece in pieces {
+        if !spaced.is_empty() {
+            spaced.push(blank_piece());
+        }
+        spaced.push(piece.clone());
+    }
+    spaced
+}
+
+/// Pieces between two spaces.
+fn padded(pieces: &[Piece]) -> Vec<Piece> {
+    let mut padded = vec![blank_piece()];
+    padded.extend_from_slice(pieces);
+    padded.push(blank_piece());
+    padded
+}
+
+/// A span for people: three digits are enough.
+#[must_use]
+pub fn span_words(span: Duration) -> String {
+    let secs = span.as_secs_f64();
+    match secs {
+        s if s >= 7200.0 => format!("{:.1} h", s / 3600.0),
+        s if s >= 600.0 => format!("{:.0} min", s / 60.0),
+        s if s >= 100.0 => format!("{s:.0} s"),
+        s if s >= 10.0 => format!("{s:.1} s"),
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 0.1 => format!("{:.0} ms", s * 1e3),
+        s if s >= 0.001 => format!("{:.1} ms", s * 1e3),
+        s => format!("{:.0} us", s * 1e6),
+    }
+}
+
+/// The label of a packet on one line, for whoever prints one packet.
+#[must_use]
+pub fn one_line(sent: &Sent, options: LabelOptions) -> String {
+    let label = label(sent, options);
+    let mut text: String = label.main.iter().map(|piece| piece.text.as_str()).collect();
+    for piece in &label.extras {
+        text.push(' ');
+        text.push_str(&piece.text);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
