@@ -116,7 +116,32 @@ impl Certs {
             make(&cert, &key, domain)?;
         }
         let provider = Arc::new(ring::default_provider());
-        let shown = Arc::new(Shown(RwLock::new(read(&cert, &key, &provider)?)));
+        let certified = read(&cert, &key, &provider)?;
+        Self::show(cert, key, made, certified, provider)
+    }
+
+    /// A certificate that lives as long as this value: for an exchange without a folder.
+    pub(crate) fn in_memory(domain: &str) -> Result<Self, CertError> {
+        let (cert, key) = (PathBuf::from("(in memory)"), PathBuf::from("(in memory)"));
+        let unfit = |reason: String| CertError::Unfit { path: cert.clone(), reason };
+        let (pair, made) = sign(domain).map_err(|error| unfit(error.to_string()))?;
+        let provider = Arc::new(ring::default_provider());
+        let private =
+            PrivateKeyDer::try_from(pair.serialize_der()).map_err(|error| unfit(error.to_owned()))?;
+        let signer =
+            provider.key_provider.load_private_key(private).map_err(|error| unfit(error.to_string()))?;
+        let certified = Arc::new(CertifiedKey::new(vec![made.der().clone()], signer));
+        Self::show(cert, key, true, certified, provider)
+    }
+
+    fn show(
+        cert: PathBuf,
+        key: PathBuf,
+        made: bool,
+        certified: Arc<CertifiedKey>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, CertError> {
+        let shown = Arc::new(Shown(RwLock::new(certified)));
         let unfit =
             |error: &dyn fmt::Display| CertError::Unfit { path: cert.clone(), reason: error.to_string() };
         let xmpp =
@@ -207,7 +232,14 @@ fn read(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<Certif
 /// A self-signed certificate for the domain, and for this machine's own addresses where the domain is `localhost`.
 fn make(cert: &Path, key: &Path, domain: &str) -> Result<(), CertError> {
     let unfit = |error: rcgen::Error| CertError::Unfit { path: cert.to_owned(), reason: error.to_string() };
-    let mut params = rcgen::CertificateParams::new(vec![domain.to_owned()]).map_err(unfit)?;
+    let (pair, made) = sign(domain).map_err(unfit)?;
+    // The key first: a certificate without its key would be found and believed.
+    write(key, pair.serialize_pem().as_bytes(), 0o600)?;
+    write(cert, made.pem().as_bytes(), 0o644)
+}
+
+fn sign(domain: &str) -> Result<(rcgen::KeyPair, rcgen::Certificate), rcgen::Error> {
+    let mut params = rcgen::CertificateParams::new(vec![domain.to_owned()])?;
     if domain == "localhost" {
         for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             params.subject_alt_names.push(rcgen::SanType::IpAddress(address));
@@ -215,11 +247,9 @@ fn make(cert: &Path, key: &Path, domain: &str) -> Result<(), CertError> {
     }
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, domain);
-    let pair = rcgen::KeyPair::generate().map_err(unfit)?;
-    let made = params.self_signed(&pair).map_err(unfit)?;
-    // The key first: a certificate without its key would be found and believed.
-    write(key, pair.serialize_pem().as_bytes(), 0o600)?;
-    write(cert, made.pem().as_bytes(), 0o644)
+    let pair = rcgen::KeyPair::generate()?;
+    let made = params.self_signed(&pair)?;
+    Ok((pair, made))
 }
 
 /// Writes beside and renames, so that no half file is ever found.

@@ -11,11 +11,13 @@ use std::time::Duration;
 use session::Mechanism;
 
 mod file;
+mod network;
 mod prefix;
 #[cfg(test)]
 mod tests;
 
 pub use file::ConfigError;
+pub use network::{NETWORKS_MAX, NetworkSpec, TunSpec};
 pub use prefix::Prefix;
 
 /// All that the exchange can be told, resolved and checked.
@@ -25,6 +27,9 @@ pub struct Config {
     pub data: PathBuf,
     /// The domain that the numbers live at. `domain = "localhost"`.
     pub domain: String,
+    /// Who implements TCP and UDP for the listeners: the kernel, our own stack over a TUN, or both. HTTP is the kernel's.
+    /// `networks = ["kernel"]`.
+    pub networks: Vec<NetworkSpec>,
     /// Where to listen. Table `[listen]`.
     pub listen: Listen,
     /// Certificate and key. Table `[tls]`.
@@ -173,6 +178,7 @@ impl Default for Config {
         Self {
             data: PathBuf::from("./switchboard-data"),
             domain: "localhost".to_owned(),
+            networks: vec![NetworkSpec::Kernel],
             listen: Listen::default(),
             tls: Tls::default(),
             limits: Limits::default(),
@@ -198,6 +204,20 @@ impl Default for Listen {
 }
 
 impl Listen {
+    /// The default listeners on these networks: loopback on the kernel, its own addresses on a stack; the ports are the same.
+    /// HTTP is on loopback.
+    pub fn on(networks: &[NetworkSpec]) -> Self {
+        let addresses: Vec<IpAddr> = networks
+            .iter()
+            .flat_map(|network| match network {
+                NetworkSpec::Kernel => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+                NetworkSpec::Tun(tun) => tun.addresses.iter().map(|(address, _)| *address).collect(),
+            })
+            .collect();
+        let at = |port| addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        Self { tcp: at(5222), tls: at(5223), quic: at(5222), ..Self::default() }
+    }
+
     /// No listener at all.
     pub fn none() -> Self {
         Self { tcp: Vec::new(), tls: Vec::new(), quic: Vec::new(), http: Vec::new(), https: Vec::new() }
@@ -240,11 +260,77 @@ impl Config {
         }
     }
 
+    /// The networks, by their number on each loop, that an address to listen at belongs to: the stack that owns it, or the
+    /// kernel; an unspecified address belongs to every network that is listened on. 0 is the kernel.
+    pub fn networks_of(&self, address: IpAddr) -> Vec<u8> {
+        let mut number = 0;
+        let mut found = Vec::new();
+        let mut owned = false;
+        for network in &self.networks {
+            let NetworkSpec::Tun(tun) = network else { continue };
+            number += 1;
+            let family = tun.addresses.iter().any(|(own, _)| own.is_ipv4() == address.is_ipv4());
+            if tun.owns(address) || address.is_unspecified() && family {
+                found.push(number);
+                owned |= tun.owns(address);
+            }
+        }
+        if !owned && self.networks.contains(&NetworkSpec::Kernel) {
+            found.insert(0, 0);
+        }
+        found
+    }
+
+    /// Changes the networks, and with them the listeners that are still where the old networks had them by default.
+    pub fn set_networks(&mut self, networks: Vec<NetworkSpec>) {
+        let (old, new) = (Listen::on(&self.networks), Listen::on(&networks));
+        for (listener, old, new) in [
+            (&mut self.listen.tcp, old.tcp, new.tcp),
+            (&mut self.listen.tls, old.tls, new.tls),
+            (&mut self.listen.quic, old.quic, new.quic),
+        ] {
+            if *listener == old {
+                *listener = new;
+            }
+        }
+        self.networks = networks;
+    }
+
     /// Checks what no single value shows. A field's name comes with the reason.
     pub fn check(&self) -> Result<(), Unfit> {
         let unfit = |field, reason: &str| Err(Unfit { field, reason: reason.to_owned() });
         if self.domain.is_empty() || self.domain.len() > 1023 {
             return unfit("domain", "a domain has 1 to 1023 bytes");
+        }
+        if self.networks.is_empty() || self.networks.len() > NETWORKS_MAX {
+            return unfit(
+                "networks",
+                "name at least one, `kernel` or `tun:NAME,ADDR/PREFIX`, and at most 16",
+            );
+        }
+        for (index, network) in self.networks.iter().enumerate() {
+            let same = |other: &NetworkSpec| match (network, other) {
+                (NetworkSpec::Kernel, NetworkSpec::Kernel) => true,
+                (NetworkSpec::Tun(a), NetworkSpec::Tun(b)) => {
+                    a.name == b.name || a.addresses.iter().any(|(address, _)| b.owns(*address))
+                }
+                _ => false,
+            };
+            if self.networks[..index].iter().any(same) {
+                return unfit("networks", "two of them are the same, or have the same name or address");
+            }
+        }
+        for (field, listener) in [
+            ("listen.tcp", &self.listen.tcp),
+            ("listen.tls", &self.listen.tls),
+            ("listen.quic", &self.listen.quic),
+        ] {
+            if listener.iter().any(|address| self.networks_of(address.ip()).is_empty()) {
+                return unfit(
+                    field,
+                    "an address of none of the networks: add the network `kernel`, or take the stack's own address",
+                );
+            }
         }
         if self.tls.cert.is_some() != self.tls.key.is_some() {
             let missing = if self.tls.cert.is_some() { "tls.cert" } else { "tls.key" };

@@ -1,7 +1,8 @@
 //! An event loop: one thread that owns its connections, its router and its QUIC endpoints, and polls its networks.
 //! One turn: sleep until the least deadline, hear what is ready, read, let sessions and router talk, and only then
-//! write, once a connection. Everything on it is sans-IO; the loop alone reads clocks and sleeps.
-//! Owns: the poll, the shared read buffer, the timers, the lists of those to be read and to be flushed.
+//! write, once a connection. Everything on it is sans-IO; [`EventLoop::run`] alone reads a clock and sleeps, and whoever
+//! has a clock of its own turns the loop by hand (`steered`).
+//! Owns: the shared read buffer, the timers, the lists of those to be read and to be flushed.
 //! Invariants: no lock, no allocation and no system call between a stanza's `recv` and its recipient's `send` on the same
 //! loop, once warm; a connection with output is flushed in the turn that wrote it; each loop of a turn is bounded.
 //! Not here: rules of the protocol (`session`, `router`), what travels between loops (`letter`, `mailbox`).
@@ -18,6 +19,7 @@ use xmpp::time::{Instant, Now};
 
 use crate::carrier::quic::{Quic, QuicEvent};
 use crate::certs::Certs;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::letter::{Door, Letter};
@@ -46,6 +48,8 @@ const UDP_KEYS: Key = LISTENER_KEYS + (1 << 29);
 const EVENTS_A_TURN: usize = 512;
 /// Octets read from one connection in one turn.
 const READ_BUFFER: usize = 64 * 1024;
+/// Letters that may wait for another loop beyond which stray packets to it are lost, as ICMP errors may be.
+const STRAYS_BACKLOG_MAX: usize = 1024;
 /// After the last letters: how long the store's replies are waited for.
 const LAST_REPLIES_WITHIN: Duration = Duration::from_secs(10);
 
@@ -68,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) session: Arc<SessionConfig>,
     pub(crate) certs: Arc<Certs>,
     pub(crate) clock: Clock,
+    pub(crate) chance: Chance,
     /// Connections of all loops.
     pub(crate) connections: AtomicUsize,
     pub(crate) progress: Progress,
@@ -131,12 +136,12 @@ pub(crate) struct EventLoop {
     this: u8,
     loops: u8,
     shared: Arc<Shared>,
-    poll: mio::Poll,
-    events: mio::Events,
     networks: Vec<Box<dyn Network>>,
     listeners: Vec<Listener>,
     endpoints: Vec<Endpoint>,
     mail: Vec<Inbound<Letter>>,
+    /// The bell has rung since the mail was last read.
+    has_mail: bool,
     letters: VecDeque<Letter>,
     now: Now,
     ready: Vec<Readiness>,
@@ -167,7 +172,6 @@ pub(crate) struct Parts {
     pub(crate) this: u8,
     pub(crate) loops: u8,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) poll: mio::Poll,
     pub(crate) networks: Vec<Box<dyn Network>>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) endpoints: Vec<Endpoint>,
@@ -187,19 +191,17 @@ pub(crate) fn udp_key(index: usize) -> Key {
 }
 
 impl EventLoop {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let now = parts.shared.clock.now();
+    pub(crate) fn new(now: Now, parts: Parts) -> Self {
         Self {
             this: parts.this,
             loops: parts.loops,
             lines: Lines::new(parts.this),
             shared: parts.shared,
-            poll: parts.poll,
-            events: mio::Events::with_capacity(EVENTS_A_TURN),
             networks: parts.networks,
             listeners: parts.listeners,
             endpoints: parts.endpoints,
             mail: parts.mail,
+            has_mail: false,
             letters: VecDeque::new(),
             now,
             ready: Vec::new(),
@@ -219,38 +221,50 @@ impl EventLoop {
         }
     }
 
-    /// Turns until it is told to end.
-    pub(crate) fn run(mut self) {
+    /// Turns until it is told to end, sleeping in `poll`.
+    pub(crate) fn run(mut self, mut poll: mio::Poll) {
         let _fatal = PanicIsFatal;
-        while self.turn() {}
+        let mut events = mio::Events::with_capacity(EVENTS_A_TURN);
+        loop {
+            // The poll rounds up to its milliseconds, so it does not wake just before the deadline and spin up to it.
+            let timeout = match self.next_deadline() {
+                Some(at) if at <= self.now.mono => Some(Duration::ZERO),
+                at => at.map(|at| at.saturating_since(self.shared.clock.now().mono)),
+            };
+            if let Err(error) = poll.poll(&mut events, timeout)
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "the event loop cannot poll");
+                break;
+            }
+            for event in &events {
+                if event.token() == WAKE {
+                    self.has_mail = true;
+                } else if let Some(network) = self.networks.get_mut(event.token().0 >> NETWORK_SHIFT) {
+                    network.handle_event(event, &mut self.ready);
+                }
+            }
+            if !self.turn(self.shared.clock.now()) {
+                break;
+            }
+        }
         for inbound in &self.mail {
             inbound.close();
         }
     }
 
-    fn turn(&mut self) -> bool {
-        let timeout = self.timeout();
-        if let Err(error) = self.poll.poll(&mut self.events, timeout)
-            && error.kind() != std::io::ErrorKind::Interrupted
-        {
-            tracing::error!(%error, "the event loop cannot poll");
-            return false;
-        }
-        self.now = self.shared.clock.now();
-        let mut mail = false;
-        for event in &self.events {
-            if event.token() == WAKE {
-                mail = true;
-            } else if let Some(network) = self.networks.get_mut(event.token().0 >> NETWORK_SHIFT) {
-                network.handle_event(event, &mut self.ready);
-            }
-        }
+    /// There is mail: what a bell tells those who sleep in a poll.
+    pub(crate) fn hear_bell(&mut self) {
+        self.has_mail = true;
+    }
+
+    /// One turn. Answers whether there is to be another.
+    pub(crate) fn turn(&mut self, now: Now) -> bool {
+        self.now = now;
         for network in &mut self.networks {
-            if network.next_deadline().is_some_and(|at| at <= self.now.mono) {
-                network.handle_timeout(self.now.mono, &mut self.ready);
-            }
+            network.begin_turn(now.mono, &mut self.ready);
         }
-        if mail || self.life != Life::Running {
+        if std::mem::take(&mut self.has_mail) || self.life != Life::Running {
             self.read_mail();
         }
         let mut ready = std::mem::take(&mut self.ready);
@@ -267,22 +281,26 @@ impl EventLoop {
         self.flush_dirty();
         // What the flush wrote to streams goes out as datagrams.
         self.drive_quic();
+        self.pass_strays();
         self.send_mail();
-        !self.may_end()
+        let ends = self.may_end();
+        for network in &mut self.networks {
+            network.end_turn();
+        }
+        !ends
     }
 
-    /// How long the poll may sleep.
-    fn timeout(&self) -> Option<Duration> {
+    /// When the next turn is due though nothing comes; a moment that has passed means at once.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         if self.lines.has_again()
             || self.lines.has_dirty()
             || !self.datagrams_again.is_empty()
             || self.endpoints.iter().any(|e| e.quic.has_work())
         {
-            return Some(Duration::ZERO);
+            return Some(self.now.mono);
         }
         let clock = self.shared.clock;
-        let least = self
-            .networks
+        self.networks
             .iter()
             .filter_map(|network| network.next_deadline())
             .chain(self.endpoints.iter().filter_map(|e| e.quic.next_deadline()).map(|at| clock.to_core(at)))
@@ -293,9 +311,21 @@ impl EventLoop {
                 Life::Ending(at) => Some(at),
                 _ => None,
             })
-            .min()?;
-        // The poll rounds up to its milliseconds, so it does not wake just before the deadline and spin up to it.
-        Some(least.saturating_since(clock.now().mono))
+            .min()
+    }
+
+    /// Hands packets that came to the wrong loop to all others, which know what is theirs.
+    fn pass_strays(&mut self) {
+        for index in 0..self.networks.len() {
+            while let Some(packet) = self.networks[index].poll_stray() {
+                for to in (0..self.loops).filter(|to| *to != self.this) {
+                    if self.posts.backlog(to) < STRAYS_BACKLOG_MAX {
+                        let letter = Letter::Stray { network: index as u8, packet: packet.clone() };
+                        self.posts.write_loop(to, letter);
+                    }
+                }
+            }
+        }
     }
 
     fn on_ready(&mut self, readiness: Readiness) {

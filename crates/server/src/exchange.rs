@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use store::{Folder, Sqlite};
 
-use self::building::{Building, raise_descriptor_limit, router_config, session_config};
+use self::building::{Building, raise_descriptor_limit, remembered, router_config, session_config};
 pub use self::error::StartError;
 use crate::admin::serve::{AdminSocket, Control};
 use crate::certs::{CertError, Certs};
+use crate::chance::Chance;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::event_loop::{self, Shared};
@@ -25,7 +26,11 @@ use crate::http::Http;
 use crate::letter::{Letter, StoreLetter};
 
 mod building;
+mod doors;
 mod error;
+mod networks;
+pub mod steered;
+mod wires;
 
 /// How long loops may take to close their last sessions and send their last letters.
 const LAST_LETTERS_WITHIN: Duration = Duration::from_secs(10);
@@ -121,12 +126,14 @@ impl Exchange {
         let backend =
             Sqlite::open(folder, Some(&config.domain), clock::wall(), settings).map_err(StartError::Store)?;
         let certs = Certs::open(&config.data, &config.domain, &config.tls).map_err(StartError::Certs)?;
-        let router_config = Arc::new(router_config(&config)?);
-        let session = Arc::new(session_config(&config, &router_config)?);
+        let chance = Chance::System;
+        let router_config = Arc::new(router_config(&config, &chance));
+        let session = Arc::new(session_config(&config, &router_config, remembered(&config)?));
         let shared = Arc::new(Shared {
             session: Arc::clone(&session),
             certs: Arc::new(certs),
             clock,
+            chance,
             connections: AtomicUsize::new(0),
             progress: event_loop::Progress::default(),
             config,

@@ -60,9 +60,12 @@ pub(crate) enum Letter {
     /// A WebSocket was opened over HTTP; this loop takes it.
     Upgraded(Box<Handover>),
     /// A logged-in session comes home.
-    Moved(Box<Connection>, Stream),
+    Moved { connection: Box<Connection>, stream: Stream, network: u8 },
     /// A QUIC datagram whose connection lives here.
     Datagram { endpoint: u8, meta: DatagramMeta, data: BytesMut },
+
+    /// A packet that came to another loop's share of a network and may concern this one's.
+    Stray { network: u8, packet: Vec<u8> },
 
     /// From another loop's router to this one's.
     Parcel(router::Parcel),

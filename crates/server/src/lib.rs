@@ -13,6 +13,7 @@
 pub mod admin;
 mod carrier;
 pub mod certs;
+mod chance;
 mod clock;
 pub mod config;
 mod connection;
@@ -28,4 +29,5 @@ mod secret;
 mod store_thread;
 
 pub use config::Config;
+pub use exchange::steered;
 pub use exchange::{Addresses, Exchange, StartError};

@@ -1,5 +1,5 @@
-//! A network: who implements TCP and UDP below the carriers. The kernel now; our own stack and the simulator behind
-//! the same trait, so that the event loop cannot tell them apart.
+//! A network: who implements TCP and UDP below the carriers: the kernel, or our own stack over a device, which may be an
+//! interface of the kernel or a simulated cable. The event loop cannot tell them apart.
 //! Contract (tested by `contract`, for every network alike):
 //! - Readiness is edge-triggered. After an answer that says "drained" (`Received::more == false`, `WouldBlock`) the next
 //!   readiness tells when to come back; before it, nothing is promised, so the caller goes on until then.
@@ -7,6 +7,8 @@
 //! - The end of the peer's bytes is a `recv` of 0 bytes, reported once everything before it has been read.
 //! - `send_vectored` takes what fits and says how much; it never keeps the rest.
 //! - Nothing here sleeps; the loop alone does, until the least deadline.
+//! - A turn of the loop is a turn of each network: `handle_event`s, `begin_turn`, the loop's calls, `end_turn`. A network
+//!   that lives in this process takes frames in the first and hands frames out in the second.
 //!
 //! Not here: what the bytes mean (`carrier`), who reads them next (`event_loop`).
 
@@ -18,6 +20,7 @@ use xmpp::time::Instant;
 #[cfg(test)]
 mod contract;
 pub mod kernel;
+pub mod stack;
 
 /// What the caller calls a socket, a listener or a datagram socket; handed back in [`Readiness`].
 pub type Key = usize;
@@ -50,6 +53,8 @@ pub struct Readiness {
 pub enum Stream {
     /// A descriptor: any loop may attach it.
     Descriptor(mio::net::TcpStream),
+    /// A connection of a stack in this process: only the network that gave it away may attach it.
+    Stack(::stack::TcpHandle),
 }
 
 /// A datagram socket that no loop owns yet.
@@ -57,6 +62,8 @@ pub enum Stream {
 pub enum DatagramSocket {
     /// A descriptor: any loop may attach it, and more than one (see [`Network::share_udp`]).
     Descriptor(mio::net::UdpSocket),
+    /// A socket of a stack in this process: only the network that shared it may attach it.
+    Stack(::stack::UdpHandle),
 }
 
 /// What one `recv` brought.
@@ -157,14 +164,33 @@ pub trait Network: Send {
     /// Stops receiving and sending.
     fn close_udp(&mut self, socket: UdpId);
 
+    /// Whether streams and datagram sockets may move between loops. Where they may not, each loop has a network of its own
+    /// behind the same addresses: it listens there itself, and what it accepted stays with it.
+    fn moves_between_loops(&self) -> bool {
+        true
+    }
+
     /// Hears an event of the loop's poll that bears one of this network's tokens.
     fn handle_event(&mut self, event: &mio::event::Event, ready: &mut Vec<Readiness>);
 
-    /// Does what is due by `now`, for networks that live in this process.
-    fn handle_timeout(&mut self, _now: Instant, _ready: &mut Vec<Readiness>) {}
+    /// The loop's turn begins, and this is its time: does what is due, and tells what has become ready. Networks outside
+    /// this process have told it by [`handle_event`](Network::handle_event).
+    fn begin_turn(&mut self, _now: Instant, _ready: &mut Vec<Readiness>) {}
 
-    /// When [`Network::handle_timeout`] is due.
+    /// The loop's turn ends: what it sent leaves.
+    fn end_turn(&mut self) {}
+
+    /// When the next turn is due though no event comes. A moment that has passed means at once.
     fn next_deadline(&self) -> Option<Instant> {
         None
     }
+
+    /// Takes the next packet that may concern what another loop holds behind the same address: an ICMP error, which the
+    /// device delivers to whichever loop it likes.
+    fn poll_stray(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Hears a packet that came to another loop's network of the same address.
+    fn handle_stray(&mut self, _packet: &[u8]) {}
 }

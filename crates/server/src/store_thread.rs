@@ -17,7 +17,7 @@ use session::limits::LoginThrottle;
 use session::{CredentialsAnswer, CredentialsRequest, Mechanism, SessionConfig};
 use store::{AccountState, Answer, Backend, Credentials, Op, Reply, Request, StoreError};
 use xmpp::address::AccountNumber;
-use xmpp::time::Instant;
+use xmpp::time::{Instant, Now};
 
 use crate::clock::Clock;
 use crate::event_loop::PanicIsFatal;
@@ -69,10 +69,7 @@ pub(crate) struct Parts {
     pub(crate) mail: Vec<Inbound<StoreLetter>>,
     /// To the loops, by their number.
     pub(crate) loops: Vec<Outbound<Letter>>,
-    /// From the key derivation to the loops, likewise.
-    pub(crate) derived: Vec<Outbound<Letter>>,
     pub(crate) session: Arc<SessionConfig>,
-    pub(crate) clock: Clock,
 }
 
 /// Where an answer goes.
@@ -83,7 +80,7 @@ enum Origin {
 }
 
 /// A client that wants to log in.
-struct LogIn {
+pub(crate) struct LogIn {
     from: u8,
     session: SessionId,
     request: Box<CredentialsRequest>,
@@ -92,46 +89,33 @@ struct LogIn {
 }
 
 /// Starts the thread.
-pub(crate) fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
+pub(crate) fn start(
+    parts: Parts,
+    clock: Clock,
+    derived: Vec<Outbound<Letter>>,
+) -> io::Result<JoinHandle<()>> {
     let (derive, derivations) = sync_channel(DERIVING_MAX);
-    let Parts { backend, parker, mail, loops, derived, session, clock } = parts;
-    let config = Arc::clone(&session);
+    let config = Arc::clone(&parts.session);
     let deriver = std::thread::Builder::new()
         .name("keys".into())
         .spawn(move || derive_keys(&derivations, derived, &config))?;
-    let thread = StoreThread {
-        backend,
-        parker,
-        mail,
-        loops,
-        session,
-        clock,
-        derive,
-        throttle: LoginThrottle::new(LoginThrottle::ENTRIES_MAX),
-        waiting: BTreeMap::new(),
-        answers: BTreeMap::new(),
-        waited: 0,
-        letters: VecDeque::new(),
-        batch: Vec::new(),
-        origins: VecDeque::new(),
-        replies: Vec::new(),
-        stopping: false,
-    };
+    let desk = StoreDesk::new(parts, Some(derive));
     std::thread::Builder::new().name("store".into()).spawn(move || {
         let _fatal = PanicIsFatal;
-        thread.run();
+        desk.run(clock);
         let _ = deriver.join();
     })
 }
 
-struct StoreThread {
+/// What is done between the mailboxes and the back end. On a thread of its own, or turned by hand (`steered`).
+pub(crate) struct StoreDesk {
     backend: Box<dyn Backend>,
     parker: Arc<Parker>,
     mail: Vec<Inbound<StoreLetter>>,
     loops: Vec<Outbound<Letter>>,
     session: Arc<SessionConfig>,
-    clock: Clock,
-    derive: SyncSender<(LogIn, Found)>,
+    /// The thread that derives PLAIN's keys; without one they are derived here.
+    derive: Option<SyncSender<(LogIn, Found)>>,
     throttle: LoginThrottle,
     /// Log-ins that have to wait, by the time they may go on.
     waiting: BTreeMap<(Instant, u64), LogIn>,
@@ -147,41 +131,81 @@ struct StoreThread {
 }
 
 /// What the store has of an account.
-type Found = Option<(AccountState, Box<Credentials>)>;
+pub(crate) type Found = Option<(AccountState, Box<Credentials>)>;
 
-impl StoreThread {
-    fn run(mut self) {
+impl StoreDesk {
+    pub(crate) fn new(parts: Parts, derive: Option<SyncSender<(LogIn, Found)>>) -> Self {
+        let Parts { backend, parker, mail, loops, session } = parts;
+        Self {
+            backend,
+            parker,
+            mail,
+            loops,
+            session,
+            derive,
+            throttle: LoginThrottle::new(LoginThrottle::ENTRIES_MAX),
+            waiting: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            waited: 0,
+            letters: VecDeque::new(),
+            batch: Vec::new(),
+            origins: VecDeque::new(),
+            replies: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    fn run(mut self, clock: Clock) {
         loop {
             let moved = self.take_mail() || !self.letters.is_empty();
-            let now = self.clock.now();
-            while let Some(entry) = self.waiting.first_entry() {
-                if entry.key().0 > now.mono {
-                    break;
-                }
-                let log_in = entry.remove();
-                self.look_up(log_in);
-            }
-            while self.batch.len() < BATCH_MAX {
-                let Some(letter) = self.letters.pop_front() else { break };
-                self.open(now.mono, letter);
-            }
-            if !self.batch.is_empty() {
-                self.backend.run(now.wall, &mut self.batch, &mut self.replies);
-                self.batch.clear();
-                self.deliver();
-            }
-            self.send_due(self.clock.now().mono);
-            let full = self.loops.iter_mut().fold(false, |full, outbound| outbound.flush() | full);
+            self.work(clock.now());
+            let full = self.send(clock.now().mono);
             if !moved && self.letters.is_empty() {
                 if self.stopping && !full {
                     return;
                 }
-                let waiting = self.waiting.first_key_value().map(|((at, _), _)| *at);
-                let answers = self.answers.first_key_value().map(|((at, _), _)| *at);
-                let next = waiting.into_iter().chain(answers).min();
-                self.parker.wait(next.map(|at| at.saturating_since(self.clock.now().mono)));
+                let next = self.next_deadline();
+                self.parker.wait(next.map(|at| at.saturating_since(clock.now().mono)));
             }
         }
+    }
+
+    /// Looks up, commits and answers what has come, as one group.
+    pub(crate) fn work(&mut self, now: Now) {
+        while let Some(entry) = self.waiting.first_entry() {
+            if entry.key().0 > now.mono {
+                break;
+            }
+            let log_in = entry.remove();
+            self.look_up(log_in);
+        }
+        while self.batch.len() < BATCH_MAX {
+            let Some(letter) = self.letters.pop_front() else { break };
+            self.open(now.mono, letter);
+        }
+        if !self.batch.is_empty() {
+            self.backend.run(now.wall, &mut self.batch, &mut self.replies);
+            self.batch.clear();
+            self.deliver();
+        }
+    }
+
+    /// Sends the answers that are due. Answers whether a loop has no room.
+    pub(crate) fn send(&mut self, now: Instant) -> bool {
+        self.send_due(now);
+        self.loops.iter_mut().fold(false, |full, outbound| outbound.flush() | full)
+    }
+
+    /// When a log-in that waits may go on, or its answer is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let waiting = self.waiting.first_key_value().map(|((at, _), _)| *at);
+        let answers = self.answers.first_key_value().map(|((at, _), _)| *at);
+        waiting.into_iter().chain(answers).min()
+    }
+
+    /// Whether letters wait that did not fit the last group.
+    pub(crate) fn has_letters(&self) -> bool {
+        !self.letters.is_empty()
     }
 
     /// Sends the answers to log-ins whose time has come.
@@ -196,7 +220,7 @@ impl StoreThread {
     }
 
     /// Takes letters from every mailbox in turn. Answers whether there were any.
-    fn take_mail(&mut self) -> bool {
+    pub(crate) fn take_mail(&mut self) -> bool {
         let mut any = false;
         let mut taken = VecDeque::new();
         for inbound in &self.mail {
@@ -289,7 +313,11 @@ impl StoreThread {
             return self.answer(&log_in, answer);
         }
         // The password's keys take milliseconds to derive: not on the thread that everyone waits for.
-        match self.derive.try_send((log_in, found)) {
+        let Some(derive) = &self.derive else {
+            let answer = log_in.request.answer(found, &self.session);
+            return self.answer(&log_in, answer);
+        };
+        match derive.try_send((log_in, found)) {
             Ok(()) => {}
             Err(TrySendError::Full((log_in, _)) | TrySendError::Disconnected((log_in, _))) => {
                 let mechanism_free = log_in.request.failure(&self.session);

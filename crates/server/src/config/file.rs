@@ -15,7 +15,7 @@ use toml::de::DeTable;
 
 use session::Mechanism;
 
-use super::{ClearText, Config, Prefix, Retry, Unfit, parse_listener};
+use super::{ClearText, Config, NetworkSpec, Prefix, Retry, Unfit, parse_listener};
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +45,7 @@ impl std::error::Error for ConfigError {}
 struct File {
     data: Option<PathBuf>,
     domain: Option<String>,
+    networks: Option<Vec<Parsed<NetworkSpec>>>,
     listen: ListenTable,
     tls: TlsTable,
     limits: LimitsTable,
@@ -215,6 +216,9 @@ fn resolve(file: File) -> Config {
     let mut c = Config::default();
     set(&mut c.data, file.data);
     set(&mut c.domain, file.domain);
+    if let Some(networks) = file.networks {
+        c.set_networks(networks.into_iter().map(|network| network.0).collect());
+    }
     for (listener, addresses) in [
         (&mut c.listen.tcp, file.listen.tcp),
         (&mut c.listen.tls, file.listen.tls),

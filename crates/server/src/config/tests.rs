@@ -18,6 +18,7 @@ fn every_field_can_be_said() {
         r#"
         data = "/srv/switchboard"
         domain = "chat.example"
+        networks = ["kernel", "tun:sb0,10.9.0.1/24,fd00:9::1/64"]
         [listen]
         tcp = ["0.0.0.0:5222", "[::1]:5222"]
         tls = "none"
@@ -62,6 +63,7 @@ fn every_field_can_be_said() {
     .unwrap();
     let secs = Duration::from_secs;
     let expected = Config {
+        networks: vec![NetworkSpec::Kernel, "tun:sb0,10.9.0.1/24,fd00:9::1/64".parse().unwrap()],
         data: "/srv/switchboard".into(),
         domain: "chat.example".into(),
         listen: Listen {
@@ -104,6 +106,14 @@ fn a_mistake_names_its_line_and_column() {
         ("domain = \"a\"\ndomian = \"b\"\n", (2, 1), "unknown field"),
         ("domain = 7\n", (1, 10), "invalid type"),
         ("[listen]\ntcp = [\n  \"127.0.0.1:5222\",\n  \"localhost\"]\n", (4, 3), "no address to listen on"),
+        ("networks = [\"kernel\", \"tun:sb0\"]\n", (1, 23), "needs one address"),
+        ("networks = [\"kernel\", \"kernel\"]\n", (1, 12), "are the same"),
+        ("networks = []\n", (1, 12), "at least one"),
+        (
+            "networks = [\"tun:sb0,10.9.0.1/24\"]\n[listen]\ntcp = \"127.0.0.1:1\"\n",
+            (3, 7),
+            "none of the networks",
+        ),
         ("[limits]\nstanza_max = 5\n", (2, 14), "must not be below"),
         ("[security]\ntrusted_proxies = [\"10.0.0.0/33\"]\n", (2, 20), "no address or prefix"),
         ("[security]\nscram_iterations = 1000\n", (2, 20), "4096"),
@@ -141,4 +151,29 @@ fn prefixes_hold_what_they_cover() {
     for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/-1"] {
         assert!(wrong.parse::<Prefix>().is_err(), "{wrong:?}");
     }
+}
+
+/// Where listeners go that nobody placed, and which network an address belongs to.
+#[test]
+fn listeners_follow_the_networks() {
+    let read = |text: &str| Config::parse(Path::new("x.toml"), text).unwrap();
+    let tun = read("networks = [\"tun:sb0,10.9.0.1/24,fd00:9::1/64\"]\n");
+    let addresses = |port: u16| -> Vec<SocketAddr> {
+        vec![format!("10.9.0.1:{port}").parse().unwrap(), format!("[fd00:9::1]:{port}").parse().unwrap()]
+    };
+    assert_eq!(tun.listen.tcp, addresses(5222));
+    assert_eq!(tun.listen.tls, addresses(5223));
+    assert_eq!(tun.listen.quic, addresses(5222));
+    assert_eq!(tun.listen.http, Listen::default().http, "HTTP is the kernel's");
+    assert_eq!(tun.networks_of("10.9.0.1".parse().unwrap()), [1]);
+    assert_eq!(tun.networks_of("0.0.0.0".parse().unwrap()), [1]);
+    assert!(tun.networks_of("10.9.0.2".parse().unwrap()).is_empty());
+
+    let both = read("networks = [\"kernel\", \"tun:sb0,10.9.0.1/24\"]\n[listen]\ntls = \"none\"\n");
+    assert_eq!(both.listen.tcp, ["127.0.0.1:5222".parse().unwrap(), "10.9.0.1:5222".parse().unwrap()]);
+    assert!(both.listen.tls.is_empty(), "what the file says stays");
+    assert_eq!(both.networks_of("10.9.0.1".parse().unwrap()), [1]);
+    assert_eq!(both.networks_of("10.9.0.2".parse().unwrap()), [0]);
+    assert_eq!(both.networks_of("0.0.0.0".parse().unwrap()), [0, 1]);
+    assert_eq!(both.networks_of("::".parse().unwrap()), [0]);
 }

@@ -68,8 +68,11 @@ impl EventLoop {
         }
     }
 
-    /// Gives a connection to the loop whose turn it is.
+    /// Gives a connection to the loop whose turn it is, if it can move.
     fn deal(&mut self, arrival: Arrival) {
+        if !self.networks[usize::from(arrival.network)].moves_between_loops() {
+            return self.arrive(arrival);
+        }
         let to = self.next_loop;
         self.next_loop = (to + 1) % self.loops;
         if to == self.this {
@@ -166,7 +169,7 @@ impl EventLoop {
                 connection.flags.awaits_room = false;
                 // The edge that told of it stays behind.
                 connection.flags.readable = true;
-                self.posts.write_loop(home, Letter::Moved(connection, stream));
+                self.posts.write_loop(home, Letter::Moved { connection, stream, network });
             }
             Err(error) => {
                 tracing::warn!(%error, "a session cannot move");
@@ -176,14 +179,14 @@ impl EventLoop {
     }
 
     /// Takes a session that comes home.
-    pub(super) fn settle(&mut self, mut connection: Box<Connection>, stream: Stream) {
+    pub(super) fn settle(&mut self, mut connection: Box<Connection>, stream: Stream, network: u8) {
         let key = self.lines.vacant_slot();
         if self.lines.len() >= SLOTS_MAX {
             return self.count_down();
         }
-        match self.networks[0].attach(stream, key) {
+        match self.networks[usize::from(network)].attach(stream, key) {
             Ok(socket) => {
-                connection.line = Line::Stream { network: 0, socket };
+                connection.line = Line::Stream { network, socket };
                 connection.flags.write_blocked = false;
                 connection.flags.readable = true;
                 let slot = self.lines.insert(connection);

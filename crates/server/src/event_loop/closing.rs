@@ -238,7 +238,7 @@ impl EventLoop {
     }
 
     /// Every line, for `switchboard who`.
-    pub(super) fn who(&self) -> Vec<admin::Line> {
+    pub(crate) fn who(&self) -> Vec<admin::Line> {
         self.lines.iter().map(|connection| self.line_of(connection)).collect()
     }
 

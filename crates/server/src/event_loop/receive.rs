@@ -300,7 +300,7 @@ impl EventLoop {
         let facts = self.facts(slot);
         let Some(connection) = self.lines.get_mut(slot) else { return };
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).expect("the system has randomness");
+        self.shared.chance.fill(&mut seed);
         let session = Session::new(self.now, std::sync::Arc::clone(&self.shared.session), facts, seed);
         connection.stage = Stage::Session(session);
         connection.deadline = None;

@@ -121,12 +121,15 @@ impl EventLoop {
         }
     }
 
-    /// A logged-in session moves to its number's home loop, at the end of the turn; a QUIC stream stays with its
-    /// connection.
+    /// A logged-in session moves to its number's home loop, at the end of the turn, if its line can move.
     fn go_home(&mut self, slot: usize, number: AccountNumber) {
         let home = Router::home(number, u16::from(self.loops)) as u8;
         let Some(connection) = self.lines.get_mut(slot) else { return };
-        if home != self.this && matches!(connection.line, Line::Stream { .. }) {
+        // A QUIC stream stays with its connection, and a connection of our own stack with its stack.
+        if home != self.this
+            && let Line::Stream { network, .. } = connection.line
+            && self.networks[usize::from(network)].moves_between_loops()
+        {
             connection.flags.moving = true;
         }
     }
@@ -248,8 +251,13 @@ impl EventLoop {
             }
             Letter::Accepted(arrival) => self.arrive(*arrival),
             Letter::Upgraded(handover) => self.upgrade(*handover),
-            Letter::Moved(connection, stream) => self.settle(connection, stream),
+            Letter::Moved { connection, stream, network } => self.settle(connection, stream, network),
             Letter::Datagram { endpoint, meta, data } => self.hear_datagram(endpoint, &meta, data),
+            Letter::Stray { network, packet } => {
+                if let Some(network) = self.networks.get_mut(usize::from(network)) {
+                    network.handle_stray(&packet);
+                }
+            }
             Letter::Who(answer) => {
                 // Whoever asked may have given up.
                 let _ = answer.send(self.who());

@@ -1,7 +1,6 @@
 //! The beginning of an exchange: listeners bound, mailboxes laid, threads started, in this order.
-//! Invariants: every listener is bound on the first loop, which deals what comes in to the others; nothing runs before
-//! all of them are.
-//! Not here: the end (`exchange`), what a thread does.
+//! Invariants: nothing runs before all of it is bound.
+//! Not here: who listens where (`doors`), the end (`exchange`), what a thread does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,31 +10,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use router::{Router, RouterConfig};
 use session::SessionConfig;
 
-use super::{Addresses, Exchange, Leaving, StartError};
+use super::doors::Doors;
+use super::wires::Wires;
+use super::{Addresses, Exchange, Leaving, StartError, networks};
 use crate::admin::serve::Control;
-use crate::carrier::quic::Quic;
+use crate::chance::Chance;
 use crate::config::Config;
-use crate::event_loop::{self, Endpoint, EventLoop, Listener, Posts, Shared, WAKE};
+use crate::event_loop::{self, EventLoop, Shared, WAKE};
 use crate::http::{self, Http};
 use crate::letter::{Door, Letter};
-use crate::mailbox::{Bell, Inbound, Outbound, mailbox};
-use crate::network::Network;
-use crate::network::kernel::{self, Kernel};
+use crate::mailbox::Bell;
+use crate::network::kernel;
 use crate::store_thread::{self, Parker};
 use crate::{admin, holder, secret};
-
-/// Letters that may wait for a loop from the store, from commands and from HTTP each.
-const SIDE_MAILBOX_MAX: usize = 65_536;
 
 /// An exchange whose listeners are being bound.
 pub(super) struct Building {
     shared: Arc<Shared>,
-    loops: usize,
     polls: Vec<mio::Poll>,
     wakers: Vec<Arc<dyn Bell>>,
-    networks: Vec<Box<dyn Network>>,
-    listeners: Vec<Listener>,
-    endpoints: Vec<Vec<Endpoint>>,
+    doors: Doors,
     plain: Vec<std::net::TcpListener>,
     secure: Vec<std::net::TcpListener>,
     addresses: Addresses,
@@ -47,57 +41,33 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
 
 impl Building {
     pub(super) fn new(shared: Arc<Shared>) -> Result<Self, StartError> {
-        let loops = shared.config.loops();
-        let mut building = Self {
-            shared,
-            loops,
-            polls: Vec::new(),
-            wakers: Vec::new(),
-            networks: Vec::new(),
-            listeners: Vec::new(),
-            endpoints: (0..loops).map(|_| Vec::new()).collect(),
-            plain: Vec::new(),
-            secure: Vec::new(),
-            addresses: Addresses::default(),
-        };
-        for _ in 0..loops {
+        let mut polls = Vec::new();
+        let mut wakers: Vec<Arc<dyn Bell>> = Vec::new();
+        let mut registries = Vec::new();
+        for _ in 0..shared.config.loops() {
             let poll = mio::Poll::new().map_err(io_error("making a poll"))?;
             let waker = mio::Waker::new(poll.registry(), WAKE).map_err(io_error("making a waker"))?;
-            let registry = poll.registry().try_clone().map_err(io_error("making a poll"))?;
-            building.wakers.push(Arc::new(waker));
-            building.networks.push(Box::new(Kernel::new(registry, 0)));
-            building.polls.push(poll);
+            registries.push(poll.registry().try_clone().map_err(io_error("making a poll"))?);
+            wakers.push(Arc::new(waker));
+            polls.push(poll);
         }
+        let networks = networks::open(&shared.config.networks, &registries)?;
+        let doors = Doors::new(Arc::clone(&shared), networks);
+        let (plain, secure) = (Vec::new(), Vec::new());
+        let mut building =
+            Self { shared, polls, wakers, doors, plain, secure, addresses: Addresses::default() };
         building.bind()?;
         Ok(building)
     }
 
-    /// Binds everything, all on the first loop: it deals what comes in to the others.
+    /// Binds everything.
     fn bind(&mut self) -> Result<(), StartError> {
         let config = self.shared.config.clone();
-        let backlog = config.engine.backlog;
-        for (name, door, wanted) in
-            [("tcp", Door::Tcp, &config.listen.tcp), ("tls", Door::Tls, &config.listen.tls)]
-        {
-            for &address in wanted {
-                let key = event_loop::listener_key(self.listeners.len());
-                let bound = self.networks[0].listen(address, backlog, key);
-                let (id, bound) = bound.map_err(|error| refuse(name, address, error))?;
-                self.listeners.push(Listener { network: 0, id, door });
-                match door {
-                    Door::Tcp => self.addresses.tcp.push(bound),
-                    Door::Tls => self.addresses.tls.push(bound),
-                }
-            }
-        }
-        for &address in &config.listen.quic {
-            let bound = self.bind_quic(address).map_err(|error| refuse("quic", address, error))?;
-            self.addresses.quic.push(bound);
-        }
+        bind_streams_and_datagrams(&config, &mut self.doors, &mut self.addresses)?;
         for (name, wanted) in [("http", &config.listen.http), ("https", &config.listen.https)] {
             for &address in wanted {
-                let listener =
-                    kernel::listener(address, backlog).map_err(|error| refuse(name, address, error))?;
+                let listener = kernel::listener(address, config.engine.backlog)
+                    .map_err(|error| refuse(name, address, error))?;
                 let listener: std::net::TcpListener = listener.into();
                 let bound = listener.local_addr().map_err(|error| refuse(name, address, error))?;
                 if name == "http" {
@@ -112,77 +82,20 @@ impl Building {
         Ok(())
     }
 
-    /// One socket, which the first loop reads; every loop has an endpoint that sends through it.
-    fn bind_quic(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let key = event_loop::udp_key(self.endpoints[0].len());
-        let (first, bound) = self.networks[0].bind_udp(address, key)?;
-        for this in 0..self.loops {
-            let udp = if this == 0 {
-                first
-            } else {
-                let shared = self.networks[0].share_udp(first)?;
-                self.networks[this].attach_udp(shared, key)?
-            };
-            let config = &self.shared.config;
-            let quic = Quic::new(
-                Arc::clone(&self.shared.certs.quic),
-                &config.quic,
-                config.limits.connections_max,
-                this as u8,
-                self.loops as u8,
-            );
-            self.endpoints[this].push(Endpoint { network: 0, udp, quic });
-        }
-        Ok(bound)
-    }
-
     /// Lays the mailboxes and starts the threads.
     pub(super) fn run(
         self,
         backend: Box<dyn store::Backend>,
         router_config: &Arc<RouterConfig>,
     ) -> Result<Exchange, StartError> {
-        let Self { shared, loops, polls, wakers, networks, mut listeners, endpoints, .. } = self;
+        let Self { shared, polls, wakers, doors, .. } = self;
+        let Doors { networks, listeners, endpoints, .. } = doors;
+        let loops = networks.len();
         let config = &shared.config;
         let parker = Arc::new(Parker::default());
         let store_bell: Arc<dyn Bell> = Arc::clone(&parker) as _;
-        // Commands, HTTP and key derivation do not wait for room: they ask again, or are refused.
-        let deaf: Arc<dyn Bell> = Arc::new(Parker::default());
-
-        let mut loop_mail: Vec<Vec<Inbound<Letter>>> = (0..loops).map(|_| Vec::new()).collect();
-        let mut store_mail = Vec::new();
-        let mut posts = Vec::new();
-        for from in 0..loops {
-            let mut to_loops = Vec::new();
-            for to in 0..loops {
-                if from == to {
-                    to_loops.push(None);
-                    continue;
-                }
-                let bells = (Arc::clone(&wakers[to]), Arc::clone(&wakers[from]));
-                let (outbound, inbound) = mailbox(config.engine.mailbox_max, bells.0, bells.1);
-                to_loops.push(Some(outbound));
-                loop_mail[to].push(inbound);
-            }
-            let (to_store, from_loop) =
-                mailbox(config.engine.store_queue_max, Arc::clone(&store_bell), Arc::clone(&wakers[from]));
-            store_mail.push(from_loop);
-            posts.push(Posts::new(from as u8, to_loops, to_store, config.engine.mailbox_max));
-        }
-        let mut side = |sender: &Arc<dyn Bell>| -> Vec<Outbound<Letter>> {
-            (0..loops)
-                .map(|to| {
-                    let (outbound, inbound) =
-                        mailbox(SIDE_MAILBOX_MAX, Arc::clone(&wakers[to]), Arc::clone(sender));
-                    loop_mail[to].push(inbound);
-                    outbound
-                })
-                .collect()
-        };
-        let (from_store, from_keys, from_control) = (side(&store_bell), side(&deaf), side(&deaf));
-        let (control_to_store, inbound) = mailbox(SIDE_MAILBOX_MAX, Arc::clone(&store_bell), deaf);
-        store_mail.push(inbound);
-        let control = Control::new(from_control, control_to_store);
+        let Wires { loop_mail, posts, store_mail, from_store, from_keys, control } =
+            Wires::lay(&config.engine, &wakers, &store_bell);
 
         let leaving = Arc::new(Leaving::default());
         let asked = Arc::clone(&leaving);
@@ -194,35 +107,36 @@ impl Building {
         )
         .map_err(|error| StartError::Io { what: "making the admin socket", error })?;
 
-        let store = store_thread::start(store_thread::Parts {
+        let desk = store_thread::Parts {
             backend,
             parker,
             mail: store_mail,
             loops: from_store,
-            derived: from_keys,
             session: Arc::clone(&shared.session),
-            clock: shared.clock,
-        })
-        .map_err(io_error("starting the store's thread"))?;
+        };
+        let store = store_thread::start(desk, shared.clock, from_keys)
+            .map_err(io_error("starting the store's thread"))?;
 
         let mut threads = Vec::new();
-        let parts = polls.into_iter().zip(networks).zip(endpoints).zip(loop_mail).zip(posts).enumerate();
-        for (this, ((((poll, network), endpoints), mail), posts)) in parts {
-            let event_loop = EventLoop::new(event_loop::Parts {
+        let parts = networks.into_iter().zip(listeners).zip(endpoints).zip(loop_mail).zip(posts);
+        for (this, (poll, ((((networks, listeners), endpoints), mail), posts))) in
+            polls.into_iter().zip(parts).enumerate()
+        {
+            let parts = event_loop::Parts {
                 this: this as u8,
                 loops: loops as u8,
                 shared: Arc::clone(&shared),
-                poll,
-                networks: vec![network],
-                listeners: std::mem::take(&mut listeners),
+                networks,
+                listeners,
                 endpoints,
                 mail,
                 posts,
                 router: Router::new(Arc::clone(router_config), this as u16, loops as u16),
-            });
+            };
+            let event_loop = EventLoop::new(shared.clock.now(), parts);
             let thread = std::thread::Builder::new()
                 .name(format!("loop-{this}"))
-                .spawn(move || event_loop.run())
+                .spawn(move || event_loop.run(poll))
                 .map_err(io_error("starting an event loop"))?;
             threads.push(thread);
         }
@@ -254,6 +168,35 @@ impl Building {
     }
 }
 
+/// Binds what loops own: streams and datagrams, each on the network that owns the address.
+pub(super) fn bind_streams_and_datagrams(
+    config: &Config,
+    doors: &mut Doors,
+    addresses: &mut Addresses,
+) -> Result<(), StartError> {
+    for (name, door, wanted) in
+        [("tcp", Door::Tcp, &config.listen.tcp), ("tls", Door::Tls, &config.listen.tls)]
+    {
+        for &address in wanted {
+            for network in config.networks_of(address.ip()) {
+                let bound =
+                    doors.listen(network, door, address).map_err(|error| refuse(name, address, error))?;
+                match door {
+                    Door::Tcp => addresses.tcp.push(bound),
+                    Door::Tls => addresses.tls.push(bound),
+                }
+            }
+        }
+    }
+    for &address in &config.listen.quic {
+        for network in config.networks_of(address.ip()) {
+            let bound = doors.bind_quic(network, address).map_err(|error| refuse("quic", address, error))?;
+            addresses.quic.push(bound);
+        }
+    }
+    Ok(())
+}
+
 /// Upgraded WebSockets are dealt to the loops in turn.
 fn door(control: Control, loops: usize) -> http::Door {
     let next = AtomicUsize::new(0);
@@ -272,19 +215,27 @@ fn refuse(listener: &'static str, address: SocketAddr, error: io::Error) -> Star
     StartError::Listen { listener, address, holder, error }
 }
 
-pub(super) fn router_config(config: &Config) -> Result<RouterConfig, StartError> {
+pub(super) fn router_config(config: &Config, chance: &Chance) -> RouterConfig {
     let mut key = [0; 16];
-    getrandom::fill(&mut key)
-        .map_err(|error| StartError::Io { what: "drawing randomness", error: io::Error::other(error) })?;
+    chance.fill(&mut key);
     let mut settings = RouterConfig::new(&config.domain, key);
     settings.resources_max = config.limits.resources_max;
-    Ok(settings)
+    settings
 }
 
-pub(super) fn session_config(config: &Config, router: &RouterConfig) -> Result<SessionConfig, StartError> {
+/// What a data folder keeps for log-ins.
+pub(super) fn remembered(config: &Config) -> Result<([u8; 32], Vec<u32>), StartError> {
     let secret = secret::salt_secret(&config.data).map_err(io_error("reading the data folder's secret"))?;
     let iterations = secret::iterations(&config.data, config.security.scram_iterations)
         .map_err(io_error("reading the data folder's iteration counts"))?;
+    Ok((secret, iterations))
+}
+
+pub(super) fn session_config(
+    config: &Config,
+    router: &RouterConfig,
+    (secret, iterations): ([u8; 32], Vec<u32>),
+) -> SessionConfig {
     let limits = &config.limits;
     let mut settings = SessionConfig::new(&config.domain, secret);
     settings.stanza_max_unauth = limits.stanza_max_unauth as u32;
@@ -299,7 +250,7 @@ pub(super) fn session_config(config: &Config, router: &RouterConfig) -> Result<S
     settings.unacked_max = limits.unacked_max;
     settings.output_max = limits.output_max;
     settings.iterations_in_use = iterations;
-    Ok(settings)
+    settings
 }
 
 /// A session is a descriptor, so all that we may have are asked for.

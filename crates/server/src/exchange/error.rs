@@ -8,7 +8,7 @@ use store::FolderError;
 use store::sqlite::OpenError;
 
 use crate::certs::CertError;
-use crate::config::Unfit;
+use crate::config::{NetworkSpec, Unfit};
 
 /// Why the exchange cannot start.
 #[derive(Debug)]
@@ -21,6 +21,13 @@ pub enum StartError {
     Store(OpenError),
     /// There is no certificate to show.
     Certs(CertError),
+    /// A network cannot be made.
+    Network {
+        /// Which.
+        spec: NetworkSpec,
+        /// Why.
+        error: io::Error,
+    },
     /// An address cannot be listened at.
     Listen {
         /// Which listener: `tcp`, `tls`, `quic`, `http`, `https`.
@@ -48,6 +55,19 @@ impl fmt::Display for StartError {
             Self::Folder(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Certs(error) => write!(f, "certificate: {error}"),
+            Self::Network { spec, error } => {
+                write!(f, "cannot make the network {spec}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::PermissionDenied => f.write_str(
+                        "; run it as root, or give the program the right: setcap cap_net_admin+ep FILE",
+                    ),
+                    io::ErrorKind::NotFound => f.write_str("; this system has no TUN driver: modprobe tun"),
+                    io::ErrorKind::ResourceBusy => {
+                        f.write_str("; another program has it: choose another name")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Listen { listener, address, holder, error } => {
                 write!(f, "cannot listen at {address} ({listener}): ")?;
                 match (error.kind(), holder) {

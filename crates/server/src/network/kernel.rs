@@ -31,13 +31,13 @@ const LISTENER: usize = 1;
 const DATAGRAM: usize = 2;
 
 /// A peer whose power went: probed after this much silence (RFC 1122 4.2.3.6 lets us choose when it is switched on).
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(300);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_PROBES: u32 = 4;
+pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(300);
+pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+pub(super) const KEEPALIVE_PROBES: u32 = 4;
 /// How long sent bytes may stay unacknowledged before the connection is given up (RFC 5482).
-const USER_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Kernel buffers of a datagram socket: a burst of a few thousand datagrams.
-const UDP_BUFFER: usize = 2 * 1024 * 1024;
+pub(super) const UDP_BUFFER: usize = 2 * 1024 * 1024;
 
 /// The kernel as a network.
 #[derive(Debug)]
@@ -90,6 +90,10 @@ impl Kernel {
 /// Slab indices stay far below 2^32: a process holds far fewer descriptors.
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).expect("fewer descriptors than 2^32")
+}
+
+fn foreign() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "this socket is not the kernel's")
 }
 
 pub(crate) fn listener(address: SocketAddr, backlog: i32) -> io::Result<Socket> {
@@ -158,7 +162,7 @@ impl Network for Kernel {
     }
 
     fn attach(&mut self, stream: Stream, key: Key) -> io::Result<SocketId> {
-        let Stream::Descriptor(mut stream) = stream;
+        let Stream::Descriptor(mut stream) = stream else { return Err(foreign()) };
         let index = self.streams.vacant_key();
         self.registry.register(
             &mut stream,
@@ -230,7 +234,7 @@ impl Network for Kernel {
     }
 
     fn attach_udp(&mut self, socket: DatagramSocket, key: Key) -> io::Result<UdpId> {
-        let DatagramSocket::Descriptor(mut socket) = socket;
+        let DatagramSocket::Descriptor(mut socket) = socket else { return Err(foreign()) };
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let index = self.datagrams.vacant_key();
         self.registry.register(&mut socket, self.token(index, DATAGRAM), Interest::WRITABLE)?;

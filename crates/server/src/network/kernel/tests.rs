@@ -23,6 +23,7 @@ impl Loopback {
 
 impl Rig for Loopback {
     type Peer = TcpStream;
+    type Datagrams = UdpSocket;
 
     fn network(&mut self) -> &mut dyn Network {
         &mut self.kernel
@@ -67,17 +68,19 @@ impl Rig for Loopback {
         peer.shutdown(Shutdown::Write).unwrap();
     }
 
-    fn peer_datagram(&mut self, to: SocketAddr, bytes: &[u8]) -> Box<dyn FnOnce() -> Vec<u8>> {
+    fn peer_datagram(&mut self, to: SocketAddr, bytes: &[u8]) -> UdpSocket {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(WITHIN)).unwrap();
-        socket.send_to(bytes, to).unwrap();
-        Box::new(move || {
-            let mut reply = vec![0; 1500];
-            let (len, from) = socket.recv_from(&mut reply).unwrap();
-            assert_eq!(from, to);
-            reply.truncate(len);
-            reply
-        })
+        socket.connect(to).unwrap();
+        socket.send(bytes).unwrap();
+        socket
+    }
+
+    fn peer_answer(&mut self, peer: &mut UdpSocket) -> Vec<u8> {
+        let mut reply = vec![0; 65_536];
+        let len = peer.recv(&mut reply).unwrap();
+        reply.truncate(len);
+        reply
     }
 }
 
@@ -109,7 +112,7 @@ fn accepted_sockets_inherit_the_listeners_options() {
     let _peer = rig.connect(address);
     rig.wait(&mut Vec::new());
     let (stream, _) = rig.kernel.accept(listener).unwrap();
-    let Stream::Descriptor(stream) = stream;
+    let Stream::Descriptor(stream) = stream else { panic!("the kernel's streams are descriptors") };
     let socket = SockRef::from(&stream);
     assert!(socket.tcp_nodelay().unwrap());
     assert!(socket.keepalive().unwrap());
