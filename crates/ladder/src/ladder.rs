@@ -1,11 +1,14 @@
 //! A ladder in any format: items in, a diagram out.
-//! Owns: the narrator and the drawer. Invariants: text and JSON are written while items come, in bounded memory; SVG and Mermaid need
-//! to know the end, and say so when they stop at their bound.
+//! Owns: the narrator and the drawer. Invariants: text and JSON are written while items come, in bounded memory; SVG and Mermaid stop at a
+//! bound of their own, and say so.
 //! Not here: the formats themselves (`text`, `svg`, `mermaid`, `json`).
 
 use crate::analysis::Vantage;
 use crate::item::{Hosts, Item};
+use crate::json::JsonLadder;
+use crate::mermaid::MermaidLadder;
 use crate::moment::{Moment, Narrator};
+use crate::svg::SvgLadder;
 use crate::text::{TextLadder, TextOptions};
 use std::io::{self, Write};
 
@@ -15,6 +18,18 @@ pub enum Format {
     /// Lines for a terminal.
     #[default]
     Text,
+    /// A picture that stands alone.
+    Svg,
+    /// A Mermaid sequence diagram.
+    Mermaid,
+    /// A JSON object a line.
+    Json,
+}
+
+impl Format {
+    /// All, with the names that people type.
+    pub const ALL: [(&str, Format); 4] =
+        [("text", Format::Text), ("svg", Format::Svg), ("mermaid", Format::Mermaid), ("json", Format::Json)];
 }
 
 /// How a ladder is drawn.
@@ -22,12 +37,15 @@ pub enum Format {
 pub struct LadderOptions {
     /// Where the packets were watched.
     pub vantage: Vantage,
-    /// How text is written; labels in every format.
+    /// How text is written; its labels and decimals are those of every format.
     pub text: TextOptions,
 }
 
 enum Drawer<W: Write> {
     Text(TextLadder<W>),
+    Svg(SvgLadder<W>),
+    Mermaid(MermaidLadder<W>),
+    Json(JsonLadder<W>),
 }
 
 /// A ladder under way.
@@ -39,12 +57,19 @@ pub struct Ladder<W: Write> {
 
 impl<W: Write> Ladder<W> {
     /// A ladder between `hosts`, written to `out`.
-    pub fn new(out: W, format: Format, hosts: Hosts, options: LadderOptions) -> Ladder<W> {
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn new(out: W, format: Format, hosts: Hosts, options: LadderOptions) -> io::Result<Ladder<W>> {
         let narrator = Narrator::new(options.vantage, hosts.states);
+        let (label, decimals) = (options.text.label, options.text.decimals);
         let drawer = match format {
             Format::Text => Drawer::Text(TextLadder::new(out, hosts, options.text)),
+            Format::Svg => Drawer::Svg(SvgLadder::new(out, hosts, label, decimals)),
+            Format::Mermaid => Drawer::Mermaid(MermaidLadder::new(out, &hosts, label, decimals)?),
+            Format::Json => Drawer::Json(JsonLadder::new(out, &hosts, label)?),
         };
-        Ladder { narrator, moments: Vec::new(), drawer }
+        Ok(Ladder { narrator, moments: Vec::new(), drawer })
     }
 
     /// Takes the next item.
@@ -65,16 +90,22 @@ impl<W: Write> Ladder<W> {
         self.draw()?;
         match self.drawer {
             Drawer::Text(text) => text.finish(),
+            Drawer::Svg(svg) => svg.finish(),
+            Drawer::Mermaid(mermaid) => mermaid.finish(),
+            Drawer::Json(json) => json.finish(),
         }
     }
 
-    /// Flushes what is written so far.
+    /// Flushes what is written so far; a picture is written at its end only.
     ///
     /// # Errors
     /// The writer's.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.drawer {
             Drawer::Text(text) => text.writer().flush(),
+            Drawer::Mermaid(mermaid) => mermaid.writer().flush(),
+            Drawer::Json(json) => json.writer().flush(),
+            Drawer::Svg(_) => Ok(()),
         }
     }
 
@@ -82,6 +113,9 @@ impl<W: Write> Ladder<W> {
         for moment in self.moments.drain(..) {
             match &mut self.drawer {
                 Drawer::Text(text) => text.push(moment)?,
+                Drawer::Svg(svg) => svg.push(moment),
+                Drawer::Mermaid(mermaid) => mermaid.push(&moment)?,
+                Drawer::Json(json) => json.push(&moment)?,
             }
         }
         Ok(())

@@ -18,7 +18,7 @@
 //!
 //! let hosts = Hosts { names: ["client".into(), "server".into()], states: [None; 2], time_wait: None };
 //! let syn = Packet::Segment { header: Header { seq: 1000, flags: Flags::SYN, window: 64240, ..Header::default() }, len: 0 };
-//! let mut ladder = Ladder::new(Vec::new(), Format::Text, hosts, LadderOptions::default());
+//! let mut ladder = Ladder::new(Vec::new(), Format::Text, hosts, LadderOptions::default())?;
 //! ladder.push(Item::Step(Step::seen(Side::Left, Duration::ZERO, syn)))?;
 //! let text = String::from_utf8(ladder.finish()?)?;
 //! assert!(text.contains("SYN seq 0 win 64240"));
@@ -33,13 +33,20 @@
 
 pub mod analysis;
 pub mod canvas;
+pub mod capture;
+pub mod course;
+pub mod dissect;
+pub mod flow;
 pub mod infer;
 pub mod item;
+pub mod json;
 pub mod label;
 pub mod layout;
 pub mod mark;
+pub mod mermaid;
 pub mod moment;
 pub mod state;
+pub mod svg;
 pub mod text;
 
 mod ladder;

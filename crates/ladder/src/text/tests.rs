@@ -52,7 +52,12 @@ fn hosts() -> Hosts {
 }
 
 fn draw(items: Vec<Item>, vantage: Vantage, text: TextOptions) -> String {
-    let mut ladder = Ladder::new(Vec::new(), Format::Text, hosts(), LadderOptions { vantage, text });
+    draw_as(Format::Text, items, vantage, text)
+}
+
+fn draw_as(format: Format, items: Vec<Item>, vantage: Vantage, text: TextOptions) -> String {
+    let options = LadderOptions { vantage, text };
+    let mut ladder = Ladder::new(Vec::new(), format, hosts(), options).expect("a Vec takes all");
     for item in items {
         ladder.push(item).expect("a Vec takes all");
     }
@@ -166,5 +171,15 @@ fn spans_have_three_digits() {
     ];
     for (micros, words) in cases {
         assert_eq!(span_words(Duration::from_micros(micros)), words);
+    }
+}
+
+#[test]
+fn the_same_in_the_other_formats() {
+    for (name, format) in Format::ALL {
+        if format != Format::Text {
+            let drawn = draw_as(format, conversation(), Vantage::BothEnds, TextOptions::default());
+            golden::check(&format!("drawn/both-ends.{name}"), &drawn);
+        }
     }
 }
