@@ -2,7 +2,7 @@
 //!
 //! Spec: the offloads are virtio-net's vocabulary (`wire::meta`), which TUN and most NICs can express.
 //! Owns: the trait [`Device`], and the devices: [`memory`] (pairs and hubs), [`fault`] (a bad link around a device),
-//! [`pcap`] (writes down what passes, reads captures), [`tun`] (Linux: tun and tap).
+//! [`pcap`] (writes down what passes, reads captures), [`tun`] (Linux: tun and tap), [`packet`] (Linux: what passes an interface, to look at).
 //! Invariants: frames belong to the device, which hands out views of them; a device keeps what it was given only within
 //! its bound, and counts what it dropped; no device reads a clock.
 //! Not here: what a frame means (`stack`), threads and sleeping (`net`, `server`).
@@ -29,6 +29,8 @@
 
 pub mod fault;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod packet;
 pub mod pcap;
 #[cfg(target_os = "linux")]
 pub mod tun;

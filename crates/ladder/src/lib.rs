@@ -36,6 +36,7 @@ pub mod canvas;
 pub mod capture;
 pub mod course;
 pub mod dissect;
+pub mod filter;
 pub mod flow;
 pub mod infer;
 pub mod item;
