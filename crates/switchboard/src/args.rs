@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Send(Send),
     /// Print each message as it comes
     Listen(Listen),
+    /// Draw a conversation out of a capture as a ladder: two hosts, time downwards; without --flow, list the conversations
+    Ladder(Ladder),
     /// Say what is wrong with a switchboard.toml, with line and column
     CheckConfig(CheckConfig),
     /// Print a completion script
@@ -237,6 +239,50 @@ pub(crate) struct Listen {
     pub(crate) count: Option<u64>,
 }
 
+/// How a ladder is drawn, for every command that draws one.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Drawing {
+    /// As what
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = drawing_format())]
+    pub(crate) format: ladder::Format,
+    /// Numbers as on the wire, not counted from the initial sequence numbers
+    #[arg(long)]
+    pub(crate) absolute: bool,
+    /// Draw with plain ASCII
+    #[arg(long)]
+    pub(crate) ascii: bool,
+    /// Columns, 72 to 132 [default: the terminal's, or 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) width: Option<usize>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  switchboard ladder talk.pcapng               list the conversations of a capture
+  switchboard ladder talk.pcapng --flow 3      draw the third
+  tcpdump -w - -i eth0 | switchboard ladder - --flow 1
+  switchboard ladder --live lo --filter 'tcp and port 5222' --flow 1 --follow")]
+pub(crate) struct Ladder {
+    /// A capture, pcap or pcapng; `-`: standard input
+    #[arg(value_name = "FILE", required_unless_present = "live", conflicts_with = "live")]
+    pub(crate) file: Option<PathBuf>,
+    /// Look at an interface of this host instead; needs root or CAP_NET_RAW; Ctrl-C ends it
+    #[arg(long, value_name = "IFACE")]
+    pub(crate) live: Option<String>,
+    /// Only packets that this wants, in tcpdump's words: tcp, udp, host, net, port, src, dst, and, or, not
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) filter: Option<ladder::filter::Filter>,
+    /// Draw this conversation of the list
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) flow: Option<u64>,
+    /// Go on while the file grows; without --flow, a line when a conversation begins and when it ends
+    #[arg(long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) drawing: Drawing,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct CheckConfig {
     /// The file
@@ -260,6 +306,14 @@ pub(crate) struct Man {
 fn number(text: &str) -> Result<AccountNumber, String> {
     AccountNumber::parse(text)
         .ok_or_else(|| "a number is 1 to 15 digits, without a leading zero or a sign".to_owned())
+}
+
+fn drawing_format() -> impl clap::builder::TypedValueParser<Value = ladder::Format> {
+    use clap::builder::TypedValueParser;
+    PossibleValuesParser::new(ladder::Format::ALL.map(|(name, _)| name)).map(|name| {
+        let formats = ladder::Format::ALL;
+        formats.into_iter().find(|(n, _)| *n == name).expect("only these are possible").1
+    })
 }
 
 fn over() -> impl clap::builder::TypedValueParser<Value = Over> {

@@ -5,6 +5,7 @@
 mod account;
 mod check_config;
 mod completions;
+mod ladder;
 mod line;
 mod listen;
 mod man;
@@ -22,6 +23,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Who(args) => who::run(&args),
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),
+        Command::Ladder(args) => ladder::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -105,7 +105,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<O
     }
     // On loopback every packet leaves and arrives: one of the two is enough.
     let is_loopback = address.sll_hatype == libc::ARPHRD_LOOPBACK;
-    if is_loopback && address.sll_pkttype == libc::PACKET_OUTGOING as u8 {
+    if is_loopback && address.sll_pkttype == libc::PACKET_OUTGOING {
         return Ok(None);
     }
     let original_len = len as usize;

@@ -20,7 +20,7 @@ const TSOFFSET: u16 = 14;
 const FRAME_LEN: usize = 12;
 
 #[derive(Debug, Clone, Copy)]
-struct Interface {
+pub(super) struct Interface {
     link: LinkType,
     snap_len: u32,
     /// Units in a second.
@@ -158,7 +158,7 @@ impl Interface {
     }
 
     #[inline]
-    fn time(&self, units: u64) -> Duration {
+    pub(super) fn time(&self, units: u64) -> Duration {
         let time = match self.resolution {
             Resolution::Nanos(nanos) => {
                 let (per_second, nanos) = (1_000_000_000 / nanos, nanos);
@@ -187,4 +187,11 @@ impl Resolution {
             _ => Resolution::PerSecond(10_u128.pow(power.min(28))),
         }
     }
+}
+
+/// An interface with this `if_tsresol` and `if_tsoffset`.
+#[cfg(test)]
+pub(super) fn interface_for_test(resolution: u8, offset: i64) -> Interface {
+    let link = LinkType::Ethernet;
+    Interface { link, snap_len: 0, resolution: Resolution::of(resolution), offset }
 }

@@ -27,6 +27,9 @@ fn what_the_issue_lists_can_be_typed() {
         "switchboard send --account 10001 --over quic 10002 hello",
         "switchboard send --account 10001 --server h:1 --domain d --over wss --ca f --bind 127.0.0.1:0 --timeout 3 10002 x",
         "switchboard listen --account 10002 --insecure --json --count 3",
+        "switchboard ladder f",
+        "switchboard ladder - --flow 2 --format svg --absolute --ascii --width 80 --follow",
+        "switchboard ladder --live lo --filter tcp --flow 1",
         "switchboard completions bash",
         "switchboard man",
     ] {
