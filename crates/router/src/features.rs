@@ -27,11 +27,16 @@ pub(crate) trait Feature {
     const SERVER: &'static [&'static str] = &[];
     /// What it understands in an account's name.
     const ACCOUNT: &'static [&'static str] = &[];
+    /// What a client may ask it for along with its resource, by its namespace (XEP-0386 2.1).
+    const INLINE: &'static [&'static str] = &[];
 
     /// An iq of type `get` or `set`. `None`: not mine.
     fn on_query(_: &mut Router, _: &Query<'_>, _inner: &mut Vec<u8>) -> Option<Answer> {
         None
     }
+    /// A line has just been bound, and this is one of the elements that its client asked for along with that (XEP-0386
+    /// 2.2). What is appended stands in the answer; nothing may be delivered before that.
+    fn on_inline(_: &mut Router, _: LineId, _: &Node<'_>, _bound: &mut Vec<u8>) {}
     /// A client answered an iq that bore this id.
     fn on_answer(_: &mut Router, _: LineId, _id: &str) {}
     /// What stands in the stream's features.
@@ -132,6 +137,14 @@ macro_rules! features {
         /// What it understands in an account's name.
         const ACCOUNT: &[&[&str]] = &[$(<$name::It as Feature>::ACCOUNT,)*];
 
+        /// What a client may ask for along with its resource.
+        const INLINE: &[&[&str]] = &[$(<$name::It as Feature>::INLINE,)*];
+
+        #[allow(dead_code, reason = "not every build has a feature that can be asked so")]
+        pub(crate) fn on_inline(router: &mut Router, line: LineId, asked: &Node<'_>, bound: &mut Vec<u8>) {
+            $($name::It::on_inline(router, line, asked, bound);)*
+        }
+
         pub(crate) fn on_query(router: &mut Router, query: &Query<'_>, inner: &mut Vec<u8>) -> Option<Answer> {
             $(if let Some(answer) = $name::It::on_query(router, query, inner) {
                 return Some(answer);
@@ -227,6 +240,11 @@ pub(crate) fn server_features() -> Vec<&'static str> {
 #[allow(dead_code, reason = "nobody asks when disco is not in")]
 pub(crate) fn account_features() -> Vec<&'static str> {
     sorted(ACCOUNT)
+}
+
+/// What a client may ask for along with its resource.
+pub(crate) fn inline_features() -> Vec<&'static str> {
+    sorted(INLINE)
 }
 
 fn sorted(all: &[&[&'static str]]) -> Vec<&'static str> {

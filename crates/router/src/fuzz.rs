@@ -33,7 +33,7 @@ pub fn stanzas(data: &[u8]) {
     let sessions: Vec<SessionId> = (0..3).map(|local| SessionId::new(0, local)).collect();
     for (at, &session) in sessions.iter().enumerate() {
         let Some(number) = AccountNumber::new(NUMBERS[at % NUMBERS.len()]) else { continue };
-        let facts = LineFacts { acknowledging: at == 0 };
+        let facts = LineFacts { acknowledging: at == 0, ..LineFacts::default() };
         router.handle_bind(now, session, number, Some(["a", "b", "c"][at]), facts);
         drain(&mut router, &mut store, now, &mut HashMap::new());
     }

@@ -46,12 +46,17 @@ impl SessionId {
 }
 
 /// What the router must know of a session when it binds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineFacts {
     /// The client confirms what it receives (XEP-0198) already; [`Router::handle_acknowledging`] says so later.
     ///
     /// [`Router::handle_acknowledging`]: crate::Router::handle_acknowledging
     pub acknowledging: bool,
+    /// What its client asked for along with its resource (XEP-0386): a `<bind xmlns='urn:xmpp:bind:0'/>` with elements
+    /// for the features that know them. It makes that the features' answers stand in [`Output::Bound`].
+    ///
+    /// [`Output::Bound`]: crate::Output::Bound
+    pub inline: Option<Box<str>>,
 }
 
 /// What happened to an account outside of the router.

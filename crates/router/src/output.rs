@@ -23,6 +23,8 @@ pub enum Output<'a> {
         session: SessionId,
         /// Its full address.
         jid: &'a str,
+        /// What features say of it to a client that asked them something along with binding (XEP-0386), as XML.
+        inline: &'a [u8],
     },
     /// It gets none (RFC 6120 7.6.2), and is unknown to the router.
     BindRefused {
@@ -91,7 +93,7 @@ impl BindError {
 
 /// An output, its bytes elsewhere.
 enum Queued {
-    Bound { session: SessionId, jid: Range<usize> },
+    Bound { session: SessionId, jid: Range<usize>, inline: Range<usize> },
     BindRefused { session: SessionId, error: BindError },
     Deliver { session: SessionId, stanza: Range<usize>, tag: Option<Tag> },
     Processed { session: SessionId, seq: u32 },
@@ -143,9 +145,10 @@ impl Outputs {
         self.queue.push_back(Queued::Deliver { session, stanza, tag });
     }
 
-    pub(crate) fn bound(&mut self, session: SessionId, jid: &str) {
+    pub(crate) fn bound(&mut self, session: SessionId, jid: &str, inline: &[u8]) {
         let jid = self.put(jid.as_bytes());
-        self.queue.push_back(Queued::Bound { session, jid });
+        let inline = self.put(inline);
+        self.queue.push_back(Queued::Bound { session, jid, inline });
     }
 
     pub(crate) fn bind_refused(&mut self, session: SessionId, error: BindError) {
@@ -170,9 +173,9 @@ impl Outputs {
 
     pub(crate) fn poll(&mut self) -> Option<Output<'_>> {
         Some(match self.queue.pop_front()? {
-            Queued::Bound { session, jid } => {
+            Queued::Bound { session, jid, inline } => {
                 let jid = std::str::from_utf8(&self.bytes[jid]).expect("an address was put there");
-                Output::Bound { session, jid }
+                Output::Bound { session, jid, inline: &self.bytes[inline] }
             }
             Queued::BindRefused { session, error } => Output::BindRefused { session, error },
             Queued::Deliver { session, stanza, tag } => {

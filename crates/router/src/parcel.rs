@@ -69,7 +69,7 @@ pub(crate) enum Freight {
 
     // From a number's home to its session's loop.
     /// It has a resource.
-    Bound { session: SessionId, jid: Box<str> },
+    Bound { session: SessionId, jid: Box<str>, inline: Box<[u8]> },
     /// It has none.
     BindRefused { session: SessionId, error: BindError },
     /// A stanza for its client.

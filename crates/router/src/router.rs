@@ -92,6 +92,12 @@ impl Router {
         out
     }
 
+    /// What a client may ask features for along with its resource (XEP-0386), each by its namespace.
+    #[must_use]
+    pub fn inline_features() -> Vec<&'static str> {
+        features::inline_features()
+    }
+
     /// A session that has logged in wants a resource, one of the server's choice if `None`. Answered by
     /// [`Output::Bound`] or [`Output::BindRefused`], perhaps not at once.
     pub fn handle_bind(
@@ -194,8 +200,8 @@ impl Router {
             Freight::Returned { session, number, stanza, tag } => {
                 self.came_back(number, session, stanza, tag);
             }
-            Freight::Bound { session, jid } if self.guests.contains_key(&session) => {
-                self.out.bound(session, &jid);
+            Freight::Bound { session, jid, inline } if self.guests.contains_key(&session) => {
+                self.out.bound(session, &jid, &inline);
             }
             Freight::BindRefused { session, error } if self.guests.remove(&session).is_some() => {
                 self.out.bind_refused(session, error);

@@ -47,7 +47,13 @@ fn pair() -> (Router, SessionId, SessionId) {
     let sessions = [10_001, 10_002].map(|value| {
         let number = AccountNumber::new(value).expect("a number");
         let session = SessionId::new(0, value);
-        router.handle_bind(now(), session, number, Some("phone"), LineFacts { acknowledging: true });
+        router.handle_bind(
+            now(),
+            session,
+            number,
+            Some("phone"),
+            LineFacts { acknowledging: true, ..LineFacts::default() },
+        );
         answer(&mut router);
         let presence = Stanza::parse(b"<presence/>").expect("well-formed");
         router.handle_stanza(now(), session, 1, &presence);

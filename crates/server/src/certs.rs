@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config;
 
+mod end_point;
 #[cfg(test)]
 mod tests;
 
@@ -91,11 +92,29 @@ impl fmt::Debug for Certs {
 
 /// What a handshake shows: swapped whole by a reload, so that the configurations stay.
 #[derive(Debug)]
-struct Shown(RwLock<Arc<CertifiedKey>>);
+struct Shown(RwLock<Showing>);
+
+/// A certificate, and what binds a log-in to it.
+#[derive(Debug)]
+struct Showing {
+    key: Arc<CertifiedKey>,
+    end_point: Option<Box<[u8]>>,
+}
+
+impl Showing {
+    fn new(key: Arc<CertifiedKey>) -> Self {
+        let end_point = key.cert.first().and_then(|cert| end_point::of(cert));
+        Self { key, end_point }
+    }
+}
 
 impl Shown {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Showing> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self) -> Arc<CertifiedKey> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.read().key)
     }
 }
 
@@ -141,7 +160,7 @@ impl Certs {
         certified: Arc<CertifiedKey>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, CertError> {
-        let shown = Arc::new(Shown(RwLock::new(certified)));
+        let shown = Arc::new(Shown(RwLock::new(Showing::new(certified))));
         let unfit =
             |error: &dyn fmt::Display| CertError::Unfit { path: cert.clone(), reason: error.to_string() };
         let xmpp =
@@ -167,7 +186,7 @@ impl Certs {
     /// Reads the files again. On failure the old certificate stays.
     pub fn reload(&self) -> Result<(), CertError> {
         let fresh = read(&self.cert, &self.key, &self.provider)?;
-        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = Showing::new(fresh);
         Ok(())
     }
 
@@ -181,6 +200,12 @@ impl Certs {
             write!(text, "{separator}{octet:02X}").expect("a string takes all");
         }
         text
+    }
+
+    /// The channel binding `tls-server-end-point` (RFC 5929) of the certificate shown now. A handshake that a reload
+    /// overtakes has another; that log-in fails, and the next does not.
+    pub(crate) fn end_point(&self) -> Option<Box<[u8]>> {
+        self.shown.read().end_point.clone()
     }
 
     /// Whether the certificate was made here, and so is trusted by nobody yet.

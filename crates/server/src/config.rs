@@ -109,6 +109,8 @@ pub struct Security {
     /// SASL mechanisms offered, as far as the carrier allows each (PLAIN under TLS only, -PLUS where TLS can be bound).
     /// `mechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]`.
     pub mechanisms: Vec<Mechanism>,
+    /// Whether a client that has logged in gets a token to do so faster the next time (XEP-0484). `fast = true`.
+    pub fast: bool,
 }
 
 /// Where a log-in without TLS is allowed.
@@ -187,6 +189,7 @@ impl Default for Config {
                 trusted_proxies: Vec::new(),
                 scram_iterations: 10_000,
                 mechanisms: Mechanism::ALL.to_vec(),
+                fast: true,
             },
             offline: Offline { per_account_max: 100_000 },
             quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },

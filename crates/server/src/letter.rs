@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 
 use bytes::BytesMut;
 use router::SessionId;
-use session::{CredentialsAnswer, CredentialsRequest};
+use session::{CredentialsAnswer, CredentialsRequest, TokensAnswer};
 use xmpp::address::AccountNumber;
 
 use crate::admin;
@@ -73,6 +73,8 @@ pub(crate) enum Letter {
     Reply(store::Reply),
     /// From the store: what a log-in is checked against.
     Credentials { session: SessionId, answer: Box<CredentialsAnswer> },
+    /// From the store: how a change of tokens went.
+    Tokens { session: SessionId, answer: TokensAnswer },
     /// An account changed under its sessions.
     Account { number: AccountNumber, change: router::AccountChange },
 
@@ -110,6 +112,8 @@ pub(crate) enum StoreLetter {
     Request { from: u8, request: store::Request },
     /// A session wants to log in from this address.
     Credentials { from: u8, session: SessionId, address: IpAddr, request: Box<CredentialsRequest> },
+    /// A session has proved who it is, and its tokens change with that.
+    Tokens { from: u8, session: SessionId, change: Box<store::TokenChange> },
     /// How a log-in from this address went.
     LogIn { address: IpAddr, number: Option<AccountNumber>, succeeded: bool },
     /// The admin socket asks.

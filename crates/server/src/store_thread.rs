@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use router::SessionId;
 use session::limits::LoginThrottle;
-use session::{CredentialsAnswer, CredentialsRequest, Mechanism, SessionConfig};
+use session::{CredentialsAnswer, CredentialsRequest, Mechanism, SessionConfig, TokensAnswer};
 use store::{AccountState, Answer, Backend, Credentials, Op, Reply, Request, StoreError};
 use xmpp::address::AccountNumber;
 use xmpp::time::{Instant, Now};
@@ -76,6 +76,7 @@ pub(crate) struct Parts {
 enum Origin {
     Router(u8),
     LogIn(LogIn),
+    Tokens(u8, SessionId),
     Admin(Sender<Result<Answer, StoreError>>),
 }
 
@@ -254,6 +255,10 @@ impl StoreDesk {
                     self.answer(&log_in, answer);
                 }
             }
+            StoreLetter::Tokens { from, session, change } => {
+                self.batch.push(Request { token: 0, op: Op::ChangeTokens(change) });
+                self.origins.push_back(Origin::Tokens(from, session));
+            }
             StoreLetter::LogIn { address, number, succeeded } => {
                 self.note_log_in(now, address, number, succeeded);
             }
@@ -272,11 +277,8 @@ impl StoreDesk {
         }
     }
 
-    /// A name that is no number is looked up too, as a number that nobody has, so that it takes the same time.
     fn look_up(&mut self, log_in: LogIn) {
-        let nobody = AccountNumber::new(1).expect("one is a number");
-        let number = log_in.request.name.number().unwrap_or(nobody);
-        self.batch.push(Request { token: 0, op: Op::LoadCredentials { number } });
+        self.batch.push(Request { token: 0, op: log_in.request.op() });
         self.origins.push_back(Origin::LogIn(log_in));
     }
 
@@ -292,6 +294,17 @@ impl StoreDesk {
                     let _ = answer.send(reply.answer);
                 }
                 Some(Origin::LogIn(log_in)) => self.check(log_in, reply.answer),
+                Some(Origin::Tokens(to, session)) => {
+                    let answer = match reply.answer {
+                        Ok(_) => TokensAnswer::Done,
+                        Err(StoreError::NoSuchItem) => TokensAnswer::Stale,
+                        Err(error) => {
+                            tracing::error!(%error, "tokens could not be changed");
+                            TokensAnswer::Failed
+                        }
+                    };
+                    self.loops[usize::from(to)].stage(Letter::Tokens { session, answer });
+                }
                 None => {}
             }
         }
@@ -300,6 +313,11 @@ impl StoreDesk {
 
     fn check(&mut self, log_in: LogIn, found: Result<Answer, StoreError>) {
         let found = match found {
+            Ok(Answer::Tokens(found)) => {
+                let found = found.filter(|_| log_in.request.name.number().is_some());
+                let answer = log_in.request.answer_tokens(found);
+                return self.answer(&log_in, answer);
+            }
             Ok(Answer::Credentials(found)) if log_in.request.name.number().is_some() => found,
             Ok(_) => None,
             Err(error) => {

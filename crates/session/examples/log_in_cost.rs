@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use store::AccountState;
 use switchboard_session::sasl::keys::derive_keys;
-use switchboard_session::{Carrier, CarrierFacts, Event, Outbox, Session, SessionConfig};
+use switchboard_session::{Carrier, CarrierFacts, ChannelBindings, Event, Outbox, Session, SessionConfig};
 use xmpp::address::{AccountNumber, Jid};
 use xmpp::time::Now;
 
@@ -33,9 +33,9 @@ fn main() {
     let facts = CarrierFacts {
         carrier: Carrier::Tls,
         encrypted: true,
+        local: false,
         clear_text_allowed: false,
         can_starttls: false,
-        tls_exporter: None,
         remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
     };
     let jid = Jid::of_number(AccountNumber::FIRST, "x", Some("a")).expect("an address");
@@ -44,7 +44,8 @@ fn main() {
         let mut out = Outbox::with_buffer(Vec::with_capacity(4096), false);
         let mut spent = Duration::ZERO;
         let begin = Instant::now();
-        let mut session = Session::new(Now::default(), config.clone(), facts, [9; 32]);
+        let mut session =
+            Session::new(Now::default(), config.clone(), facts, ChannelBindings::default(), [9; 32]);
         let auth =
             format!("{HEADER}<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>biwsbj0xMDAwMSxyPW5vbmNl</auth>");
         let mut input = auth.as_bytes();
@@ -53,7 +54,7 @@ fn main() {
             panic!("credentials are asked for");
         };
         let found = Some((AccountState::Enabled, Box::new(keys.clone())));
-        session.handle_credentials(request.answer(found, &config), &mut out);
+        session.handle_credentials(Now::default(), request.answer(found, &config), &mut out);
         spent += begin.elapsed();
 
         let said = String::from_utf8_lossy(out.bytes()).into_owned();
@@ -80,7 +81,7 @@ fn main() {
         {
             assert!(!input.is_empty(), "a resource is asked for");
         }
-        session.handle_bound(Now::default(), &jid, &mut out);
+        session.handle_bound(Now::default(), &jid, b"", &mut out);
         spent += begin.elapsed();
         assert!(session.is_bound());
         best = best.min(spent);

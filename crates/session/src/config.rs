@@ -22,6 +22,15 @@ pub struct SessionConfig {
     /// Stream features that are offered after log-in besides binding and stream management, as XML: what the router's
     /// features announce (`ver`, `sub`, `c`). Default: none.
     pub stream_features: String,
+    /// Namespaces that a client may name while it binds (XEP-0386), beside stream management: what the router's features
+    /// announce. Default: none.
+    pub inline_features: Vec<String>,
+    /// Whether clients get tokens that log them in faster the next time (XEP-0484). Default: yes.
+    pub tokens: bool,
+    /// How long a token is good for. Default 21 days.
+    pub token_life: Duration,
+    /// A token of this age is exchanged for a new one when it is used. Default 1 day.
+    pub token_rotation: Duration,
     /// Time from the first octet to a bound resource. Default 30 s.
     pub negotiation_max: Duration,
     /// Silence after which the client is asked for a sign of life. Default 300 s.
@@ -43,7 +52,8 @@ pub struct SessionConfig {
     /// Iteration counts that accounts of this exchange have, at least one. Names that do not exist are told one of
     /// these, always the same one while the set is the same, so that a count gives nothing away.
     pub iterations_in_use: Vec<u32>,
-    /// Keys the salts that names which do not exist are told. Drawn once for the data folder.
+    /// Keys the salts that names which do not exist are told, and what tokens are derived from. Drawn once for the data
+    /// folder.
     pub salt_secret: [u8; 32],
 }
 
@@ -57,6 +67,10 @@ impl SessionConfig {
             stanza_max: 256 * 1024,
             mechanisms: Mechanism::ALL.to_vec(),
             stream_features: String::new(),
+            inline_features: Vec::new(),
+            tokens: true,
+            token_life: Duration::from_secs(21 * 86_400),
+            token_rotation: Duration::from_secs(86_400),
             negotiation_max: Duration::from_secs(30),
             idle_max: Duration::from_secs(300),
             answer_max: Duration::from_secs(60),
@@ -113,12 +127,56 @@ pub struct CarrierFacts {
     pub carrier: Carrier,
     /// Whether an eavesdropper reads nothing.
     pub encrypted: bool,
+    /// Whether the bytes never leave this machine.
+    pub local: bool,
     /// Whether a log-in without encryption is allowed here: loopback, or where the settings say so.
     pub clear_text_allowed: bool,
     /// Whether STARTTLS can be offered.
     pub can_starttls: bool,
-    /// What both ends of this TLS connection, and nobody else, can derive (RFC 9266 `tls-exporter`).
-    pub tls_exporter: Option<[u8; 32]>,
     /// Where the client is.
     pub remote: SocketAddr,
+}
+
+/// RFC 9266.
+pub(crate) const TLS_EXPORTER: &str = "tls-exporter";
+/// RFC 5929 section 4.
+pub(crate) const TLS_SERVER_END_POINT: &str = "tls-server-end-point";
+
+/// What ties a log-in to the TLS connection it is made on. It is needed until a resource is bound.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ChannelBindings {
+    /// What both ends of this TLS connection, and nobody else, can derive (RFC 9266 `tls-exporter`).
+    pub exporter: Option<[u8; 32]>,
+    /// The hash of the certificate that the client was shown (RFC 5929 `tls-server-end-point`), 32 to 64 octets.
+    pub end_point: Option<Box<[u8]>>,
+}
+
+impl std::fmt::Debug for ChannelBindings {
+    // Secrets of the connection.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ChannelBindings").field(&self.types()).finish()
+    }
+}
+
+impl ChannelBindings {
+    /// The one of this type.
+    pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
+        match name {
+            TLS_EXPORTER => self.exporter.as_ref().map(|data| &data[..]),
+            TLS_SERVER_END_POINT => self.end_point.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The types there are, strongest first.
+    #[must_use]
+    pub fn types(&self) -> Vec<&'static str> {
+        [TLS_EXPORTER, TLS_SERVER_END_POINT].into_iter().filter(|name| self.get(name).is_some()).collect()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.exporter.is_none() && self.end_point.is_none()
+    }
 }

@@ -22,7 +22,11 @@ pub enum Event<'a> {
     StartTls,
     /// The client wants to prove who it is; [`Session::handle_credentials`](crate::Session::handle_credentials) wants the answer.
     Credentials(Box<CredentialsRequest>),
-    /// It has.
+    /// It has proved it, and its tokens change with that (XEP-0484);
+    /// [`Session::handle_tokens`](crate::Session::handle_tokens) wants to know how that went.
+    Tokens(Box<store::TokenChange>),
+    /// It has. Once the session is on the loop where it stays,
+    /// [`Session::handle_home`](crate::Session::handle_home) says what else the client asked for.
     LoggedIn {
         /// Who it is.
         number: AccountNumber,
@@ -38,6 +42,8 @@ pub enum Event<'a> {
         number: AccountNumber,
         /// The resource it would like (RFC 6120 7.7), or one of the exchange's choice.
         resource: Option<String>,
+        /// What is known of it already.
+        facts: BindFacts,
     },
     /// A stanza of a bound client.
     Stanza {
@@ -58,6 +64,27 @@ pub enum Event<'a> {
         /// Why.
         reason: EndReason,
     },
+}
+
+/// What is known of a client that asks for a resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BindFacts {
+    /// It confirms what it receives (XEP-0198) from the first stanza on.
+    pub acknowledging: bool,
+    /// XEP-0386: a `<bind xmlns='urn:xmpp:bind:0'/>` with the elements that it asked for along with it, for features
+    /// that know them.
+    pub inline: Option<Box<str>>,
+}
+
+/// How a change of tokens went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokensAnswer {
+    /// It is durable.
+    Done,
+    /// What the client proved is not so any more.
+    Stale,
+    /// The store could not.
+    Failed,
 }
 
 /// Why a conversation ended; recorded once.

@@ -8,7 +8,9 @@ use xmpp::address::Jid;
 use xmpp::scanner::{Limits, Scanner, document};
 use xmpp::time::Now;
 
-use crate::{Carrier, CarrierFacts, Event, Outbox, Session, SessionConfig, Tag};
+use crate::{
+    Carrier, CarrierFacts, ChannelBindings, Event, Outbox, Session, SessionConfig, Tag, TokensAnswer,
+};
 
 /// A conversation over a byte stream: the first octet says how it is cut and whether PLAIN always succeeds. Between
 /// what the client says, the other side answers everything that is asked of it.
@@ -57,6 +59,8 @@ enum Answer {
     Secure,
     Credentials(Box<crate::CredentialsRequest>),
     Bind(xmpp::AccountNumber, Option<String>),
+    Tokens,
+    Home,
     Process(u32),
     Over,
 }
@@ -66,10 +70,12 @@ impl Answer {
         match event {
             Event::StartTls => Answer::Secure,
             Event::Credentials(request) => Answer::Credentials(request),
-            Event::Bind { number, resource } => Answer::Bind(number, resource),
+            Event::Tokens(_) => Answer::Tokens,
+            Event::LoggedIn { .. } => Answer::Home,
+            Event::Bind { number, resource, .. } => Answer::Bind(number, resource),
             Event::Stanza { seq, .. } => Answer::Process(seq),
             Event::Finished { .. } => Answer::Over,
-            Event::LoggedIn { .. } | Event::LogInFailed { .. } | Event::Delivered { .. } => Answer::Nothing,
+            Event::LogInFailed { .. } | Event::Delivered { .. } => Answer::Nothing,
         }
     }
 }
@@ -88,14 +94,21 @@ impl World {
         let facts = CarrierFacts {
             carrier,
             encrypted: true,
+            local: false,
             clear_text_allowed: false,
             can_starttls: false,
-            tls_exporter: Some([2; 32]),
             remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
         };
         let now = Now::default();
         let out = if carrier.is_framed() { Outbox::framed() } else { Outbox::stream() };
-        World { session: Session::new(now, config.clone(), facts, [3; 32]), config, out, now, over: false }
+        let bindings = ChannelBindings { exporter: Some([2; 32]), end_point: None };
+        World {
+            session: Session::new(now, config.clone(), facts, bindings, [3; 32]),
+            config,
+            out,
+            now,
+            over: false,
+        }
     }
 
     fn act(&mut self, answer: Answer) {
@@ -105,15 +118,24 @@ impl World {
             Answer::Over => self.over = true,
             Answer::Secure => {
                 let facts = *self.session.facts();
-                self.session.handle_secured(self.now, facts);
+                self.session.handle_secured(self.now, facts, ChannelBindings::default());
             }
             Answer::Credentials(request) => {
                 let answer = crate::sasl::fuzz_answer(&request, &self.config);
-                self.session.handle_credentials(answer, &mut self.out);
+                let event = self.session.handle_credentials(self.now, answer, &mut self.out);
+                self.follow(event);
+            }
+            Answer::Tokens => {
+                let event = self.session.handle_tokens(TokensAnswer::Done, &mut self.out);
+                self.follow(event);
+            }
+            Answer::Home => {
+                let event = self.session.handle_home(&mut self.out);
+                self.follow(event);
             }
             Answer::Bind(number, resource) => {
                 if let Ok(jid) = Jid::of_number(number, "x", Some(resource.as_deref().unwrap_or("r"))) {
-                    self.session.handle_bound(self.now, &jid, &mut self.out);
+                    self.session.handle_bound(self.now, &jid, b"", &mut self.out);
                     let message = b"<message from='y'><body>a</body></message>";
                     let sent = self.session.handle_delivery(message, Some(Tag(1)), &mut self.out);
                     assert!(sent.is_ok(), "a session that was just bound takes a message");
@@ -123,6 +145,12 @@ impl World {
                 }
             }
             Answer::Process(seq) => self.session.handle_processed(seq, &mut self.out),
+        }
+    }
+
+    fn follow(&mut self, event: Option<Event<'static>>) {
+        if let Some(event) = event {
+            self.act(Answer::of(event));
         }
     }
 

@@ -1,26 +1,38 @@
 //! Negotiation: everything that may come before a resource is bound: STARTTLS, SASL, the request to bind.
 //!
-//! Spec: RFC 6120 4.3 (features), 5 (STARTTLS), 6 (SASL), 7 (binding); XEP-0440, XEP-0478; XEP-0198 5 (no resumption yet).
-//! Owns: the step, the attempts, the randomness handed in. It is boxed, and gone once a resource is bound.
+//! Spec: RFC 6120 5 (STARTTLS), 6 (SASL), 7 (binding); XEP-0388 (SASL2), 0386 (Bind 2), 0484 (tokens); XEP-0198 5 (no
+//! resumption yet).
+//! Owns: the step, the attempts, the randomness and channel bindings handed in. It is boxed, and gone once a resource is
+//! bound.
 //! Invariants: PLAIN is read only from an encrypted stream; a stanza before its time ends the stream; an answer is waited
-//! for in exactly one step, and input waits with it.
-//! Not here: the stream around it (`session`), the exchange's arithmetic (`sasl`).
+//! for in exactly one step, and input waits with it; both profiles of SASL take the same steps.
+//! Not here: the stream around it (`session`), the exchange's arithmetic (`sasl`), what is offered (`features`), what is
+//! asked for along with a log-in (`wish`).
+
+mod features;
+pub(crate) mod wish;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use store::{Authority, NewToken, TokenChange};
 use xmpp::address::{AccountNumber, Jid};
-use xmpp::error::{StanzaError, StreamErrorKind};
+use xmpp::error::{StanzaCondition, StanzaError, StreamErrorKind};
 use xmpp::ns;
 use xmpp::stanza::{Stanza, StanzaKind};
-use xmpp::time::Instant;
+use xmpp::time::{Instant, Now};
 use xmpp::write;
 
-use crate::config::{CarrierFacts, SessionConfig};
-use crate::event::Event;
+use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
+use crate::event::{BindFacts, Event, TokensAnswer};
 use crate::outbox::Outbox;
 use crate::sasl::keys::hmac_sha256;
-use crate::sasl::scram::{Challenged, ClientFirst, TLS_EXPORTER};
-use crate::sasl::{CredentialsAnswer, CredentialsRequest, Failure, Keys, LogInName, Mechanism, plain};
+use crate::sasl::scram::{Challenged, ClientFirst};
+use crate::sasl::token::{Proof, TokenMechanism};
+use crate::sasl::{
+    CredentialsAnswer, CredentialsRequest, Failure, Keys, LogInName, Mechanism, downgrade, plain,
+};
+use features::{Offer, write_logged_in};
+use wish::{Issued, Wish, write_not_resumed};
 
 /// What one element of the negotiation leads to.
 #[derive(Debug)]
@@ -31,6 +43,8 @@ pub(crate) enum Verdict {
     Tell(Event<'static>),
     /// The client has proved who it is: its next octets open a new stream (RFC 6120 6.4.6).
     LoggedIn(AccountNumber),
+    /// It has, and its stream goes on (XEP-0388 2.6.1).
+    LoggedInHere(AccountNumber),
     /// It has not, and may try again.
     Failed(Option<AccountNumber>),
     /// It has not, and may not.
@@ -54,7 +68,11 @@ enum Step {
     Checking(LogInName),
     /// SCRAM: the challenge was sent.
     Challenged(Box<Challenged>),
-    /// A number is proved; a resource may be asked for.
+    /// A token: what the store has of it is being looked up.
+    Comparing(Box<Proof>),
+    /// A number is proved; its tokens are being changed.
+    Settling(AccountNumber),
+    /// A number is proved; a resource may be asked for. Where there is still a wish, it is to be seen to first.
     LoggedIn(AccountNumber),
     /// A resource was asked for by the request with this id.
     Binding(AccountNumber, Option<String>),
@@ -67,12 +85,26 @@ pub(crate) struct Negotiation {
     seed: [u8; 32],
     draws: u32,
     attempts: u8,
+    bindings: ChannelBindings,
+    /// What is asked for along with the log-in under way, if it is one of XEP-0388.
+    wish: Option<Box<Wish>>,
+    /// It is made by a token.
+    by_token: bool,
     pub(crate) deadline: Instant,
 }
 
 impl Negotiation {
-    pub(crate) fn new(seed: [u8; 32], deadline: Instant) -> Negotiation {
-        Negotiation { step: Step::Open, seed, draws: 0, attempts: 0, deadline }
+    pub(crate) fn new(seed: [u8; 32], bindings: ChannelBindings, deadline: Instant) -> Negotiation {
+        Negotiation {
+            step: Step::Open,
+            seed,
+            draws: 0,
+            attempts: 0,
+            bindings,
+            wish: None,
+            by_token: false,
+            deadline,
+        }
     }
 
     /// Fresh randomness from the seed.
@@ -83,7 +115,16 @@ impl Negotiation {
 
     /// Whether more input can be taken, or an answer must come first.
     pub(crate) fn wants_input(&self) -> bool {
-        !matches!(self.step, Step::Securing | Step::LookingUp(_) | Step::Checking(_) | Step::Binding(..))
+        match self.step {
+            Step::Open | Step::Initial(_) | Step::Challenged(_) => true,
+            Step::LoggedIn(_) => self.wish.is_none(),
+            Step::Securing
+            | Step::LookingUp(_)
+            | Step::Checking(_)
+            | Step::Comparing(_)
+            | Step::Settling(_)
+            | Step::Binding(..) => false,
+        }
     }
 
     /// Whether a number has been proved.
@@ -91,44 +132,25 @@ impl Negotiation {
         matches!(self.step, Step::LoggedIn(_) | Step::Binding(..))
     }
 
+    fn offer<'a>(&'a self, config: &'a SessionConfig, facts: &'a CarrierFacts) -> Offer<'a> {
+        Offer { config, facts, bindings: &self.bindings }
+    }
+
     /// Appends `<stream:features/>` for this step.
     pub(crate) fn write_features(&self, config: &SessionConfig, facts: &CarrierFacts, out: &mut Vec<u8>) {
         let declared = facts.carrier.is_framed().then_some(ns::STREAMS);
         write::open(out, "stream:features").attr_opt("xmlns:stream", declared).with(|out| {
-            if self.is_logged_in() {
-                write::open(out, "bind").ns(ns::BIND).empty();
-                write::open(out, "session").ns(ns::SESSION).with(|out| write::open(out, "optional").empty());
-                write::open(out, "sm").ns(ns::SM).empty();
-                out.extend_from_slice(config.stream_features.as_bytes());
-                write_limits(out, config.stanza_max, Some(config.idle_max.as_secs()));
-                return;
+            match self.is_logged_in() {
+                true => write_logged_in(config, false, out),
+                false => self.offer(config, facts).write(out),
             }
-            let offered = offered(config, facts);
-            if facts.can_starttls && !facts.encrypted {
-                write::open(out, "starttls").ns(ns::TLS).with(|out| {
-                    if offered.is_empty() {
-                        write::open(out, "required").empty();
-                    }
-                });
-            }
-            if !offered.is_empty() {
-                write::open(out, "mechanisms").ns(ns::SASL).with(|out| {
-                    offered.iter().for_each(|mechanism| write::open(out, "mechanism").text(mechanism.name()));
-                });
-            }
-            if offered.iter().any(|mechanism| mechanism.is_plus()) {
-                // XEP-0440.
-                write::open(out, "sasl-channel-binding").ns(ns::SASL_CB).with(|out| {
-                    write::open(out, "channel-binding").attr("type", TLS_EXPORTER).empty();
-                });
-            }
-            write_limits(out, config.stanza_max_unauth, None);
         });
     }
 
     /// Takes a top-level element.
     pub(crate) fn on_element(
         &mut self,
+        now: Now,
         element: &Stanza<'_>,
         config: &SessionConfig,
         facts: &CarrierFacts,
@@ -139,9 +161,16 @@ impl Negotiation {
         }
         let namespace = element.ns();
         match (&*namespace, element.name()) {
+            (ns::SASL2, "authenticate") => self.on_authenticate(element, config, facts, out),
+            (ns::SASL2, "response") if self.wish.is_some() => {
+                self.on_response(now, element, config, facts, out)
+            }
+            (ns::SASL2, "abort") if self.wish.is_some() => self.fail(Failure::Aborted, None, config, out),
+            // XEP-0388 2.4: nothing else may come while such a log-in is under way.
+            _ if self.wish.is_some() => Verdict::End(StreamErrorKind::PolicyViolation),
             (ns::TLS, "starttls") => self.on_starttls(facts, out),
             (ns::SASL, "auth") => self.on_auth(element, config, facts, out),
-            (ns::SASL, "response") => self.on_response(element, config, facts, out),
+            (ns::SASL, "response") => self.on_response(now, element, config, facts, out),
             (ns::SASL, "abort") => self.fail(Failure::Aborted, None, config, out),
             (ns::SM, "resume") if self.is_logged_in() => {
                 out.element(|out| {
@@ -166,6 +195,9 @@ impl Negotiation {
     }
 
     fn on_stanza(&mut self, stanza: &Stanza<'_>) -> Verdict {
+        if self.wish.is_some() {
+            return Verdict::End(StreamErrorKind::PolicyViolation);
+        }
         let Step::LoggedIn(number) = self.step else {
             // RFC 6120 4.9.3.12: a stanza before authentication.
             return Verdict::End(StreamErrorKind::NotAuthorized);
@@ -178,7 +210,7 @@ impl Negotiation {
         let resource = bind.child("resource", ns::BIND).map(|node| node.text().trim().to_owned());
         let resource = resource.filter(|text| !text.is_empty());
         self.step = Step::Binding(number, stanza.id().map(|id| id.into_owned()));
-        Verdict::Tell(Event::Bind { number, resource })
+        Verdict::Tell(Event::Bind { number, resource, facts: BindFacts::default() })
     }
 
     fn on_starttls(&mut self, facts: &CarrierFacts, out: &mut Outbox) -> Verdict {
@@ -193,8 +225,9 @@ impl Negotiation {
     }
 
     /// TLS has begun; the client opens a new stream.
-    pub(crate) fn on_secured(&mut self) {
+    pub(crate) fn on_secured(&mut self, bindings: ChannelBindings) {
         debug_assert!(matches!(self.step, Step::Securing), "TLS begins after <proceed/>");
+        self.bindings = bindings;
         self.step = Step::Open;
     }
 
@@ -211,30 +244,120 @@ impl Negotiation {
         }
         self.step = Step::Open;
         let asked = element.attr("mechanism").and_then(|name| Mechanism::from_name(&name));
-        let offered = offered(config, facts);
-        let Some(mechanism) = asked.filter(|mechanism| offered.contains(mechanism)) else {
-            let known = asked.is_some_and(|mechanism| config.mechanisms.contains(&mechanism));
-            let failure = match known {
-                true if !facts.encrypted && offered.is_empty() => Failure::EncryptionRequired,
-                true if !facts.encrypted => Failure::MechanismTooWeak,
-                _ => Failure::InvalidMechanism,
-            };
-            return self.fail(failure, None, config, out);
+        let mechanism = match self.allow(asked, config, facts) {
+            Ok(mechanism) => mechanism,
+            Err(failure) => return self.fail(failure, None, config, out),
         };
         let text = element.text();
         match text.trim() {
             "" => {
                 // RFC 6120 6.4.2: without an initial response an empty challenge asks for it.
                 self.step = Step::Initial(mechanism);
-                out.element(|out| write::open(out, "challenge").ns(ns::SASL).empty());
+                self.challenge("", out);
                 Verdict::Done
             }
             text => self.on_initial(mechanism, text, config, facts, out),
         }
     }
 
+    fn allow(
+        &self,
+        asked: Option<Mechanism>,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+    ) -> Result<Mechanism, Failure> {
+        let offered = self.offer(config, facts).mechanisms();
+        let known = asked.is_some_and(|mechanism| config.mechanisms.contains(&mechanism));
+        match asked.filter(|mechanism| offered.contains(mechanism)) {
+            Some(mechanism) => Ok(mechanism),
+            None if known && !facts.encrypted && offered.is_empty() => Err(Failure::EncryptionRequired),
+            None if known && !facts.encrypted => Err(Failure::MechanismTooWeak),
+            None => Err(Failure::InvalidMechanism),
+        }
+    }
+
+    // XEP-0388 2.3.
+    fn on_authenticate(
+        &mut self,
+        element: &Stanza<'_>,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) -> Verdict {
+        if self.wish.is_some() || !matches!(self.step, Step::Open) {
+            // XEP-0388 3.5: once, and not in the middle of the other profile.
+            return Verdict::End(StreamErrorKind::PolicyViolation);
+        }
+        let tokens = self.offer(config, facts).token_mechanisms();
+        let wish = Wish::read(element, &tokens);
+        let by_token = wish.fast.is_some();
+        self.wish = Some(Box::new(wish));
+        let name = element.attr("mechanism").unwrap_or_default();
+        let initial = element.child("initial-response", ns::SASL2).map(|node| node.text().trim().to_owned());
+        // XEP-0484 3.4: a token is used by its own mechanisms, and these for nothing else.
+        if let Some(mechanism) = tokens.into_iter().find(|mechanism| by_token && mechanism.name() == name) {
+            let Some(Ok(bytes)) = initial.map(|text| BASE64.decode(text)) else {
+                return self.fail(Failure::MalformedRequest, None, config, out);
+            };
+            return self.on_token(mechanism, &bytes, config, out);
+        }
+        let asked = Mechanism::from_name(&name).filter(|_| !by_token);
+        let mechanism = match self.allow(asked, config, facts) {
+            Ok(mechanism) => mechanism,
+            Err(failure) => return self.fail(failure, None, config, out),
+        };
+        match initial {
+            Some(text) => self.on_initial(mechanism, &text, config, facts, out),
+            // XEP-0388 2.2: the absence of a response is said by the absence of its element; SCRAM and PLAIN begin
+            // with the client, so an empty challenge asks for it.
+            None => {
+                self.step = Step::Initial(mechanism);
+                self.challenge("", out);
+                Verdict::Done
+            }
+        }
+    }
+
+    fn on_token(
+        &mut self,
+        mechanism: TokenMechanism,
+        bytes: &[u8],
+        config: &SessionConfig,
+        out: &mut Outbox,
+    ) -> Verdict {
+        let wish = self.wish.as_ref();
+        let binding = mechanism.binding(&self.bindings).unwrap_or_default();
+        // A client without an id has no tokens, and finds it out as any other.
+        let agent = |name: &LogInName| {
+            let key = wish.and_then(|wish| wish.agent_key(config, name));
+            key.unwrap_or_else(|| crate::sasl::token::AgentKey::new(config, name, ""))
+        };
+        let proof = match Proof::parse(bytes, mechanism, binding, agent) {
+            Ok(proof) => proof,
+            Err(failure) => return self.fail(failure, None, config, out),
+        };
+        let request = CredentialsRequest {
+            name: proof.name.clone(),
+            mechanism: Mechanism::Token(mechanism),
+            password: None,
+            agent: proof.agent.mark(),
+        };
+        self.step = Step::Comparing(Box::new(proof));
+        Verdict::Tell(Event::Credentials(Box::new(request)))
+    }
+
+    /// A challenge of the profile that is spoken.
+    fn challenge(&self, text: &str, out: &mut Outbox) {
+        let ns = if self.wish.is_some() { ns::SASL2 } else { ns::SASL };
+        out.element(|out| {
+            let challenge = write::open(out, "challenge").ns(ns);
+            if text.is_empty() { challenge.empty() } else { challenge.text(text) }
+        });
+    }
+
     fn on_response(
         &mut self,
+        now: Now,
         element: &Stanza<'_>,
         config: &SessionConfig,
         facts: &CarrierFacts,
@@ -243,7 +366,7 @@ impl Negotiation {
         let text = element.text();
         match std::mem::replace(&mut self.step, Step::Open) {
             Step::Initial(mechanism) => self.on_initial(mechanism, text.trim(), config, facts, out),
-            Step::Challenged(exchange) => self.on_final(&exchange, text.trim(), config, out),
+            Step::Challenged(exchange) => self.on_final(now, &exchange, text.trim(), config, out),
             other => {
                 self.step = other;
                 // RFC 6120 6.5.7: a response that nothing asked for.
@@ -281,17 +404,19 @@ impl Negotiation {
                 name,
                 mechanism,
                 password,
+                agent: [0; 32],
             })));
         }
-        let plus_offered = offered(config, facts).iter().any(|mechanism| mechanism.is_plus());
-        let first = match ClientFirst::parse(&bytes, mechanism, facts.tls_exporter, plus_offered) {
+        let plus_offered = !self.offer(config, facts).binding_types().is_empty();
+        let first = match ClientFirst::parse(&bytes, mechanism, &self.bindings, plus_offered) {
             Ok(first) => first,
             Err(failure) => return self.fail(failure, None, config, out),
         };
         if !may_act_as(&first.name, first.authzid.as_deref(), config) {
             return self.fail(Failure::InvalidAuthzid, None, config, out);
         }
-        let request = CredentialsRequest { name: first.name.clone(), mechanism, password: None };
+        let name = first.name.clone();
+        let request = CredentialsRequest { name, mechanism, password: None, agent: [0; 32] };
         self.step = Step::LookingUp(Box::new(first));
         Verdict::Tell(Event::Credentials(Box::new(request)))
     }
@@ -299,17 +424,21 @@ impl Negotiation {
     /// The keys have been looked up, or the password checked.
     pub(crate) fn on_credentials(
         &mut self,
+        now: Now,
         answer: CredentialsAnswer,
         config: &SessionConfig,
+        facts: &CarrierFacts,
         out: &mut Outbox,
     ) -> Verdict {
         match std::mem::replace(&mut self.step, Step::Open) {
             Step::LookingUp(first) if !answer.failed => {
                 let randomness = self.draw();
                 debug_assert!(first.mechanism() != Mechanism::Plain);
-                let exchange = first.challenge(answer.keys, &randomness);
-                let challenge = BASE64.encode(exchange.server_first());
-                out.element(|out| write::open(out, "challenge").ns(ns::SASL).text(&challenge));
+                let offer = self.offer(config, facts);
+                let names: Vec<_> = offer.mechanisms().iter().map(|mechanism| mechanism.name()).collect();
+                let offer = downgrade::hash(first.mechanism(), &names, &offer.binding_types());
+                let exchange = first.challenge(answer.keys, answer.mark, &randomness, &offer);
+                self.challenge(&BASE64.encode(exchange.server_first()), out);
                 // Whether it exists and may log in is settled only behind a proof.
                 self.attempts |= if answer.exists && answer.enabled { 0 } else { DECOY };
                 self.attempts |= if answer.exists && !answer.enabled { DISABLED } else { 0 };
@@ -318,9 +447,13 @@ impl Negotiation {
             }
             Step::Checking(name) if !answer.failed => {
                 let proved = matches!(answer.keys, Keys::Checked(true)) && answer.exists;
-                self.conclude(proved.then(String::new), &name, answer.enabled, config, out)
+                let proof = proved.then(|| (None, answer.mark));
+                self.conclude(now, proof, &name, answer.enabled, config, out)
             }
-            Step::LookingUp(_) | Step::Checking(_) => self.fail(Failure::Temporary, None, config, out),
+            Step::Comparing(proof) if !answer.failed => self.on_tokens(now, &proof, &answer, config, out),
+            Step::LookingUp(_) | Step::Checking(_) | Step::Comparing(_) => {
+                self.fail(Failure::Temporary, None, config, out)
+            }
             other => {
                 debug_assert!(false, "an answer that nothing asked for");
                 self.step = other;
@@ -331,6 +464,7 @@ impl Negotiation {
 
     fn on_final(
         &mut self,
+        now: Now,
         exchange: &Challenged,
         text: &str,
         config: &SessionConfig,
@@ -346,31 +480,180 @@ impl Negotiation {
             Ok(_) if flags == DECOY => {
                 self.fail(Failure::NotAuthorized, exchange.name().number(), config, out)
             }
-            Ok(proof) => self.conclude(Some(proof), exchange.name(), flags & DISABLED == 0, config, out),
+            Ok(proof) => {
+                let proof = Some((Some(proof.into_bytes()), exchange.mark()));
+                self.conclude(now, proof, exchange.name(), flags & DISABLED == 0, config, out)
+            }
             Err(failure) => self.fail(failure, exchange.name().number(), config, out),
         }
     }
 
+    /// The password is right, or not. `proof` is what the mechanism says with its success, and which password it was.
     fn conclude(
         &mut self,
-        proof: Option<String>,
+        now: Now,
+        proof: Option<(Option<Vec<u8>>, [u8; 32])>,
         name: &LogInName,
         enabled: bool,
         config: &SessionConfig,
         out: &mut Outbox,
     ) -> Verdict {
-        let (Some(proof), Some(number)) = (proof, name.number()) else {
+        let (Some((additional, mark)), Some(number)) = (proof, name.number()) else {
             return self.fail(Failure::NotAuthorized, name.number(), config, out);
         };
         if !enabled {
             return self.fail(Failure::AccountDisabled, Some(number), config, out);
         }
-        out.element(|out| match proof.is_empty() {
-            true => write::open(out, "success").ns(ns::SASL).empty(),
-            false => write::open(out, "success").ns(ns::SASL).text(&BASE64.encode(&proof)),
-        });
+        let Some(wish) = &mut self.wish else {
+            out.element(|out| match additional {
+                None => write::open(out, "success").ns(ns::SASL).empty(),
+                Some(proof) => write::open(out, "success").ns(ns::SASL).text(&BASE64.encode(&proof)),
+            });
+            self.step = Step::LoggedIn(number);
+            return Verdict::LoggedIn(number);
+        };
+        wish.additional = additional;
+        let asked = wish.token.filter(|_| wish.may_have_tokens());
+        let agent = wish.agent_key(config, name);
+        match (asked, agent) {
+            (Some(mechanism), Some(agent)) => {
+                let issue = Some(self.issue(now, &agent, mechanism.name(), config));
+                let authority = Authority::Password(mark);
+                let change = TokenChange { number, agent: agent.mark(), authority, forget: false, issue };
+                self.settle(change)
+            }
+            _ => self.log_in_here(number),
+        }
+    }
+
+    /// What the store has of the client's tokens is there: its proof is right, or not.
+    fn on_tokens(
+        &mut self,
+        now: Now,
+        proof: &Proof,
+        answer: &CredentialsAnswer,
+        config: &SessionConfig,
+        out: &mut Outbox,
+    ) -> Verdict {
+        let tokens = if let Keys::Tokens(tokens) = &answer.keys { &tokens[..] } else { &[] };
+        let number = proof.name.number();
+        let proved = match proof.verify(tokens, now.wall) {
+            Ok(proved) if answer.exists && answer.enabled => proved,
+            Ok(_) => return self.fail(Failure::NotAuthorized, number, config, out),
+            Err(failure) => return self.fail(failure, number, config, out),
+        };
+        let (Some(number), Some(wish)) = (number, &mut self.wish) else {
+            return self.fail(Failure::NotAuthorized, number, config, out);
+        };
+        wish.additional = Some(proved.answer.to_vec());
+        let fast = wish.fast.as_ref();
+        let (count, forget) = (fast.and_then(|fast| fast.count), fast.is_some_and(|fast| fast.invalidate));
+        let token = proved.token;
+        let renewal_due =
+            token.expires <= now.wall + (config.token_life.saturating_sub(config.token_rotation));
+        // XEP-0484 3.6: whoever logs out for good is given nothing that it did not ask for.
+        let asked = wish.token.map(TokenMechanism::name);
+        let issue = asked.or((renewal_due && !forget).then_some(&*token.mechanism));
+        let issue = issue.map(|mechanism| self.issue(now, &proof.agent, mechanism, config));
+        if count.is_none() && !forget && !token.fresh && issue.is_none() {
+            return self.log_in_here(number);
+        }
+        let authority = Authority::Token { nonce: token.nonce, count };
+        self.settle(TokenChange { number, agent: proof.agent.mark(), authority, forget, issue })
+    }
+
+    /// A new token for the client, which it is told once the store has it.
+    fn issue(
+        &mut self,
+        now: Now,
+        agent: &crate::sasl::token::AgentKey,
+        mechanism: &str,
+        config: &SessionConfig,
+    ) -> NewToken {
+        let nonce = self.draw();
+        let expires = now.wall + config.token_life;
+        if let Some(wish) = &mut self.wish {
+            wish.issued = Some(Issued { token: agent.token(&nonce), expires });
+        }
+        NewToken { nonce, mechanism: mechanism.to_owned(), expires }
+    }
+
+    fn settle(&mut self, change: TokenChange) -> Verdict {
+        self.step = Step::Settling(change.number);
+        self.by_token = matches!(change.authority, Authority::Token { .. });
+        Verdict::Tell(Event::Tokens(Box::new(change)))
+    }
+
+    /// The tokens have been changed, or not.
+    pub(crate) fn on_settled(
+        &mut self,
+        answer: TokensAnswer,
+        config: &SessionConfig,
+        out: &mut Outbox,
+    ) -> Verdict {
+        let Step::Settling(number) = self.step else {
+            debug_assert!(false, "an answer that nothing asked for");
+            return Verdict::Done;
+        };
+        match answer {
+            TokensAnswer::Done => self.log_in_here(number),
+            TokensAnswer::Stale => self.fail(Failure::NotAuthorized, Some(number), config, out),
+            // A count that is kept nowhere could be used twice.
+            TokensAnswer::Failed if self.by_token => self.fail(Failure::Temporary, Some(number), config, out),
+            // The password is right all the same.
+            TokensAnswer::Failed => {
+                if let Some(wish) = &mut self.wish {
+                    wish.issued = None;
+                }
+                self.log_in_here(number)
+            }
+        }
+    }
+
+    /// The client of an XEP-0388 log-in is who it says; what else it asked for comes once its session is at home.
+    fn log_in_here(&mut self, number: AccountNumber) -> Verdict {
         self.step = Step::LoggedIn(number);
-        Verdict::LoggedIn(number)
+        Verdict::LoggedInHere(number)
+    }
+
+    /// The session is where it stays: the next of what was asked for along with the log-in.
+    pub(crate) fn on_home(
+        &mut self,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) -> Option<Event<'static>> {
+        let Step::LoggedIn(number) = self.step else { return None };
+        let randomness = self.draw();
+        let wish = self.wish.as_mut()?;
+        if wish.resume.take().is_some() {
+            // XEP-0386 2.2: before binding, and instead of it.
+            let mut told = Vec::new();
+            write_not_resumed(StanzaCondition::ItemNotFound, &mut told);
+            wish.not_resumed = Some(told);
+        }
+        if let Some((resource, acknowledging, inline)) = wish.take_bind(number, config, &randomness) {
+            self.step = Step::Binding(number, None);
+            let facts = BindFacts { acknowledging, inline };
+            return Some(Event::Bind { number, resource: Some(resource), facts });
+        }
+        self.succeed_unbound(number, config, facts, out);
+        None
+    }
+
+    /// The log-in has succeeded; a resource is still to be asked for.
+    fn succeed_unbound(
+        &mut self,
+        number: AccountNumber,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) {
+        let Some(wish) = self.wish.take() else { return };
+        self.step = Step::LoggedIn(number);
+        let address = format!("{number}@{}", config.domain);
+        out.element(|out| wish.write_success(&address, None, out));
+        out.element(|out| self.write_features(config, facts, out));
     }
 
     fn fail(
@@ -385,8 +668,12 @@ impl Negotiation {
         }
         self.step = Step::Open;
         self.attempts = (self.attempts & ATTEMPTS).saturating_add(1).min(ATTEMPTS);
+        let here = self.wish.take().is_some();
         out.element(|out| {
-            write::open(out, "failure").ns(ns::SASL).with(|out| write::open(out, failure.name()).empty());
+            let (outer, inner) = if here { (ns::SASL2, Some(ns::SASL)) } else { (ns::SASL, None) };
+            write::open(out, "failure").ns(outer).with(|out| {
+                write::open(out, failure.name()).attr_opt("xmlns", inner).empty();
+            });
         });
         if self.attempts >= config.attempts_max {
             Verdict::FailedTooOften(number)
@@ -395,9 +682,34 @@ impl Negotiation {
         }
     }
 
-    /// The resource is bound: the answer to the client's request. A message of its own declares its namespace
-    /// (RFC 7395 3.3.3).
-    pub(crate) fn write_bound(&self, jid: &Jid, framed: bool, out: &mut Vec<u8>) {
+    /// XEP-0198, where it was asked for along with the log-in.
+    pub(crate) fn enable(&self) -> Option<wish::Enable> {
+        self.wish.as_ref()?.bind.as_ref()?.enable
+    }
+
+    /// The resource is bound: the answer to the client's request, with `inline` where it was made along with a log-in.
+    pub(crate) fn write_bound(
+        &self,
+        jid: &Jid,
+        inline: &[u8],
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) {
+        let framed = facts.carrier.is_framed();
+        let Some(wish) = &self.wish else {
+            return out.element(|out| self.write_bind_result(jid, framed, out));
+        };
+        out.element(|out| wish.write_success(jid.as_str(), Some(inline), out));
+        out.element(|out| {
+            let tag = write::open(out, "stream:features");
+            tag.attr_opt("xmlns:stream", framed.then_some(ns::STREAMS))
+                .with(|out| write_logged_in(config, true, out));
+        });
+    }
+
+    /// RFC 6120 7.6.1. A message of its own declares its namespace (RFC 7395 3.3.3).
+    fn write_bind_result(&self, jid: &Jid, framed: bool, out: &mut Vec<u8>) {
         let Step::Binding(_, id) = &self.step else { return };
         let iq = write::open(out, "iq").attr_opt("xmlns", framed.then_some(ns::CLIENT));
         iq.attr("type", "result").attr_opt("id", id.as_deref()).with(|out| {
@@ -406,12 +718,23 @@ impl Negotiation {
     }
 
     /// The resource is refused, in these words; the client may ask for another.
-    pub(crate) fn on_bind_refused(&mut self, error: &StanzaError) -> Option<Vec<u8>> {
-        let Step::Binding(number, id) = &mut self.step else { return None };
+    pub(crate) fn on_bind_refused(
+        &mut self,
+        error: &StanzaError,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) {
+        let Step::Binding(number, id) = &mut self.step else { return };
+        let number = *number;
+        if self.wish.is_some() {
+            // The log-in itself has succeeded; XEP-0386 has no words for the rest but to leave `<bound/>` out.
+            return self.succeed_unbound(number, config, facts, out);
+        }
         let mut reply = Vec::new();
         error.write_reply(&mut reply, "iq", id.as_deref(), None, None);
-        self.step = Step::LoggedIn(*number);
-        Some(reply)
+        self.step = Step::LoggedIn(number);
+        out.element(|out| crate::session::write_delivery(&reply, facts.carrier.is_framed(), out));
     }
 }
 
@@ -419,17 +742,6 @@ impl Negotiation {
 const DECOY: u8 = 0x80;
 const DISABLED: u8 = 0x40;
 const ATTEMPTS: u8 = 0x3f;
-
-/// The mechanisms that this carrier may use.
-fn offered(config: &SessionConfig, facts: &CarrierFacts) -> Vec<Mechanism> {
-    let usable = |mechanism: &&Mechanism| match mechanism {
-        mechanism if mechanism.is_plus() => facts.encrypted && facts.tls_exporter.is_some(),
-        // RFC 6120 6.3.8 and 13.8: a password travels only under TLS, on loopback too.
-        Mechanism::Plain => facts.encrypted,
-        _ => facts.encrypted || facts.clear_text_allowed,
-    };
-    config.mechanisms.iter().filter(usable).copied().collect()
-}
 
 /// RFC 6120 6.3.8: a client may act as itself, whether it says so or not.
 fn may_act_as(name: &LogInName, authzid: Option<&str>, config: &SessionConfig) -> bool {
@@ -440,14 +752,4 @@ fn may_act_as(name: &LogInName, authzid: Option<&str>, config: &SessionConfig) -
                 == Some(&config.domain)
         }
     }
-}
-
-/// XEP-0478.
-fn write_limits(out: &mut Vec<u8>, octets: u32, idle_secs: Option<u64>) {
-    write::open(out, "limits").ns(ns::STREAM_LIMITS).with(|out| {
-        write::open(out, "max-bytes").text(&octets.to_string());
-        if let Some(secs) = idle_secs {
-            write::open(out, "idle-seconds").text(&secs.to_string());
-        }
-    });
 }

@@ -1,6 +1,7 @@
 //! SASL: which mechanisms there are, and one exchange of challenges from `<auth/>` to its end.
 //!
-//! Spec: RFC 6120 section 6; RFC 5802, 7677 (SCRAM); RFC 4616 (PLAIN); RFC 9266 and XEP-0440 (channel binding).
+//! Spec: RFC 6120 section 6; RFC 5802, 7677 (SCRAM); RFC 4616 (PLAIN); RFC 9266, 5929 and XEP-0440 (channel binding);
+//! XEP-0484 (tokens).
 //! Owns: the mechanisms' names and the exchange's state.
 //! Invariants: a name that does not exist, a disabled account and a wrong password take the same steps, and the first and
 //! the last of these end in the same words; a password is never kept, and never printed.
@@ -8,15 +9,20 @@
 
 use std::fmt;
 
-use store::{AccountState, Credentials};
+use store::token::{AgentMark, PasswordMark};
+use store::{AccountState, Credentials, Token};
 use xmpp::address::AccountNumber;
 
 use crate::config::SessionConfig;
 
 pub mod decoy;
+pub(crate) mod downgrade;
 pub mod keys;
 pub mod plain;
 pub mod scram;
+pub mod token;
+
+use token::TokenMechanism;
 
 /// A SASL mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,10 +37,12 @@ pub enum Mechanism {
     ScramSha1,
     /// RFC 4616: the password itself, so only under TLS.
     Plain,
+    /// XEP-0484: a token. Offered apart from the others.
+    Token(TokenMechanism),
 }
 
 impl Mechanism {
-    /// Every one, strongest first.
+    /// Every one that takes a password, strongest first.
     pub const ALL: &'static [Mechanism] = &[
         Mechanism::ScramSha256Plus,
         Mechanism::ScramSha1Plus,
@@ -52,6 +60,7 @@ impl Mechanism {
             Mechanism::ScramSha256 => "SCRAM-SHA-256",
             Mechanism::ScramSha1 => "SCRAM-SHA-1",
             Mechanism::Plain => "PLAIN",
+            Mechanism::Token(mechanism) => mechanism.name(),
         }
     }
 
@@ -120,6 +129,8 @@ pub struct CredentialsRequest {
     /// How it wants to prove it.
     pub mechanism: Mechanism,
     pub(crate) password: Option<String>,
+    /// Whose token it is.
+    pub(crate) agent: AgentMark,
 }
 
 impl fmt::Debug for CredentialsRequest {
@@ -136,6 +147,8 @@ pub struct CredentialsAnswer {
     pub(crate) exists: bool,
     /// It may log in.
     pub(crate) enabled: bool,
+    /// Which of the account's passwords this is about.
+    pub(crate) mark: PasswordMark,
     /// The store could not say (RFC 6120 6.5.11).
     pub(crate) failed: bool,
 }
@@ -147,9 +160,36 @@ pub(crate) enum Keys {
     Sha256(store::ScramKeys<32>),
     /// PLAIN: whether the password is the account's.
     Checked(bool),
+    Tokens(Vec<Token>),
 }
 
 impl CredentialsRequest {
+    /// What to ask the store. A name that is no number is looked up too, as a number that nobody has, so that it takes
+    /// the same time; its answer is to be taken as that there is no such account.
+    #[must_use]
+    pub fn op(&self) -> store::Op {
+        let nobody = AccountNumber::new(1).expect("one is a number");
+        let number = self.name.number().unwrap_or(nobody);
+        match self.mechanism {
+            Mechanism::Token(_) => store::Op::LoadTokens { number, agent: self.agent },
+            _ => store::Op::LoadCredentials { number },
+        }
+    }
+
+    /// Makes the answer of a client's tokens.
+    #[must_use]
+    pub fn answer_tokens(&self, found: Option<(AccountState, Vec<Token>)>) -> CredentialsAnswer {
+        let exists = found.is_some();
+        let (state, tokens) = found.unwrap_or((AccountState::Enabled, Vec::new()));
+        CredentialsAnswer {
+            keys: Keys::Tokens(tokens),
+            exists,
+            enabled: state == AccountState::Enabled,
+            mark: [0; 32],
+            failed: false,
+        }
+    }
+
     /// Makes the answer from what the store holds. For PLAIN this derives keys and takes as long as that takes, whether
     /// there is such an account or not.
     #[must_use]
@@ -163,7 +203,9 @@ impl CredentialsRequest {
             Some((state, credentials)) => (state, *credentials, true),
             None => (AccountState::Enabled, decoy.clone(), false),
         };
+        let mark = credentials.mark();
         let keys = match self.mechanism {
+            Mechanism::Token(_) => Keys::Tokens(Vec::new()),
             // An account that lacks the keys of one mechanism is told the decoy's, as if it did not exist for it.
             Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => {
                 Keys::Sha1(credentials.sha1.or(decoy.sha1).expect("a decoy has the keys of every mechanism"))
@@ -176,7 +218,7 @@ impl CredentialsRequest {
                 Keys::Checked(keys::is_password(password, &credentials) & exists)
             }
         };
-        CredentialsAnswer { keys, exists, enabled: state == AccountState::Enabled, failed: false }
+        CredentialsAnswer { keys, exists, enabled: state == AccountState::Enabled, mark, failed: false }
     }
 
     /// The answer when the store could not say.
@@ -192,7 +234,7 @@ pub(crate) fn fuzz_answer(request: &CredentialsRequest, config: &SessionConfig) 
         Mechanism::Plain => Keys::Checked(true),
         _ => return request.failure(config),
     };
-    CredentialsAnswer { keys, exists: true, enabled: true, failed: false }
+    CredentialsAnswer { keys, exists: true, enabled: true, mark: [0; 32], failed: false }
 }
 
 /// Why a log-in failed, as the client is told (RFC 6120 6.5).
@@ -200,6 +242,7 @@ pub(crate) fn fuzz_answer(request: &CredentialsRequest, config: &SessionConfig) 
 pub(crate) enum Failure {
     Aborted,
     AccountDisabled,
+    CredentialsExpired,
     EncryptionRequired,
     IncorrectEncoding,
     InvalidAuthzid,
@@ -215,6 +258,7 @@ impl Failure {
         match self {
             Failure::Aborted => "aborted",
             Failure::AccountDisabled => "account-disabled",
+            Failure::CredentialsExpired => "credentials-expired",
             Failure::EncryptionRequired => "encryption-required",
             Failure::IncorrectEncoding => "incorrect-encoding",
             Failure::InvalidAuthzid => "invalid-authzid",

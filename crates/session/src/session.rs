@@ -18,12 +18,12 @@ use xmpp::time::{Instant, Now};
 use xmpp::write;
 
 use crate::acknowledge::{Acknowledge, Inbound};
-use crate::config::{CarrierFacts, SessionConfig};
-use crate::event::{EndReason, Event, Overflow, Tag};
-use crate::negotiation::Negotiation;
+use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
+use crate::event::{EndReason, Event, Overflow, Tag, TokensAnswer};
+use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
 use crate::sasl::CredentialsAnswer;
-use talk::{Opening, Outcome, Phase, Talk, write_ping};
+use talk::{Opening, Outcome, Phase, Talk, write_enabled, write_ping};
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -35,8 +35,14 @@ pub struct Session {
 impl Session {
     /// A conversation that begins. `seed` is randomness of its own.
     #[must_use]
-    pub fn new(now: Now, config: Arc<SessionConfig>, facts: CarrierFacts, seed: [u8; 32]) -> Session {
-        let negotiation = Negotiation::new(seed, now.mono + config.negotiation_max);
+    pub fn new(
+        now: Now,
+        config: Arc<SessionConfig>,
+        facts: CarrierFacts,
+        bindings: ChannelBindings,
+        seed: [u8; 32],
+    ) -> Session {
+        let negotiation = Negotiation::new(seed, bindings, now.mono + config.negotiation_max);
         let talk = Talk {
             phase: Phase::Negotiating(Box::new(negotiation)),
             facts,
@@ -103,7 +109,7 @@ impl Session {
                     self.talk.on_open(&Opening { to, from, version }, out);
                     Outcome::Nothing
                 }
-                Token::Stanza(element) => self.talk.on_element(&element, out),
+                Token::Stanza(element) => self.talk.on_element(now, &element, out),
                 Token::Close => {
                     self.talk.on_close(out);
                     Outcome::Nothing
@@ -114,6 +120,10 @@ impl Session {
                 Outcome::Tell(event) => return Some(event),
                 Outcome::RestartAnd(event) => {
                     self.restart();
+                    return Some(event);
+                }
+                Outcome::RaiseAnd(event) => {
+                    self.raise();
                     return Some(event);
                 }
                 Outcome::Stanza(seq) => {
@@ -172,10 +182,10 @@ impl Session {
                 }
                 continue;
             }
-            match self.talk.on_element(&element, out) {
+            match self.talk.on_element(now, &element, out) {
                 // A framed stream restarts with the client's next <open/> (RFC 7395 3.7).
                 Outcome::Nothing => {}
-                Outcome::Tell(event) => return Some(event),
+                Outcome::Tell(event) | Outcome::RaiseAnd(event) => return Some(event),
                 Outcome::RestartAnd(event) => {
                     self.talk.opened = false;
                     return Some(event);
@@ -196,11 +206,11 @@ impl Session {
     }
 
     /// TLS has begun (RFC 6120 5.4.3.3): these are the facts now.
-    pub fn handle_secured(&mut self, now: Now, facts: CarrierFacts) {
+    pub fn handle_secured(&mut self, now: Now, facts: CarrierFacts, bindings: ChannelBindings) {
         self.talk.hear(now);
         self.talk.facts = facts;
         if let Phase::Negotiating(negotiation) = &mut self.talk.phase {
-            negotiation.on_secured();
+            negotiation.on_secured(bindings);
         }
         self.restart();
     }
@@ -208,14 +218,30 @@ impl Session {
     /// The answer to [`Event::Credentials`].
     pub fn handle_credentials(
         &mut self,
+        now: Now,
         answer: CredentialsAnswer,
         out: &mut Outbox,
     ) -> Option<Event<'static>> {
         let Phase::Negotiating(negotiation) = &mut self.talk.phase else { return None };
-        let verdict = negotiation.on_credentials(answer, &self.talk.config, out);
+        let verdict = negotiation.on_credentials(now, answer, &self.talk.config, &self.talk.facts, out);
+        self.follow(verdict, out)
+    }
+
+    /// The answer to [`Event::Tokens`].
+    pub fn handle_tokens(&mut self, answer: TokensAnswer, out: &mut Outbox) -> Option<Event<'static>> {
+        let Phase::Negotiating(negotiation) = &mut self.talk.phase else { return None };
+        let verdict = negotiation.on_settled(answer, &self.talk.config, out);
+        self.follow(verdict, out)
+    }
+
+    fn follow(&mut self, verdict: Verdict, out: &mut Outbox) -> Option<Event<'static>> {
         match self.talk.apply(verdict, out) {
             Outcome::RestartAnd(event) => {
                 self.restart();
+                Some(event)
+            }
+            Outcome::RaiseAnd(event) => {
+                self.raise();
                 Some(event)
             }
             Outcome::Tell(event) => Some(event),
@@ -223,24 +249,32 @@ impl Session {
         }
     }
 
-    /// The answer to [`Event::Bind`]: the session is this address now.
-    pub fn handle_bound(&mut self, now: Now, jid: &Jid, out: &mut Outbox) {
-        let Phase::Negotiating(negotiation) = &self.talk.phase else { return };
-        let framed = self.talk.facts.carrier.is_framed();
-        out.element(|out| negotiation.write_bound(jid, framed, out));
-        self.talk.phase = Phase::Bound;
-        // It has served its purpose, and is a secret of the connection.
-        self.talk.facts.tls_exporter = None;
-        self.talk.hear(now);
+    /// After [`Event::LoggedIn`]: the session is where it will stay, and what its client asked for along with its log-in
+    /// (XEP-0388) may be seen to.
+    pub fn handle_home(&mut self, out: &mut Outbox) -> Option<Event<'static>> {
+        let Phase::Negotiating(negotiation) = &mut self.talk.phase else { return None };
+        negotiation.on_home(&self.talk.config, &self.talk.facts, out)
+    }
+
+    /// The answer to [`Event::Bind`]: the session is this address now. `inline` is what features say to what was asked
+    /// for along with it (XEP-0386), as XML.
+    pub fn handle_bound(&mut self, now: Now, jid: &Jid, inline: &[u8], out: &mut Outbox) {
+        let talk = &mut self.talk;
+        let Phase::Negotiating(negotiation) = &talk.phase else { return };
+        let mut inside = inline.to_vec();
+        if let Some(asked) = negotiation.enable() {
+            talk.acknowledge = Some(Box::new(Acknowledge::new(talk.inbound.received())));
+            write_enabled(asked, &mut inside);
+        }
+        negotiation.write_bound(jid, &inside, &talk.config, &talk.facts, out);
+        talk.phase = Phase::Bound;
+        talk.hear(now);
     }
 
     /// The other answer to [`Event::Bind`] (RFC 6120 7.6.2).
     pub fn handle_bind_refused(&mut self, error: &StanzaError, out: &mut Outbox) {
         if let Phase::Negotiating(negotiation) = &mut self.talk.phase {
-            let framed = self.talk.facts.carrier.is_framed();
-            if let Some(reply) = negotiation.on_bind_refused(error) {
-                out.element(|out| write_delivery(&reply, framed, out));
-            }
+            negotiation.on_bind_refused(error, &self.talk.config, &self.talk.facts, out);
         }
     }
 
@@ -371,6 +405,11 @@ impl Session {
     fn restart(&mut self) {
         self.talk.opened = false;
         self.scanner.restart();
+        self.raise();
+    }
+
+    /// Who has logged in may send longer stanzas.
+    fn raise(&mut self) {
         let config = &self.talk.config;
         self.scanner.set_limits(Limits::of(if self.talk.is_logged_in() {
             config.stanza_max
@@ -381,7 +420,7 @@ impl Session {
 }
 
 /// A stanza ready for delivery leans on the stream's default namespace; a message of its own must declare it.
-fn write_delivery(stanza: &[u8], framed: bool, out: &mut Vec<u8>) {
+pub(crate) fn write_delivery(stanza: &[u8], framed: bool, out: &mut Vec<u8>) {
     let name_end = stanza.iter().position(|b| matches!(b, b' ' | b'/' | b'>')).unwrap_or(stanza.len());
     if framed {
         out.extend_from_slice(&stanza[..name_end]);

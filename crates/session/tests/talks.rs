@@ -3,9 +3,9 @@
 //! ```text
 //! # a comment
 //! over tcp | local | tls | ws | wss     a new session; tcp is remote and may use STARTTLS, local may use clear text
-//! C: what the client sends              one message on ws and wss
+//! C: what the client sends              one message on ws and wss; `{HT-…}` is a token's proof, see `Talk::prove`
 //! S: what it is sent, exactly; … stands for anything
-//! E: what the server and the router are told
+//! E: what the server and the router are told; … as above
 //! ! what they answer: see `Talk::act`
 //! ```
 //!
@@ -18,9 +18,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
 use session::sasl::keys::derive_keys;
-use session::{Carrier, CarrierFacts, CredentialsRequest, Event, Outbox, Session, SessionConfig, Tag};
-use store::AccountState;
+use session::{
+    Carrier, CarrierFacts, ChannelBindings, CredentialsRequest, Event, Outbox, Session, SessionConfig, Tag,
+    TokensAnswer,
+};
+use store::{AccountState, Answer, Authority, Backend, Memory, Op, TokenChange};
 use switchboard_session as session;
 use xmpp::error::{StanzaCondition, StreamErrorKind};
 use xmpp::time::Now;
@@ -35,6 +41,21 @@ struct Talk {
     sent: VecDeque<String>,
     events: VecDeque<String>,
     request: Option<Box<CredentialsRequest>>,
+    change: Option<Box<TokenChange>>,
+    /// What lasts from one session of a script to the next: 10001 with its password, and its tokens.
+    store: Memory,
+    /// The last token that was sent.
+    token: String,
+}
+
+const EXPORTER: [u8; 32] = [5; 32];
+const END_POINT: [u8; 48] = [6; 48];
+
+fn bindings(encrypted: bool) -> ChannelBindings {
+    match encrypted {
+        true => ChannelBindings { exporter: Some(EXPORTER), end_point: Some(END_POINT.into()) },
+        false => ChannelBindings::default(),
+    }
 }
 
 fn facts(over: &str) -> CarrierFacts {
@@ -49,9 +70,9 @@ fn facts(over: &str) -> CarrierFacts {
     CarrierFacts {
         carrier,
         encrypted,
+        local: matches!(over, "local" | "ws"),
         clear_text_allowed: matches!(over, "local" | "ws"),
         can_starttls: carrier == Carrier::Tcp,
-        tls_exporter: encrypted.then_some([5; 32]),
         remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
     }
 }
@@ -59,6 +80,7 @@ fn facts(over: &str) -> CarrierFacts {
 impl Talk {
     fn new(over: &str) -> Talk {
         let mut config = SessionConfig::new("example.net", [1; 32]);
+        config.inline_features = vec!["urn:x:inline".into()];
         config.stream_features = "<ver xmlns='urn:xmpp:features:rosterver'/>".into();
         config.unacked_max = 3;
         config.output_max = 5_000;
@@ -66,12 +88,52 @@ impl Talk {
         let config = Arc::new(config);
         let (facts, now) = (facts(over), Now::default());
         let out = if facts.carrier.is_framed() { Outbox::framed() } else { Outbox::stream() };
-        let session = Session::new(now, config.clone(), facts, [2; 32]);
+        let session = Session::new(now, config.clone(), facts, bindings(facts.encrypted), [2; 32]);
         let (sent, events) = (VecDeque::new(), VecDeque::new());
-        Talk { config, session, facts, out, now, sent, events, request: None }
+        let mut store = Memory::default();
+        let credentials = Box::new(derive_keys("pencil", [7; 16], 4096).unwrap());
+        store.run_one(now.wall, Op::CreateAccount { number: None, name: None, credentials }).unwrap();
+        let (request, change, token) = (None, None, String::new());
+        Talk { config, session, facts, out, now, sent, events, request, change, store, token }
     }
 
-    fn hear(events: &mut VecDeque<String>, request: &mut Option<Box<CredentialsRequest>>, event: Event<'_>) {
+    /// Another session of the same script.
+    fn again(self, over: &str) -> Talk {
+        let Talk { now, store, token, .. } = self;
+        let mut next = Talk::new(over);
+        let bindings = bindings(next.facts.encrypted);
+        // What is random differs from session to session.
+        let seed = [token.bytes().fold(2, u8::wrapping_add); 32];
+        next.session = Session::new(now, next.config.clone(), next.facts, bindings, seed);
+        Talk { now, store, token, ..next }
+    }
+
+    /// Puts base64 of what draft-schmaus-kitten-sasl-ht asks for where `{HT-SHA-256-…}` stands: the last token's
+    /// proof that 10001 has it, or of the number or the token behind the name: `{HT-SHA-256-NONE 10002 secret}`.
+    fn prove(&self, text: &str) -> String {
+        let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
+        let (asked, after) = rest.split_once('}').unwrap();
+        let mut words = asked.split(' ');
+        let bound: &[u8] = match words.next().unwrap() {
+            "HT-SHA-256-NONE" => &[],
+            "HT-SHA-256-EXPR" => &EXPORTER,
+            "HT-SHA-256-ENDP" => &END_POINT,
+            other => panic!("no mechanism {other}"),
+        };
+        let (number, token) = (words.next().unwrap_or("10001"), words.next().unwrap_or(&self.token));
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(token.as_bytes()).unwrap();
+        mac.update(b"Initiator");
+        mac.update(bound);
+        let said = [number.as_bytes(), b"\0", &mac.finalize().into_bytes()].concat();
+        format!("{before}{}{after}", BASE64.encode(said))
+    }
+
+    fn hear(
+        events: &mut VecDeque<String>,
+        request: &mut Option<Box<CredentialsRequest>>,
+        change: &mut Option<Box<TokenChange>>,
+        event: Event<'_>,
+    ) {
         events.push_back(match event {
             Event::StartTls => "starttls".into(),
             Event::Credentials(asked) => {
@@ -79,11 +141,28 @@ impl Talk {
                 *request = Some(asked);
                 said
             }
+            Event::Tokens(asked) => {
+                let TokenChange { number, authority, forget, issue, .. } = &*asked;
+                let mut said = format!("tokens of {number}");
+                match authority {
+                    Authority::Password(_) => said.push_str(", password"),
+                    Authority::Token { count: Some(count), .. } => said.push_str(&format!(", count {count}")),
+                    Authority::Token { count: None, .. } => {}
+                }
+                said.push_str(if *forget { ", forget" } else { "" });
+                if let Some(new) = issue {
+                    said.push_str(&format!(", new {}", new.mechanism));
+                }
+                *change = Some(asked);
+                said
+            }
             Event::LoggedIn { number } => format!("logged in {number}"),
             Event::LogInFailed { number: Some(number) } => format!("log-in failed {number}"),
             Event::LogInFailed { number: None } => "log-in failed".into(),
-            Event::Bind { number, resource } => {
-                format!("bind {number} {}", resource.as_deref().unwrap_or("-"))
+            Event::Bind { number, resource, facts } => {
+                let counts = if facts.acknowledging { " acknowledging" } else { "" };
+                let inline = facts.inline.map(|inline| format!(" {inline}")).unwrap_or_default();
+                format!("bind {number} {}{counts}{inline}", resource.as_deref().unwrap_or("-"))
             }
             Event::Stanza { seq, stanza } => format!("stanza {seq} {}", stanza.raw()),
             Event::Delivered { tag } => format!("delivered {}", tag.0),
@@ -92,23 +171,34 @@ impl Talk {
     }
 
     fn say(&mut self, text: &str) {
-        let Talk { session, out, now, events, request, .. } = self;
+        let text = &self.prove(text);
+        let Talk { session, out, now, events, request, change, .. } = self;
         if self.facts.carrier.is_framed() {
             let mut message = (!text.is_empty()).then_some(text.as_bytes());
             while let Some(event) = session.handle_message(*now, &mut message, out) {
-                Talk::hear(events, request, event);
+                Talk::hear(events, request, change, event);
             }
         } else {
             let mut input = text.as_bytes();
             while let Some(event) = session.handle_input(*now, &mut input, out) {
-                Talk::hear(events, request, event);
+                Talk::hear(events, request, change, event);
             }
             assert!(input.is_empty() || !session.wants_input());
         }
         self.collect();
     }
 
+    fn told(&mut self, event: Option<Event<'static>>) {
+        if let Some(event) = event {
+            Talk::hear(&mut self.events, &mut self.request, &mut self.change, event);
+        }
+    }
+
     fn collect(&mut self) {
+        let written = String::from_utf8_lossy(self.out.bytes()).into_owned();
+        if let Some((_, token)) = written.split_once(" token='") {
+            self.token = token.split('\'').next().unwrap().to_owned();
+        }
         if self.facts.carrier.is_framed() {
             self.sent.extend(self.out.messages().map(|message| String::from_utf8(message.to_vec()).unwrap()));
         } else if !self.out.is_empty() {
@@ -126,13 +216,8 @@ impl Talk {
         let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
         match verb {
             "secured" => {
-                self.facts = CarrierFacts {
-                    encrypted: true,
-                    can_starttls: false,
-                    tls_exporter: Some([5; 32]),
-                    ..self.facts
-                };
-                self.session.handle_secured(self.now, self.facts);
+                self.facts = CarrierFacts { encrypted: true, can_starttls: false, ..self.facts };
+                self.session.handle_secured(self.now, self.facts, bindings(true));
             }
             // The account that exists has the password `pencil`.
             "account" => {
@@ -144,15 +229,45 @@ impl Talk {
                     other => panic!("what is {other}"),
                 };
                 let request = self.request.take().expect("credentials were asked for");
-                let answer = match rest {
-                    "unreachable" => request.failure(&self.config),
+                let answer = match self.store.run_one(self.now.wall, request.op()).unwrap() {
+                    _ if rest == "unreachable" => request.failure(&self.config),
+                    Answer::Tokens(tokens) => {
+                        assert!(found.is_none() || tokens.is_some(), "the store has {rest}");
+                        request.answer_tokens(tokens)
+                    }
                     _ => request.answer(found, &self.config),
                 };
-                if let Some(event) = self.session.handle_credentials(answer, &mut self.out) {
-                    Talk::hear(&mut self.events, &mut self.request, event);
-                }
+                let event = self.session.handle_credentials(self.now, answer, &mut self.out);
+                self.told(event);
             }
-            "bound" => self.session.handle_bound(self.now, &rest.parse().unwrap(), &mut self.out),
+            "tokens" => {
+                let change = self.change.take().expect("a change of tokens was asked for");
+                let answer = match rest {
+                    "failed" => TokensAnswer::Failed,
+                    "changed" => match self.store.run_one(self.now.wall, Op::ChangeTokens(change)) {
+                        Ok(_) => TokensAnswer::Done,
+                        Err(_) => TokensAnswer::Stale,
+                    },
+                    other => panic!("what is {other}"),
+                };
+                let event = self.session.handle_tokens(answer, &mut self.out);
+                self.told(event);
+            }
+            // Meanwhile, in the store.
+            "password-changed" => {
+                let credentials = Box::new(derive_keys("other", [8; 16], 4096).unwrap());
+                let number = xmpp::AccountNumber::FIRST;
+                self.store.run_one(self.now.wall, Op::SetCredentials { number, credentials }).unwrap();
+            }
+            "later" => self.now = self.now.later(Duration::from_secs(rest.parse().unwrap())),
+            "home" => {
+                let event = self.session.handle_home(&mut self.out);
+                self.told(event);
+            }
+            "bound" => {
+                let (jid, inline) = rest.split_once(' ').unwrap_or((rest, ""));
+                self.session.handle_bound(self.now, &jid.parse().unwrap(), inline.as_bytes(), &mut self.out);
+            }
             "not-bound" => {
                 let condition = StanzaCondition::from_name(rest).unwrap();
                 self.session.handle_bind_refused(&condition.into(), &mut self.out);
@@ -191,13 +306,7 @@ impl Talk {
     /// Takes what `pattern` names from what was sent.
     fn expect(&mut self, pattern: &str) -> Result<(), String> {
         let text = self.sent.pop_front().ok_or_else(|| format!("nothing was sent, not {pattern}"))?;
-        let mut rest = text.as_str();
-        for (at, part) in pattern.split('…').enumerate() {
-            match rest.find(part) {
-                Some(found) if at > 0 || found == 0 => rest = &rest[found + part.len()..],
-                _ => return Err(format!("sent: {text}\n  not: {pattern}")),
-            }
-        }
+        let rest = fits(&text, pattern).ok_or_else(|| format!("sent: {text}\n  not: {pattern}"))?;
         if !rest.is_empty() {
             if self.facts.carrier.is_framed() {
                 return Err(format!("sent: {text}\nonly: {pattern}"));
@@ -215,6 +324,20 @@ impl Talk {
     }
 }
 
+/// What is left of `text` behind `pattern`, in which … stands for anything.
+fn fits<'a>(text: &'a str, pattern: &str) -> Option<&'a str> {
+    let mut rest = text;
+    for (at, part) in pattern.split('…').enumerate() {
+        match rest.find(part) {
+            // Nothing behind the last … means: to the end.
+            Some(_) if at > 0 && part.is_empty() && pattern.ends_with('…') => rest = "",
+            Some(found) if at > 0 || found == 0 => rest = &rest[found + part.len()..],
+            _ => return None,
+        }
+    }
+    Some(rest)
+}
+
 fn play(script: &str) -> Result<(), String> {
     let mut talk: Option<Talk> = None;
     let lines = script
@@ -227,14 +350,17 @@ fn play(script: &str) -> Result<(), String> {
         let outcome = match (mark, &mut talk) {
             ("over", before) => {
                 let left = before.as_ref().map_or(Ok(()), Talk::nothing_left);
-                *before = Some(Talk::new(rest));
+                *before = Some(match before.take() {
+                    Some(before) => before.again(rest),
+                    None => Talk::new(rest),
+                });
                 left
             }
             ("C:", Some(talk)) => talk.nothing_left().map(|()| talk.say(rest)),
             ("!", Some(talk)) => talk.nothing_left().map(|()| talk.act(rest)),
             ("S:", Some(talk)) => talk.expect(rest),
             ("E:", Some(talk)) => match talk.events.pop_front() {
-                Some(event) if event == rest => Ok(()),
+                Some(event) if fits(&event, rest) == Some("") => Ok(()),
                 other => Err(format!("told: {other:?}\n not: {rest}")),
             },
             _ => Err(format!("what is {line}")),

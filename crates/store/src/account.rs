@@ -18,6 +18,8 @@ pub struct Account {
     pub state: AccountState,
     /// When it was made.
     pub created: Wallclock,
+    /// Whether it may do what an operator may.
+    pub admin: bool,
 }
 
 /// Whether an account may log in.
@@ -37,6 +39,20 @@ pub struct Credentials {
     pub sha1: Option<ScramKeys<20>>,
     /// For SCRAM-SHA-256 and SCRAM-SHA-256-PLUS.
     pub sha256: Option<ScramKeys<32>>,
+}
+
+impl Credentials {
+    /// Tells these keys from those of every other password: the key of the strongest mechanism there is.
+    #[must_use]
+    pub fn mark(&self) -> crate::token::PasswordMark {
+        let mut mark = [0; 32];
+        match (&self.sha256, &self.sha1) {
+            (Some(keys), _) => mark = keys.stored_key,
+            (None, Some(keys)) => mark[..20].copy_from_slice(&keys.stored_key),
+            (None, None) => {}
+        }
+        mark
+    }
 }
 
 /// The keys of one SCRAM mechanism with a hash of `N` bytes (RFC 5802 section 3).

@@ -9,8 +9,9 @@ use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
 
 use crate::{
-    Account, AccountState, Answer, Backend, Credentials, Limits, Memory, OfflineId, OfflinePage, OfflineRow,
-    Op, Request, Roster, RosterItem, ScramKeys, Sqlite, StoreError, Subscription,
+    Account, AccountState, Answer, Authority, Backend, Credentials, Limits, Memory, NewToken, OfflineId,
+    OfflinePage, OfflineRow, Op, Request, Roster, RosterItem, ScramKeys, Sqlite, StoreError, Subscription,
+    Token, TokenChange, token,
 };
 
 mod random;
@@ -118,6 +119,9 @@ every_back_end! {
     an_account_says_what_it_is
     accounts_are_listed_by_number_in_pages
     credentials_come_back_as_they_were_put
+    a_token_takes_the_place_of_the_one_before_once_it_is_used
+    a_token_goes_with_what_it_was_given_for
+    an_account_has_tokens_of_so_many_clients
     nothing_can_be_done_to_a_number_without_account
     a_roster_counts_visible_changes
     a_roster_item_keeps_all_it_was_given
@@ -160,7 +164,8 @@ fn an_account_says_what_it_is(store: &mut dyn Backend) {
     let op = Op::CreateAccount { number: None, name: Some("Ada".into()), credentials: credentials(1) };
     store.run_one(later, op).unwrap();
     let number = number(10_001);
-    let account = |name: &str, state| Account { number, name: Some(name.into()), state, created: later };
+    let account =
+        |name: &str, state| Account { number, name: Some(name.into()), state, created: later, admin: false };
     let load = Op::LoadAccount { number };
     assert_eq!(
         store.run_one(NOW, load.clone()),
@@ -221,6 +226,8 @@ fn nothing_can_be_done_to_a_number_without_account(store: &mut dyn Backend) {
             Op::SetCredentials { number, credentials: credentials(1) },
             Op::SetEnabled { number, enabled: true },
             Op::SetName { number, name: None },
+            Op::SetAdmin { number, admin: true },
+            Op::RevokeTokens { number },
             Op::DeleteAccount { number },
             Op::LoadRoster { number },
             Op::PutRosterItem { number, item: Box::new(listed("10002@localhost")) },
@@ -234,7 +241,98 @@ fn nothing_can_be_done_to_a_number_without_account(store: &mut dyn Backend) {
         }
         assert_eq!(store.run_one(NOW, Op::LoadAccount { number }), Ok(Answer::Account(None)));
         assert_eq!(store.run_one(NOW, Op::LoadCredentials { number }), Ok(Answer::Credentials(None)));
+        let agent = [1; 32];
+        assert_eq!(store.run_one(NOW, Op::LoadTokens { number, agent }), Ok(Answer::Tokens(None)));
+        let change = token_change(number.get(), 1, password(1), Some(1));
+        assert_eq!(store.run_one(NOW, change), Err(StoreError::NoSuchItem));
     }
+}
+
+fn password(mark: u8) -> Authority {
+    Authority::Password(credentials(mark).mark())
+}
+
+fn used(nonce: u8, count: Option<u32>) -> Authority {
+    Authority::Token { nonce: [nonce; 32], count }
+}
+
+/// A change of the tokens of a client, perhaps with a new token that is good for a day.
+pub(crate) fn token_change(of: u64, agent: u8, authority: Authority, issue: Option<u8>) -> Op {
+    let expires = NOW + Duration::from_secs(86_400);
+    let mechanism = "HT-SHA-256-NONE".to_owned();
+    let issue = issue.map(|nonce| NewToken { nonce: [nonce; 32], mechanism, expires });
+    let change = TokenChange { number: number(of), agent: [agent; 32], authority, forget: false, issue };
+    Op::ChangeTokens(Box::new(change))
+}
+
+/// The nonces and counts of a client's tokens; those that it has not used have a mark.
+fn tokens(store: &mut dyn Backend, agent: u8) -> Vec<String> {
+    let op = Op::LoadTokens { number: number(10_001), agent: [agent; 32] };
+    let Ok(Answer::Tokens(Some((_, tokens)))) = store.run_one(NOW, op) else { panic!("no account") };
+    let name = |token: &Token| format!("{}{}", token.nonce[0], if token.fresh { "?" } else { "" });
+    tokens.iter().map(|token| format!("{}:{}", name(token), token.count)).collect()
+}
+
+// XEP-0484 3.5 and 5.1.
+fn a_token_takes_the_place_of_the_one_before_once_it_is_used(store: &mut dyn Backend) {
+    create(store, None).unwrap();
+    let mut change = |authority, issue| store.run_one(NOW, token_change(10_001, 7, authority, issue));
+    assert_eq!(change(password(1), Some(1)), Ok(Answer::Done));
+    // One that was lost on the way is replaced.
+    assert_eq!(change(password(1), Some(2)), Ok(Answer::Done));
+    assert_eq!(change(used(1, None), None), Err(StoreError::NoSuchItem));
+    assert_eq!(change(used(2, Some(5)), Some(3)), Ok(Answer::Done));
+    // A count is good once.
+    assert_eq!(change(used(2, Some(5)), None), Err(StoreError::NoSuchItem));
+    assert_eq!(change(used(2, Some(4)), Some(4)), Err(StoreError::NoSuchItem));
+    assert_eq!(tokens(store, 7), ["2:5", "3?:0"]);
+    let mut change = |authority, issue| store.run_one(NOW, token_change(10_001, 7, authority, issue));
+    assert_eq!(change(used(2, Some(6)), None), Ok(Answer::Done));
+    assert_eq!(change(used(3, None), None), Ok(Answer::Done));
+    assert_eq!(change(used(2, Some(7)), None), Err(StoreError::NoSuchItem));
+    assert_eq!(tokens(store, 7), ["3:0"]);
+    assert_eq!(tokens(store, 8), [""; 0]);
+    let Op::ChangeTokens(mut change) = token_change(10_001, 7, used(3, None), None) else { panic!() };
+    change.forget = true;
+    assert_eq!(store.run_one(NOW, Op::ChangeTokens(change)), Ok(Answer::Done));
+    assert_eq!(tokens(store, 7), [""; 0]);
+}
+
+fn a_token_goes_with_what_it_was_given_for(store: &mut dyn Backend) {
+    create(store, None).unwrap();
+    let number = number(10_001);
+    let give = |store: &mut dyn Backend, mark, nonce| {
+        let given = store.run_one(NOW, token_change(10_001, 7, password(mark), Some(nonce)));
+        assert_eq!(given, Ok(Answer::Done));
+    };
+    let ends = [
+        (Op::SetCredentials { number, credentials: credentials(9) }, 9),
+        (Op::SetEnabled { number, enabled: false }, 9),
+        (Op::RevokeTokens { number }, 9),
+    ];
+    give(store, 1, 1);
+    for (end, mark) in ends {
+        assert_eq!(tokens(store, 7).len(), 1, "{end:?}");
+        store.run_one(NOW, end.clone()).unwrap();
+        assert_eq!(tokens(store, 7), [""; 0], "{end:?}");
+        // Nor does one come from a log-in that was under way.
+        let late = store.run_one(NOW, token_change(10_001, 7, password(1), Some(2)));
+        assert_eq!(late, Err(StoreError::NoSuchItem), "{end:?}");
+        store.run_one(NOW, Op::SetEnabled { number, enabled: true }).unwrap();
+        give(store, mark, 3);
+    }
+    // Nor with its time.
+    let day = Duration::from_secs(86_400);
+    store.run_one(NOW + day, token_change(10_001, 8, password(9), None)).unwrap();
+    assert_eq!(tokens(store, 7), [""; 0]);
+}
+
+fn an_account_has_tokens_of_so_many_clients(store: &mut dyn Backend) {
+    create(store, None).unwrap();
+    for agent in 0..=token::AGENTS_MAX as u8 {
+        store.run_one(NOW, token_change(10_001, agent, password(1), Some(agent))).unwrap();
+    }
+    assert_eq!((tokens(store, 0).len(), tokens(store, 1).len()), (0, 1));
 }
 
 fn a_roster_counts_visible_changes(store: &mut dyn Backend) {

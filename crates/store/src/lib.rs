@@ -12,7 +12,7 @@
 //! batch and hands it to [`Backend::run`] on the store's thread, and each [`Reply`] comes back to the router as its next
 //! input. One batch is one group commit: a hundred messages cost one `fsync`, and none is acknowledged before it.
 //!
-//! Reading order: this file, then [`account`], [`roster`], [`offline`] for what is kept; [`folder`] for where;
+//! Reading order: this file, then [`account`], [`token`], [`roster`], [`offline`] for what is kept; [`folder`] for where;
 //! [`memory`] for what each operation means, in the plainest words; [`sqlite`] for how it is kept.
 
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod memory;
 pub mod offline;
 pub mod roster;
 pub mod sqlite;
+pub mod token;
 
 use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
@@ -39,6 +40,7 @@ pub use memory::Memory;
 pub use offline::{OfflineId, OfflinePage, OfflineRow};
 pub use roster::{Roster, RosterItem, Subscription};
 pub use sqlite::Sqlite;
+pub use token::{Authority, NewToken, Token, TokenChange};
 
 /// Something to be kept or looked up. The token comes back in the [`Reply`]; the store does not look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,19 +91,41 @@ pub enum Op {
         /// Whose.
         number: AccountNumber,
     },
-    /// A new password: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
+    /// A new password, so no token of the old one is good any more: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
     SetCredentials {
         /// Whose.
         number: AccountNumber,
         /// Boxed, so that the ops of every message stay small.
         credentials: Box<Credentials>,
     },
-    /// Enables or disables: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
+    /// Enables or disables, which ends every token: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
     SetEnabled {
         /// Whose.
         number: AccountNumber,
         /// A disabled account cannot log in; what was kept for it stays.
         enabled: bool,
+    },
+    /// Lets it do what an operator may, or no longer: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
+    SetAdmin {
+        /// Whose.
+        number: AccountNumber,
+        /// Whether it may.
+        admin: bool,
+    },
+    /// The tokens of one client (XEP-0484): [`Answer::Tokens`].
+    LoadTokens {
+        /// Whose.
+        number: AccountNumber,
+        /// Which client's.
+        agent: token::AgentMark,
+    },
+    /// Changes a client's tokens: [`Answer::Done`], or [`StoreError::NoSuchItem`] if what the client proved is not so
+    /// (any more): the account gone or disabled, another password, a token forgotten, a count that is not higher.
+    ChangeTokens(Box<TokenChange>),
+    /// Forgets every token of the account: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
+    RevokeTokens {
+        /// Whose.
+        number: AccountNumber,
     },
     /// Names or un-names: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
     SetName {
@@ -194,6 +218,8 @@ pub enum Answer {
     },
     /// What a log-in is checked against, and whether it may log in at all; none if there is no such account.
     Credentials(Option<(AccountState, Box<Credentials>)>),
+    /// A client's tokens, at most two, and whether the account may log in at all; none if there is no such account.
+    Tokens(Option<(AccountState, Vec<Token>)>),
     /// The roster.
     Roster(Roster),
     /// The roster's version after the change (RFC 6121 2.6).

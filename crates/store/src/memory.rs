@@ -9,9 +9,10 @@ use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
 
 use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS_MAX};
+use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
-    Account, AccountState, Answer, Backend, Credentials, Limits, OfflineId, OfflinePage, OfflineRow, Op,
-    Reply, Request, Roster, RosterItem, StoreError,
+    Account, AccountState, Answer, Authority, Backend, Credentials, Limits, OfflineId, OfflinePage,
+    OfflineRow, Op, Reply, Request, Roster, RosterItem, StoreError, Token, TokenChange,
 };
 
 /// A store that lives as long as its process.
@@ -28,6 +29,7 @@ pub struct Memory {
 struct Kept {
     account: Account,
     credentials: Credentials,
+    tokens: BTreeMap<AgentMark, Vec<Token>>,
     roster_version: u64,
     roster: BTreeMap<BareJid, RosterItem>,
     offline: BTreeMap<u64, OfflineRow>,
@@ -52,12 +54,34 @@ impl Memory {
                 self.kept(number).ok().map(|kept| (kept.account.state, Box::new(kept.credentials.clone()))),
             )),
             Op::SetCredentials { number, credentials } => {
-                self.kept_mut(number)?.credentials = *credentials;
+                let kept = self.kept_mut(number)?;
+                kept.credentials = *credentials;
+                kept.tokens.clear();
                 Ok(Answer::Done)
             }
             Op::SetEnabled { number, enabled } => {
-                self.kept_mut(number)?.account.state =
-                    if enabled { AccountState::Enabled } else { AccountState::Disabled };
+                let kept = self.kept_mut(number)?;
+                kept.account.state = if enabled { AccountState::Enabled } else { AccountState::Disabled };
+                if !enabled {
+                    kept.tokens.clear();
+                }
+                Ok(Answer::Done)
+            }
+            Op::SetAdmin { number, admin } => {
+                self.kept_mut(number)?.account.admin = admin;
+                Ok(Answer::Done)
+            }
+            Op::LoadTokens { number, agent } => Ok(Answer::Tokens(
+                self.kept(number)
+                    .ok()
+                    .map(|kept| (kept.account.state, kept.tokens.get(&agent).cloned().unwrap_or_default())),
+            )),
+            Op::ChangeTokens(change) => {
+                let kept = self.kept_mut(change.number).map_err(|_| StoreError::NoSuchItem)?;
+                kept.change_tokens(now, &change)
+            }
+            Op::RevokeTokens { number } => {
+                self.kept_mut(number)?.tokens.clear();
                 Ok(Answer::Done)
             }
             Op::SetName { number, name } => {
@@ -121,8 +145,9 @@ impl Memory {
             }
         };
         let kept = Kept {
-            account: Account { number, name, state: AccountState::Enabled, created: now },
+            account: Account { number, name, state: AccountState::Enabled, created: now, admin: false },
             credentials,
+            tokens: BTreeMap::new(),
             roster_version: 0,
             roster: BTreeMap::new(),
             offline: BTreeMap::new(),
@@ -143,6 +168,47 @@ impl Memory {
 }
 
 impl Kept {
+    fn change_tokens(&mut self, now: Wallclock, change: &TokenChange) -> Result<Answer, StoreError> {
+        if self.account.state != AccountState::Enabled {
+            return Err(StoreError::NoSuchItem);
+        }
+        let mut tokens = self.tokens.get(&change.agent).cloned().unwrap_or_default();
+        match &change.authority {
+            Authority::Password(mark) if *mark == self.credentials.mark() => {}
+            Authority::Password(_) => return Err(StoreError::NoSuchItem),
+            Authority::Token { nonce, count } => {
+                let used = tokens.iter_mut().find(|token| token.nonce == *nonce);
+                let used = used.ok_or(StoreError::NoSuchItem)?;
+                if count.is_some_and(|count| count <= used.count) {
+                    return Err(StoreError::NoSuchItem);
+                }
+                used.count = count.unwrap_or(used.count);
+                if std::mem::take(&mut used.fresh) {
+                    tokens.retain(|token| token.nonce == *nonce);
+                }
+                if change.forget {
+                    tokens.clear();
+                }
+            }
+        }
+        if let Some(new) = &change.issue {
+            tokens.retain(|token| !token.fresh);
+            tokens.push(new.kept());
+        }
+        self.tokens.insert(change.agent, tokens);
+        self.tokens.retain(|_, tokens| {
+            tokens.retain(|token| token.expires > now);
+            !tokens.is_empty()
+        });
+        while self.tokens.len() > AGENTS_MAX {
+            let last = |tokens: &Vec<Token>| tokens.iter().map(|token| token.expires).max();
+            let oldest = self.tokens.iter().map(|(agent, tokens)| (last(tokens), *agent)).min();
+            let (_, agent) = oldest.expect("there are too many");
+            self.tokens.remove(&agent);
+        }
+        Ok(Answer::Done)
+    }
+
     fn put(&mut self, item: RosterItem, items_max: u64) -> Result<Answer, StoreError> {
         let before = self.roster.get(&item.contact);
         if before.is_none() && self.roster.len() as u64 >= items_max {

@@ -19,6 +19,12 @@ pub const SERVER: &str = "jabber:server";
 pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// SASL (RFC 6120 6).
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// SASL's second profile (XEP-0388).
+pub const SASL2: &str = "urn:xmpp:sasl:2";
+/// Resource binding inside of it (XEP-0386).
+pub const BIND2: &str = "urn:xmpp:bind:0";
+/// Tokens for it (XEP-0484).
+pub const FAST: &str = "urn:xmpp:fast:0";
 /// Channel-binding types offered (XEP-0440).
 pub const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 /// Resource binding (RFC 6120 7).

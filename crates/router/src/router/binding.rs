@@ -10,6 +10,7 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 use xmpp::address::{AccountNumber, JidRef};
 use xmpp::error::StreamErrorKind;
+use xmpp::stanza::Stanza;
 
 use super::Router;
 use crate::account::{Binding, Pending};
@@ -99,7 +100,9 @@ impl Router {
     /// Binds those who wait for nothing any more: neither for the roster, nor for an older session to hand back what it
     /// had, which must go before anything newer.
     pub(super) fn finish_binding(&mut self, number: AccountNumber) {
-        let Some(account) = self.accounts.get_mut(number).filter(|account| !account.loading) else { return };
+        let Some(mut account) = self.accounts.get_mut(number).filter(|account| !account.loading) else {
+            return;
+        };
         let mut at = 0;
         while at < account.binding.len() {
             let lines = &self.lines;
@@ -109,15 +112,25 @@ impl Router {
             }
             let Binding { session, jid, bare_len, facts } = account.binding.remove(at);
             self.binding.remove(&session);
-            if session.of_loop() == self.this_loop {
-                self.out.bound(session, &jid);
-            } else {
-                let jid = jid.as_str().into();
-                self.out.post(session.of_loop(), Parcel(Box::new(Freight::Bound { session, jid })));
-            }
             let mut line = Line::new(session, number, jid, bare_len);
             line.acknowledging = facts.acknowledging;
-            account.lines.push(self.lines.insert(line));
+            let line = self.lines.insert(line);
+            account.lines.push(line);
+            let mut inline = Vec::new();
+            if let Some(asked) =
+                facts.inline.as_deref().and_then(|asked| Stanza::parse(asked.as_bytes()).ok())
+            {
+                asked.children().for_each(|asked| features::on_inline(self, line, &asked, &mut inline));
+            }
+            let jid = self.lines[line].jid();
+            if session.of_loop() == self.this_loop {
+                self.out.bound(session, jid, &inline);
+            } else {
+                let freight = Freight::Bound { session, jid: jid.into(), inline: inline.into() };
+                self.out.post(session.of_loop(), Parcel(Box::new(freight)));
+            }
+            let Some(again) = self.accounts.get_mut(number) else { return };
+            account = again;
         }
     }
 

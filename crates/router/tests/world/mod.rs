@@ -110,7 +110,7 @@ impl World {
         let session = SessionId::new(on_loop, self.next_session);
         self.next_session += 1;
         self.clients.insert(session, Client { confirms, ..Client::default() });
-        let facts = LineFacts { acknowledging: confirms };
+        let facts = LineFacts { acknowledging: confirms, ..LineFacts::default() };
         let now = self.now;
         self.routers[usize::from(on_loop)].handle_bind(now, session, number(of), resource, facts);
         self.drain(usize::from(on_loop));
@@ -195,7 +195,7 @@ impl World {
         let mut ended = Vec::new();
         while let Some(output) = self.routers[at].poll_output() {
             match output {
-                Output::Bound { session, jid } => {
+                Output::Bound { session, jid, .. } => {
                     let client = self.clients.get_mut(&session).expect("a client");
                     assert!(client.jid.replace(jid.to_owned()).is_none(), "bound twice");
                 }

@@ -95,6 +95,7 @@ struct SecurityTable {
     trusted_proxies: Option<Vec<Parsed<Prefix>>>,
     scram_iterations: Option<u32>,
     mechanisms: Option<Vec<Parsed<Mechanism>>>,
+    fast: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -250,6 +251,7 @@ fn resolve(file: File) -> Config {
         &mut c.security.mechanisms,
         file.security.mechanisms.map(|list| list.into_iter().map(|m| m.0).collect()),
     );
+    set(&mut c.security.fast, file.security.fast);
     set(&mut c.offline.per_account_max, file.offline.per_account_max);
     set(&mut c.quic.retry, file.quic.retry);
     set(&mut c.quic.streams_max, file.quic.streams_max);

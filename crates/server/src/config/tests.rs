@@ -43,6 +43,7 @@ fn every_field_can_be_said() {
         clear_text = "never"
         trusted_proxies = ["10.0.0.0/8", "::1"]
         scram_iterations = 4096
+        fast = false
         mechanisms = ["SCRAM-SHA-256", "PLAIN"]
         [offline]
         per_account_max = 9
@@ -91,6 +92,7 @@ fn every_field_can_be_said() {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()],
             scram_iterations: 4096,
             mechanisms: vec![Mechanism::ScramSha256, Mechanism::Plain],
+            fast: false,
         },
         offline: Offline { per_account_max: 9 },
         quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },

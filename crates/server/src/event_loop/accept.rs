@@ -192,6 +192,8 @@ impl EventLoop {
                 let slot = self.lines.insert(connection);
                 self.lines.mark_dirty(slot);
                 self.lines.mark_again(slot);
+                self.on_home(slot);
+                self.drain_router();
                 self.arm(slot);
                 if self.life != Life::Running {
                     self.ask_to_leave(slot);

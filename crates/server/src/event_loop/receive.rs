@@ -5,7 +5,7 @@
 
 use std::io;
 
-use session::{Carrier, CarrierFacts, EndReason, Session};
+use session::{Carrier, CarrierFacts, ChannelBindings, EndReason, Session};
 
 use super::EventLoop;
 use super::switch::{Effect, hear};
@@ -297,11 +297,12 @@ impl EventLoop {
 
     /// The session begins, on what is known of its carrier.
     pub(super) fn begin_session(&mut self, slot: usize) {
-        let facts = self.facts(slot);
+        let (facts, bindings) = self.facts(slot);
         let Some(connection) = self.lines.get_mut(slot) else { return };
         let mut seed = [0; 32];
         self.shared.chance.fill(&mut seed);
-        let session = Session::new(self.now, std::sync::Arc::clone(&self.shared.session), facts, seed);
+        let session =
+            Session::new(self.now, std::sync::Arc::clone(&self.shared.session), facts, bindings, seed);
         connection.stage = Stage::Session(session);
         connection.deadline = None;
         self.arm(slot);
@@ -313,40 +314,44 @@ impl EventLoop {
             self.begin_session(slot);
             return;
         }
-        let facts = self.facts(slot);
+        let (facts, bindings) = self.facts(slot);
         let Some(connection) = self.lines.get_mut(slot) else { return };
         connection.deadline = None;
         if let Stage::Session(session) = &mut connection.stage {
-            session.handle_secured(self.now, facts);
+            session.handle_secured(self.now, facts, bindings);
         }
     }
 
-    fn facts(&mut self, slot: usize) -> CarrierFacts {
+    fn facts(&mut self, slot: usize) -> (CarrierFacts, ChannelBindings) {
         let shared = std::sync::Arc::clone(&self.shared);
         let connection = self.lines.get_mut(slot).expect("the caller holds a slot in use");
         let encrypted = connection.tls.is_some()
             || connection.flags.encrypted_by_proxy
             || connection.carrier == Carrier::Quic;
         let local = connection.remote.ip().to_canonical().is_loopback() && !connection.flags.forwarded;
-        let tls_exporter = match (&connection.tls, connection.line) {
+        let exporter = match (&connection.tls, connection.line) {
             (Some(tls), _) => tls.exporter(),
             (None, Line::Quic { endpoint, name }) => {
                 self.endpoints.get_mut(usize::from(endpoint)).and_then(|e| e.quic.exporter(name))
             }
             _ => None,
         };
-        CarrierFacts {
+        // Where a proxy has the TLS connection, its certificate is not ours to know.
+        let ours = connection.tls.is_some() || connection.carrier == Carrier::Quic;
+        let end_point = ours.then(|| shared.certs.end_point()).flatten();
+        let facts = CarrierFacts {
             carrier: connection.carrier,
             encrypted,
+            local,
             clear_text_allowed: match shared.config.security.clear_text {
                 ClearText::Never => false,
                 ClearText::Loopback => local,
                 ClearText::Always => true,
             },
             can_starttls: connection.carrier == Carrier::Tcp && connection.tls.is_none(),
-            tls_exporter,
             remote: connection.remote,
-        }
+        };
+        (facts, ChannelBindings { exporter, end_point })
     }
 
     /// Takes datagrams: ours to their connections, others' to their loops.

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use router::{Output, Router};
-use session::{CredentialsRequest, EndReason, Event};
+use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, Session};
 use xmpp::address::AccountNumber;
 use xmpp::time::Now;
 use xmpp::{Jid, StanzaError};
@@ -22,7 +22,8 @@ pub(super) enum Effect {
     Credentials(Box<CredentialsRequest>),
     LoggedIn(AccountNumber),
     LogInFailed(Option<AccountNumber>),
-    Bind { number: AccountNumber, resource: Option<String> },
+    Tokens(Box<store::TokenChange>),
+    Bind { number: AccountNumber, resource: Option<String>, facts: BindFacts },
     Finished(EndReason),
 }
 
@@ -42,7 +43,8 @@ pub(super) fn hear(router: &mut Router, now: Now, name: SessionName, event: Even
         Event::Credentials(request) => Some(Effect::Credentials(request)),
         Event::LoggedIn { number } => Some(Effect::LoggedIn(number)),
         Event::LogInFailed { number } => Some(Effect::LogInFailed(number)),
-        Event::Bind { number, resource } => Some(Effect::Bind { number, resource }),
+        Event::Tokens(change) => Some(Effect::Tokens(change)),
+        Event::Bind { number, resource, facts } => Some(Effect::Bind { number, resource, facts }),
         Event::Finished { reason } => Some(Effect::Finished(reason)),
     }
 }
@@ -87,6 +89,14 @@ impl EventLoop {
                     request,
                 });
             }
+            Effect::Tokens(change) => {
+                let Some(name) = self.lines.name(slot) else { return };
+                self.posts.write_store(StoreLetter::Tokens {
+                    from: self.this,
+                    session: name.to_id(),
+                    change,
+                });
+            }
             Effect::LoggedIn(number) => {
                 connection.number = Some(number);
                 let address = connection.remote.ip();
@@ -96,15 +106,18 @@ impl EventLoop {
                 }
                 self.report_log_in(address, Some(number), true);
                 self.go_home(slot, number);
+                self.on_home(slot);
             }
             Effect::LogInFailed(number) => {
                 let address = connection.remote.ip();
                 self.report_log_in(address, number, false);
             }
-            Effect::Bind { number, resource } => {
+            Effect::Bind { number, resource, facts } => {
                 connection.flags.bound = true;
+                connection.flags.acknowledging = facts.acknowledging;
                 let Some(name) = self.lines.name(slot) else { return };
-                let facts = router::LineFacts { acknowledging: false };
+                let BindFacts { acknowledging, inline } = facts;
+                let facts = router::LineFacts { acknowledging, inline };
                 self.router.handle_bind(self.now, name.to_id(), number, resource.as_deref(), facts);
             }
             Effect::Finished(reason) => self.lines.end_later(slot, reason),
@@ -131,6 +144,23 @@ impl EventLoop {
             && self.networks[usize::from(network)].moves_between_loops()
         {
             connection.flags.moving = true;
+        }
+    }
+
+    /// A logged-in session is where it stays: what its client asked for along with its log-in comes next.
+    pub(super) fn on_home(&mut self, slot: usize) {
+        let Some(name) = self.lines.name(slot) else { return };
+        let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
+        if connection.flags.moving {
+            return;
+        }
+        let Stage::Session(session) = &mut connection.stage else { return };
+        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+        let event = session.handle_home(outbox);
+        self.lines.mark_dirty(slot);
+        self.lines.mark_again(slot);
+        if let Some(effect) = event.and_then(|event| hear(&mut self.router, self.now, name, event)) {
+            self.apply(slot, effect);
         }
     }
 
@@ -164,13 +194,13 @@ impl EventLoop {
                         }
                         self.lines.mark_dirty(slot);
                     }
-                    Output::Bound { session, jid } => {
+                    Output::Bound { session, jid, inline } => {
                         let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
                         let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
                         let Stage::Session(bound) = &mut connection.stage else { continue };
                         let jid = Jid::parse(jid).expect("a router binds checked addresses");
                         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
-                        bound.handle_bound(self.now, &jid, outbox);
+                        bound.handle_bound(self.now, &jid, inline, outbox);
                         connection.resource = jid.resource().map(Box::from);
                         self.lines.mark_dirty(slot);
                         self.lines.mark_again(slot);
@@ -221,6 +251,24 @@ impl EventLoop {
         }
     }
 
+    /// Tells a session what it waits for, and does what it says to that.
+    fn tell(
+        &mut self,
+        session: router::SessionId,
+        say: impl FnOnce(&mut Session, &mut Outbox) -> Option<Event<'static>>,
+    ) {
+        let name = SessionName::from_id(session);
+        let Some(slot) = self.lines.find(name) else { return };
+        let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
+        let Stage::Session(waiting) = &mut connection.stage else { return };
+        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+        let event = say(waiting, outbox);
+        let effect = event.and_then(|event| hear(&mut self.router, self.now, name, event));
+        self.after_events(slot, effect.into_iter());
+        self.lines.mark_dirty(slot);
+        self.lines.mark_again(slot);
+    }
+
     /// Opens a letter.
     pub(super) fn open(&mut self, letter: Letter) {
         match letter {
@@ -234,16 +282,11 @@ impl EventLoop {
                 self.drain_router();
             }
             Letter::Credentials { session, answer } => {
-                let Some(slot) = self.lines.find(SessionName::from_id(session)) else { return };
-                let name = SessionName::from_id(session);
-                let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
-                let Stage::Session(waiting) = &mut connection.stage else { return };
-                let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
-                let event = waiting.handle_credentials(*answer, outbox);
-                let effect = event.and_then(|event| hear(&mut self.router, self.now, name, event));
-                self.after_events(slot, effect.into_iter());
-                self.lines.mark_dirty(slot);
-                self.lines.mark_again(slot);
+                let now = self.now;
+                self.tell(session, |session, outbox| session.handle_credentials(now, *answer, outbox));
+            }
+            Letter::Tokens { session, answer } => {
+                self.tell(session, |session, outbox| session.handle_tokens(answer, outbox));
             }
             Letter::Account { number, change } => {
                 self.router.handle_account(self.now, number, change);

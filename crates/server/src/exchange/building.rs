@@ -242,6 +242,8 @@ pub(super) fn session_config(
     settings.stanza_max = limits.stanza_max as u32;
     settings.stream_features =
         String::from_utf8(Router::stream_features(router)).expect("stream features are XML");
+    settings.inline_features = Router::inline_features().into_iter().map(str::to_owned).collect();
+    settings.tokens = config.security.fast;
     settings.mechanisms.clone_from(&config.security.mechanisms);
     settings.negotiation_max = limits.login;
     settings.idle_max = limits.idle;

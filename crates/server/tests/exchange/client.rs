@@ -263,6 +263,38 @@ impl Client {
         self.scram(number, password, Some(binding))
     }
 
+    /// Logs in by XEP-0388 in one message, and binds a resource in the same. Answers `<success/>`, or the failure.
+    pub(crate) fn authenticate_2(
+        &mut self,
+        mechanism: &str,
+        said: &[u8],
+        more: &str,
+    ) -> Result<String, String> {
+        let said = BASE64.encode(said);
+        self.send(&format!(
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='{mechanism}'>\
+             <initial-response>{said}</initial-response>\
+             <user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>\
+             <bind xmlns='urn:xmpp:bind:0'><tag>test</tag><enable xmlns='urn:xmpp:sm:3'/></bind>{more}</authenticate>"
+        ));
+        let answer = self.expect(">");
+        if answer.contains("<failure") {
+            return Err(answer + &self.expect("</failure>"));
+        }
+        let answer = answer + &self.expect("</success>");
+        self.expect("</stream:features>");
+        Ok(answer)
+    }
+
+    /// The same by a token that is not bound to any channel (draft-schmaus-kitten-sasl-ht).
+    pub(crate) fn authenticate_by_token(&mut self, number: u64, token: &str) -> Result<String, String> {
+        let said = [number.to_string().as_bytes(), b"\0", &hmac(token.as_bytes(), b"Initiator")].concat();
+        let answer = self.authenticate_2("HT-SHA-256-NONE", &said, "<fast xmlns='urn:xmpp:fast:0'/>")?;
+        let proof = BASE64.encode(hmac(token.as_bytes(), b"Responder"));
+        assert!(answer.contains(&format!("<additional-data>{proof}</additional-data>")), "{answer}");
+        Ok(answer)
+    }
+
     fn scram(&mut self, number: u64, password: &str, binding: Option<[u8; 32]>) -> Result<(), String> {
         let (mechanism, header) = match binding {
             None => ("SCRAM-SHA-256", "n,,"),

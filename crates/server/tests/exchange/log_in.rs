@@ -1,5 +1,7 @@
 //! Log-ins: each mechanism where it belongs, bound to its channel, and nothing that was said before TLS.
 
+use switchboard_server::admin::Request;
+
 use crate::client::{Client, Quic, STREAM, tcp, tls, tls_exporter};
 use crate::house::{House, PASSWORD};
 
@@ -61,4 +63,74 @@ fn what_is_said_before_tls_is_not_heard_after_it() {
     plain.expect("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     let mut secure = Client::over(tls(stream, b"xmpp-client"));
     secure.go_online(number, PASSWORD, "a");
+}
+
+fn password_and_token(client: &mut Client, number: u64, password: &str) -> String {
+    client.open();
+    let said = format!("\0{number}\0{password}");
+    let more = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>";
+    let success = client.authenticate_2("PLAIN", said.as_bytes(), more).unwrap();
+    let (_, token) = success.split_once(" token='").unwrap_or_else(|| panic!("no token: {success}"));
+    token.split('\'').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_token_logs_in_over_every_carrier_and_after_a_restart() {
+    let mut house = House::usual();
+    // Their homes are different loops.
+    let numbers = [house.account(), house.account()];
+    let mut tokens = Vec::new();
+    for number in numbers {
+        tokens.push((number, password_and_token(&mut Client::tls(house.tls()), number, PASSWORD)));
+    }
+    for restarted in [false, true] {
+        for (number, token) in &tokens {
+            let quic = Quic::connect(house.quic());
+            let clients = [
+                Client::tcp(house.tcp()),
+                Client::starttls(house.tcp()),
+                Client::tls(house.tls()),
+                Client::websocket(tcp(house.http()), house.http()),
+                Client::websocket(tls(tcp(house.https()), b"http/1.1"), house.https()),
+                quic.stream(),
+            ];
+            for mut client in clients {
+                client.open();
+                let success = client.authenticate_by_token(*number, token).unwrap();
+                assert!(success.contains(&format!("<authorization-identifier>{number}@localhost/test/")));
+                assert!(success.contains("<enabled xmlns='urn:xmpp:sm:3'"), "{success}");
+                client.send("<presence xmlns='jabber:client' id='here'/>");
+                client.expect("id='here'");
+                client.message(*number, "to myself");
+                client.expect_message(*number, "to myself");
+                client.log_out();
+            }
+        }
+        if !restarted {
+            house.stop();
+            house.start();
+        }
+    }
+}
+
+#[test]
+fn a_new_password_ends_tokens_and_sessions_and_a_disabled_account_has_none() {
+    let house = House::usual();
+    let number = house.account();
+    let refused = |token: &str| {
+        let mut client = Client::tls(house.tls());
+        client.open();
+        let refusal = client.authenticate_by_token(number, token).unwrap_err();
+        assert!(refusal.contains("<not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"), "{refusal}");
+    };
+    let mut client = Client::tls(house.tls());
+    let token = password_and_token(&mut client, number, PASSWORD);
+    house.ask(&Request::AccountPassword { number, password: "another".into() }).unwrap();
+    client.expect_end_of_stream();
+    refused(&token);
+    let token = password_and_token(&mut Client::tls(house.tls()), number, "another");
+    house.ask(&Request::AccountDisable { number }).unwrap();
+    house.ask(&Request::AccountEnable { number }).unwrap();
+    refused(&token);
+    refused("secret-token:guess");
 }

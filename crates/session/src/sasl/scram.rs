@@ -1,6 +1,6 @@
 //! SCRAM, the server's side: client-first, server-first, client-final, server-final.
 //!
-//! Spec: RFC 5802 sections 3, 5, 6, 7; RFC 7677; RFC 9266 (`tls-exporter`).
+//! Spec: RFC 5802 sections 3, 5, 6, 7; RFC 7677; RFC 9266 and 5929 (channel binding); XEP-0474 (`h`).
 //! Owns: the texts that the proof covers.
 //! Invariants: what a client claims of channel binding is held against what it was offered (RFC 5802 section 6); a proof is
 //! compared in constant time; both checks run for every name, whether it exists or not.
@@ -10,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use store::token::PasswordMark;
 use subtle::ConstantTimeEq;
 
+use crate::config::{ChannelBindings, TLS_EXPORTER, TLS_SERVER_END_POINT};
 use crate::sasl::keys::{hmac_sha1, hmac_sha256};
 use crate::sasl::{Failure, Keys, LogInName, Mechanism};
 
@@ -21,8 +23,6 @@ const NONCE_LEN: usize = 18;
 const CLIENT_NONCE_MAX: usize = 256;
 /// Longest name a client may claim.
 const NAME_MAX: usize = 1023;
-/// The one channel-binding type we know (RFC 9266).
-pub(crate) const TLS_EXPORTER: &str = "tls-exporter";
 
 /// What a client opened with.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct ClientFirst {
     gs2_header: String,
     bare: String,
     client_nonce: String,
-    binding: Option<[u8; 32]>,
+    binding: Option<Vec<u8>>,
 }
 
 /// An exchange that has sent its challenge.
@@ -43,15 +43,16 @@ pub(crate) struct Challenged {
     nonce: String,
     server_first: String,
     keys: Keys,
+    mark: PasswordMark,
 }
 
 impl ClientFirst {
-    /// Reads client-first. `exporter` is this connection's channel binding, `plus_offered` whether the client could have
+    /// Reads client-first. `bindings` are this connection's, `plus_offered` says whether the client could have
     /// known that we support it.
     pub(crate) fn parse(
         bytes: &[u8],
         mechanism: Mechanism,
-        exporter: Option<[u8; 32]>,
+        bindings: &ChannelBindings,
         plus_offered: bool,
     ) -> Result<ClientFirst, Failure> {
         let text = std::str::from_utf8(bytes).map_err(|_| Failure::MalformedRequest)?;
@@ -64,9 +65,12 @@ impl ClientFirst {
             // RFC 5802 section 6: a client that could bind but thinks we cannot has been lied to on the way.
             ("y", false) if plus_offered => return Err(Failure::NotAuthorized),
             ("y", false) => None,
-            (flag, true) if flag.strip_prefix("p=") == Some(TLS_EXPORTER) => {
-                Some(exporter.ok_or(Failure::NotAuthorized)?)
-            }
+            (flag, true) => match flag.strip_prefix("p=") {
+                Some(name @ (TLS_EXPORTER | TLS_SERVER_END_POINT)) => {
+                    Some(bindings.get(name).ok_or(Failure::NotAuthorized)?.to_vec())
+                }
+                _ => return Err(Failure::MalformedRequest),
+            },
             _ => return Err(Failure::MalformedRequest),
         };
         let authzid = match authzid {
@@ -95,16 +99,23 @@ impl ClientFirst {
         })
     }
 
-    /// Goes on with the account's keys; `randomness` makes our part of the nonce.
-    pub(crate) fn challenge(self, keys: Keys, randomness: &[u8; 32]) -> Challenged {
+    /// Goes on with the account's keys; `randomness` makes our part of the nonce, and `offer` is the hash of what was
+    /// offered; `mark` tells this password from others.
+    pub(crate) fn challenge(
+        self,
+        keys: Keys,
+        mark: PasswordMark,
+        randomness: &[u8; 32],
+        offer: &str,
+    ) -> Challenged {
         let nonce = format!("{}{}", self.client_nonce, BASE64.encode(&randomness[..NONCE_LEN]));
         let (salt, iterations) = match &keys {
             Keys::Sha1(keys) => (&keys.salt[..], keys.iterations),
             Keys::Sha256(keys) => (&keys.salt[..], keys.iterations),
-            Keys::Checked(_) => (&[][..], 0),
+            Keys::Checked(_) | Keys::Tokens(_) => (&[][..], 0),
         };
-        let server_first = format!("r={nonce},s={},i={iterations}", BASE64.encode(salt));
-        Challenged { first: self, nonce, server_first, keys }
+        let server_first = format!("r={nonce},s={},i={iterations},h={offer}", BASE64.encode(salt));
+        Challenged { first: self, nonce, server_first, keys, mark }
     }
 
     pub(crate) fn mechanism(&self) -> Mechanism {
@@ -130,7 +141,7 @@ impl Challenged {
         let binding = BASE64.decode(binding).map_err(|_| Failure::IncorrectEncoding)?;
         let proof = BASE64.decode(proof).map_err(|_| Failure::IncorrectEncoding)?;
         let mut expected = self.first.gs2_header.clone().into_bytes();
-        expected.extend_from_slice(self.first.binding.as_ref().map_or(&[][..], |data| &data[..]));
+        expected.extend_from_slice(self.first.binding.as_deref().unwrap_or(&[]));
         let bound = binding.ct_eq(&expected);
         let fresh = nonce.as_bytes().ct_eq(self.nonce.as_bytes());
         let message =
@@ -152,7 +163,7 @@ impl Challenged {
                     hmac_sha256(&keys.server_key, &message).to_vec(),
                 )
             }
-            Keys::Checked(_) => (0.into(), Vec::new()),
+            Keys::Checked(_) | Keys::Tokens(_) => (0.into(), Vec::new()),
         };
         // One question, asked once: which part was wrong is nobody's business.
         if bool::from(bound & fresh & proved) {
@@ -164,6 +175,11 @@ impl Challenged {
 
     pub(crate) fn name(&self) -> &LogInName {
         &self.first.name
+    }
+
+    /// Which of the account's passwords was proved.
+    pub(crate) fn mark(&self) -> PasswordMark {
+        self.mark
     }
 }
 

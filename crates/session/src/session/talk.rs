@@ -18,6 +18,7 @@ use xmpp::write;
 use crate::acknowledge::{Acknowledge, Inbound, TooHigh};
 use crate::config::{CarrierFacts, SessionConfig};
 use crate::event::{EndReason, Event};
+use crate::negotiation::wish::Enable;
 use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
 
@@ -64,6 +65,8 @@ pub(super) enum Outcome {
     Stanza(u32),
     /// The next octets open a new stream.
     RestartAnd(Event<'static>),
+    /// The same stream goes on, with the bounds of one that has logged in.
+    RaiseAnd(Event<'static>),
 }
 
 impl Talk {
@@ -143,10 +146,10 @@ impl Talk {
         });
     }
 
-    pub(super) fn on_element(&mut self, element: &Stanza<'_>, out: &mut Outbox) -> Outcome {
+    pub(super) fn on_element(&mut self, now: Now, element: &Stanza<'_>, out: &mut Outbox) -> Outcome {
         match &mut self.phase {
             Phase::Negotiating(negotiation) if self.opened => {
-                let verdict = negotiation.on_element(element, &self.config, &self.facts, out);
+                let verdict = negotiation.on_element(now, element, &self.config, &self.facts, out);
                 self.apply(verdict, out)
             }
             Phase::Negotiating(_) => {
@@ -168,6 +171,7 @@ impl Talk {
             Verdict::Done => Outcome::Nothing,
             Verdict::Tell(event) => Outcome::Tell(event),
             Verdict::LoggedIn(number) => Outcome::RestartAnd(Event::LoggedIn { number }),
+            Verdict::LoggedInHere(number) => Outcome::RaiseAnd(Event::LoggedIn { number }),
             Verdict::Failed(number) => Outcome::Tell(Event::LogInFailed { number }),
             Verdict::FailedTooOften(number) => {
                 // RFC 6120 6.4.5: enough retries.
@@ -215,7 +219,8 @@ impl Talk {
         match (element.name(), &mut self.acknowledge) {
             ("enable", acknowledge @ None) => {
                 *acknowledge = Some(Box::new(Acknowledge::new(self.inbound.received())));
-                out.element(|out| write::open(out, "enabled").ns(ns::SM).empty());
+                let asked = Enable::read(|name| element.attr(name).map(|value| value.into_owned()));
+                out.element(|out| write_enabled(asked, out));
             }
             ("enable" | "resume", _) => out.element(|out| {
                 // XEP-0198 section 3: not twice.
@@ -317,6 +322,11 @@ impl Talk {
         self.phase = Phase::Over;
         self.finished = Some(reason);
     }
+}
+
+/// XEP-0198 section 3: counting is on, and this is what the client was granted of what it asked for.
+pub(super) fn write_enabled(_asked: Enable, out: &mut Vec<u8>) {
+    write::open(out, "enabled").ns(ns::SM).empty();
 }
 
 /// XEP-0199, from the exchange to its client.

@@ -15,6 +15,7 @@ use crate::Carrier;
 use crate::sasl::keys::{derive_keys, hmac_sha1, hmac_sha256};
 
 const EXPORTER: [u8; 32] = [5; 32];
+const END_POINT: [u8; 48] = [6; 48];
 const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='x' version='1.0'>";
 
 fn config() -> Arc<SessionConfig> {
@@ -27,16 +28,18 @@ fn session(config: &Arc<SessionConfig>) -> Session {
     let facts = CarrierFacts {
         carrier: Carrier::Tls,
         encrypted: true,
+        local: false,
         clear_text_allowed: false,
         can_starttls: false,
-        tls_exporter: Some(EXPORTER),
         remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
     };
-    Session::new(Now::default(), config.clone(), facts, [9; 32])
+    let bindings = ChannelBindings { exporter: Some(EXPORTER), end_point: Some(END_POINT.into()) };
+    Session::new(Now::default(), config.clone(), facts, bindings, [9; 32])
 }
 
 /// A client that knows RFC 5802 and nothing of our code but its HMAC.
 struct Client {
+    sasl2: bool,
     mechanism: &'static str,
     password: &'static str,
     first_bare: String,
@@ -46,11 +49,23 @@ struct Client {
 impl Client {
     fn new(mechanism: &'static str, number: &str, password: &'static str) -> Client {
         let gs2 = if mechanism.ends_with("-PLUS") { "p=tls-exporter,," } else { "n,," };
-        Client { mechanism, password, first_bare: format!("n={number},r=clientnonce"), gs2 }
+        let first_bare = format!("n={number},r=clientnonce");
+        Client { sasl2: false, mechanism, password, first_bare, gs2 }
+    }
+
+    fn ns(&self) -> &'static str {
+        if self.sasl2 { "urn:xmpp:sasl:2" } else { "urn:ietf:params:xml:ns:xmpp-sasl" }
     }
 
     fn auth(&self) -> String {
         let first = BASE64.encode(format!("{}{}", self.gs2, self.first_bare));
+        if self.sasl2 {
+            return format!(
+                "<authenticate xmlns='{}' mechanism='{}'><initial-response>{first}</initial-response></authenticate>",
+                ns::SASL2,
+                self.mechanism
+            );
+        }
         format!("<auth xmlns='{}' mechanism='{}'>{first}</auth>", ns::SASL, self.mechanism)
     }
 
@@ -63,7 +78,7 @@ impl Client {
         let iterations: u32 = field("i=").parse().unwrap();
         let mut bound = self.gs2.as_bytes().to_vec();
         if self.gs2.starts_with('p') {
-            bound.extend_from_slice(&EXPORTER);
+            bound.extend_from_slice(if self.gs2.contains("end-point") { &END_POINT } else { &EXPORTER });
         }
         let without_proof = format!("c={},r={nonce}", BASE64.encode(bound));
         let message = format!("{},{server_first},{without_proof}", self.first_bare);
@@ -84,7 +99,7 @@ impl Client {
             (xor(&key, &signature), hmac_sha1(&server_key, &message).to_vec())
         };
         let response = BASE64.encode(format!("{without_proof},p={}", BASE64.encode(proof)));
-        let response = format!("<response xmlns='{}'>{response}</response>", ns::SASL);
+        let response = format!("<response xmlns='{}'>{response}</response>", self.ns());
         (response, BASE64.encode(format!("v={}", BASE64.encode(signature))))
     }
 }
@@ -109,7 +124,7 @@ fn say(session: &mut Session, text: &str, found: Option<&Credentials>) -> (Strin
         };
         let answer =
             request.answer(found.map(|keys| (AccountState::Enabled, Box::new(keys.clone()))), &config);
-        if let Some(event) = session.handle_credentials(answer, &mut out) {
+        if let Some(event) = session.handle_credentials(Now::default(), answer, &mut out) {
             told.get_or_insert(format!("{event:?}"));
         }
     }
@@ -131,7 +146,7 @@ fn log_in(
     say(session, HEADER, None);
     let (challenge, told) = say(session, &client.auth(), found);
     assert_eq!(told, None);
-    let (response, _) = client.respond(between(&challenge, "urn:ietf:params:xml:ns:xmpp-sasl'>", "<"));
+    let (response, _) = client.respond(between(&challenge, &format!("{}'>", client.ns()), "<"));
     let (outcome, told) = say(session, &response, None);
     (challenge, outcome, told)
 }
@@ -146,6 +161,56 @@ fn every_scram_lets_the_right_password_in_and_proves_itself() {
         let (_, proof) = client.respond(between(&challenge, "urn:ietf:params:xml:ns:xmpp-sasl'>", "<"));
         assert_eq!(outcome, format!("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{proof}</success>"));
         assert_eq!(told.as_deref(), Some("LoggedIn { number: AccountNumber(10001) }"), "{mechanism}");
+    }
+}
+
+// XEP-0388 2.5, 2.6; RFC 5929 for the other binding.
+#[test]
+fn every_scram_does_so_in_the_second_profile_too() {
+    let (config, keys) = (config(), derive_keys("pencil", [7; 16], 4096).unwrap());
+    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"] {
+        for other_binding in [false, true] {
+            let mut client = Client { sasl2: true, ..Client::new(mechanism, "10001", "pencil") };
+            if other_binding && client.gs2.starts_with('p') {
+                client.gs2 = "p=tls-server-end-point,,";
+            }
+            let mut session = session(&config);
+            let (challenge, outcome, told) = log_in(&client, Some(&keys), &mut session);
+            assert_eq!(told.as_deref(), Some("LoggedIn { number: AccountNumber(10001) }"), "{mechanism}");
+            assert_eq!(outcome, "", "success comes once the session is at home");
+            let (_, proof) = client.respond(between(&challenge, "urn:xmpp:sasl:2'>", "<"));
+            let mut out = Outbox::stream();
+            assert!(session.handle_home(&mut out).is_none());
+            let said = String::from_utf8(out.bytes().to_vec()).unwrap();
+            let success = format!(
+                "<success xmlns='urn:xmpp:sasl:2'><additional-data>{proof}</additional-data>\
+                 <authorization-identifier>10001@x</authorization-identifier></success><stream:features>"
+            );
+            assert!(said.starts_with(&success), "{said}");
+            // No restart, and stanzas as long as after one.
+            let long = format!("<iq type='set' id='b'><bind xmlns='{}'/><!----></iq>", ns::BIND);
+            let long = long.replace("<!---->", &" ".repeat(20_000));
+            assert!(say(&mut session, &long, None).1.unwrap().starts_with("Bind"));
+        }
+    }
+}
+
+// XEP-0474 5.1: what was offered is told behind the proof.
+#[test]
+fn the_offer_is_part_of_the_proof() {
+    let (config, keys) = (config(), derive_keys("pencil", [7; 16], 4096).unwrap());
+    let text = "PLAIN\x1eSCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1eSCRAM-SHA-256\x1eSCRAM-SHA-256-PLUS\x1f\
+                tls-exporter\x1etls-server-end-point";
+    for sasl2 in [false, true] {
+        for (mechanism, hash) in [
+            ("SCRAM-SHA-1", BASE64.encode(Sha1::digest(text))),
+            ("SCRAM-SHA-256-PLUS", BASE64.encode(Sha256::digest(text))),
+        ] {
+            let client = Client { sasl2, ..Client::new(mechanism, "10001", "pencil") };
+            let (challenge, _, _) = log_in(&client, Some(&keys), &mut session(&config));
+            let first = BASE64.decode(between(&challenge, &format!("{}'>", client.ns()), "<")).unwrap();
+            assert!(String::from_utf8(first).unwrap().ends_with(&format!(",i=4096,h={hash}")));
+        }
     }
 }
 
@@ -180,7 +245,7 @@ fn bound(config: &Arc<SessionConfig>) -> Session {
     let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
     assert!(say(&mut session, bind, None).1.unwrap().starts_with("Bind"));
     let jid = Jid::of_number(AccountNumber::FIRST, "x", Some("a")).unwrap();
-    session.handle_bound(Now::default(), &jid, &mut Outbox::stream());
+    session.handle_bound(Now::default(), &jid, b"", &mut Outbox::stream());
     assert!(session.is_bound());
     session
 }
@@ -280,6 +345,8 @@ fn the_grid_of_states_and_elements() {
         "<r xmlns='urn:xmpp:sm:3'/>",
         "<a xmlns='urn:xmpp:sm:3' h='0'/>",
         "<x xmlns='urn:x'/>",
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-1'><initial-response>biwsbj0xMDAwMSxyPXg=</initial-response></authenticate>",
+        "<response xmlns='urn:xmpp:sasl:2'>YQ==</response>",
         "</stream:stream>",
     ];
     let (authorize, policy, unsupported) = ("not-authorized", "policy-violation", "unsupported-stanza-type");
@@ -295,19 +362,25 @@ fn the_grid_of_states_and_elements() {
         unsupported,
         unsupported,
         unsupported,
+        "challenge",
+        unsupported,
         "end",
     ];
     #[rustfmt::skip]
     let table = [
         ("open", unready),
-        ("challenged", unready),
+        ("challenged", { let mut row = unready; row[11] = policy; row }),
+        ("challenged 2", [policy, policy, policy, policy, policy, policy, policy, policy, policy, policy, policy,
+            policy, "malformed-request", "end"]),
+        ("wishing", ["nothing"; 14]),
         ("logged in", [authorize, "Bind", policy, policy, policy, policy, "unexpected-request", "item-not-found",
-            unsupported, unsupported, unsupported, "end"]),
+            unsupported, unsupported, unsupported, policy, unsupported, "end"]),
         ("bound", ["Stanza", "Stanza", unsupported, unsupported, unsupported, unsupported, "enabled",
-            "unexpected-request", policy, policy, unsupported, "end"]),
+            "unexpected-request", policy, policy, unsupported, unsupported, unsupported, "end"]),
         ("acknowledging", ["Stanza", "Stanza", unsupported, unsupported, unsupported, unsupported,
-            "unexpected-request", "unexpected-request", "a", "nothing", unsupported, "end"]),
-        ("over", ["nothing"; 12]),
+            "unexpected-request", "unexpected-request", "a", "nothing", unsupported, unsupported, unsupported,
+            "end"]),
+        ("over", ["nothing"; 14]),
     ];
     let config = config();
     let keys = derive_keys("pencil", [7; 16], 4096).unwrap();
@@ -318,6 +391,12 @@ fn the_grid_of_states_and_elements() {
         match state {
             "open" => drop(say(&mut reached, HEADER, None)),
             "challenged" => drop(say(&mut reached, &format!("{HEADER}{}", client.auth()), Some(&keys))),
+            "challenged 2" => {
+                let client = Client { sasl2: true, ..client };
+                say(&mut reached, &format!("{HEADER}{}", client.auth()), Some(&keys));
+            }
+            // Logged in, and not at home yet: nothing is taken before that.
+            "wishing" => drop(log_in(&Client { sasl2: true, ..client }, Some(&keys), &mut reached)),
             "logged in" => {
                 log_in(&client, Some(&keys), &mut reached);
                 say(&mut reached, HEADER, None);
@@ -370,6 +449,12 @@ fn words() -> impl Strategy<Value = Vec<u8>> {
         "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
         "<iq xmlns='jabber:client' type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
         "<enable xmlns='urn:xmpp:sm:3'/>",
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>ADEwMDAxAHBlbmNpbA==</initial-response><bind xmlns='urn:xmpp:bind:0'><tag>t</tag><enable xmlns='urn:xmpp:sm:3'/></bind></authenticate>",
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>ADEwMDAxAHBlbmNpbA==</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/><request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/><resume xmlns='urn:xmpp:sm:3' previd='p' h='0'/></authenticate>",
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='HT-SHA-256-NONE'><initial-response>MTAwMDEAYQ==</initial-response><fast xmlns='urn:xmpp:fast:0' count='1'/></authenticate>",
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-1'><initial-response>biwsbj0xMDAwMSxyPXg=</initial-response></authenticate>",
+        "<response xmlns='urn:xmpp:sasl:2'/>",
+        "<abort xmlns='urn:xmpp:sasl:2'/>",
         "<r xmlns='urn:xmpp:sm:3'/>",
         "<a xmlns='urn:xmpp:sm:3' h='1'/>",
         "<a xmlns='urn:xmpp:sm:3' h='4294967295'/>",

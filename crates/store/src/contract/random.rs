@@ -30,6 +30,27 @@ fn any_item() -> impl Strategy<Value = RosterItem> {
     })
 }
 
+fn any_token_change() -> impl Strategy<Value = Op> {
+    let authority = prop_oneof![
+        (0..9_u8).prop_map(|mark| Authority::Password(credentials(mark).mark())),
+        (0..4_u8, proptest::option::of(0..4_u32))
+            .prop_map(|(nonce, count)| Authority::Token { nonce: [nonce; 32], count }),
+    ];
+    let issue = proptest::option::of((0..4_u8, 0..9_u64)).prop_map(|issue| {
+        issue.map(|(nonce, expires)| NewToken {
+            nonce: [nonce; 32],
+            mechanism: "HT".to_owned(),
+            expires: NOW + Duration::from_millis(expires),
+        })
+    });
+    (any_number(), 0..3_u8, authority, proptest::bool::weighted(0.1), issue).prop_map(
+        |(number, agent, authority, forget, issue)| {
+            let agent = [agent; 32];
+            Op::ChangeTokens(Box::new(TokenChange { number, agent, authority, forget, issue }))
+        },
+    )
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     let n = any_number;
     let any_credentials = || (0..9_u8).prop_map(credentials);
@@ -56,6 +77,10 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => n().prop_map(|number| Op::LoadCredentials { number }),
         1 => (n(), any_credentials()).prop_map(|(number, credentials)| Op::SetCredentials { number, credentials }),
         1 => (n(), any::<bool>()).prop_map(|(number, enabled)| Op::SetEnabled { number, enabled }),
+        1 => (n(), any::<bool>()).prop_map(|(number, admin)| Op::SetAdmin { number, admin }),
+        1 => n().prop_map(|number| Op::RevokeTokens { number }),
+        3 => (n(), 0..3_u8).prop_map(|(number, agent)| Op::LoadTokens { number, agent: [agent; 32] }),
+        6 => any_token_change(),
         1 => (n(), proptest::option::of(".{0,5}")).prop_map(|(number, name)| Op::SetName { number, name }),
         1 => (proptest::option::of(n()), 0..4_u32).prop_map(|(after, limit)| Op::ListAccounts { after, limit }),
     ]

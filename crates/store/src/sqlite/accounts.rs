@@ -52,7 +52,9 @@ pub(super) fn create(
 
 pub(super) fn load(db: &Connection, number: AccountNumber) -> Result<Answer, Stop> {
     let account = db
-        .prepare_cached("SELECT number, state, created, name FROM accounts WHERE number = ?1 AND state < 2")?
+        .prepare_cached(
+            "SELECT number, state, created, name, admin FROM accounts WHERE number = ?1 AND state < 2",
+        )?
         .query_row([number.get()], account)
         .optional()?
         .flatten();
@@ -62,7 +64,7 @@ pub(super) fn load(db: &Connection, number: AccountNumber) -> Result<Answer, Sto
 pub(super) fn list(db: &Connection, after: Option<AccountNumber>, limit: u32) -> Result<Answer, Stop> {
     let limit = limit.min(ACCOUNTS_PAGE_MAX) as usize;
     let mut query = db.prepare_cached(
-        "SELECT number, state, created, name FROM accounts WHERE number > ?1 AND state < 2 ORDER BY number LIMIT ?2",
+        "SELECT number, state, created, name, admin FROM accounts WHERE number > ?1 AND state < 2 ORDER BY number LIMIT ?2",
     )?;
     let mut rows = query.query((after.map_or(0, AccountNumber::get), limit + 1))?;
     let mut accounts = Vec::new();
@@ -76,18 +78,24 @@ pub(super) fn list(db: &Connection, after: Option<AccountNumber>, limit: u32) ->
 }
 
 pub(super) fn load_credentials(db: &Connection, number: AccountNumber) -> Result<Answer, Stop> {
-    let found = db
-        .prepare_cached(
-            "SELECT state, sha1_salt, sha1_iterations, sha1_stored_key, sha1_server_key,
+    Ok(Answer::Credentials(credentials(db, number)?))
+}
+
+/// The keys of an account that is there, and whether it may log in.
+pub(super) fn credentials(
+    db: &Connection,
+    number: AccountNumber,
+) -> rusqlite::Result<Option<(AccountState, Box<Credentials>)>> {
+    db.prepare_cached(
+        "SELECT state, sha1_salt, sha1_iterations, sha1_stored_key, sha1_server_key,
                 sha256_salt, sha256_iterations, sha256_stored_key, sha256_server_key
              FROM accounts WHERE number = ?1 AND state < 2",
-        )?
-        .query_row([number.get()], |row| {
-            let credentials = Credentials { sha1: keys(row, 1)?, sha256: keys(row, 5)? };
-            Ok((state(row.get(0)?), Box::new(credentials)))
-        })
-        .optional()?;
-    Ok(Answer::Credentials(found))
+    )?
+    .query_row([number.get()], |row| {
+        let credentials = Credentials { sha1: keys(row, 1)?, sha256: keys(row, 5)? };
+        Ok((state(row.get(0)?), Box::new(credentials)))
+    })
+    .optional()
 }
 
 pub(super) fn set_credentials(
@@ -134,12 +142,29 @@ pub(super) fn set_name(db: &Connection, number: AccountNumber, name: Option<&str
     )
 }
 
+pub(super) fn set_admin(db: &Connection, number: AccountNumber, admin: bool) -> Result<Answer, Stop> {
+    done_if(
+        db.prepare_cached("UPDATE accounts SET admin = ?2 WHERE number = ?1 AND state < 2")?
+            .execute((number.get(), admin))?,
+    )
+}
+
+/// Refuses an account that is not there.
+pub(super) fn exists(db: &Connection, number: AccountNumber) -> Result<(), Stop> {
+    let there = db
+        .prepare_cached("SELECT 1 FROM accounts WHERE number = ?1 AND state < 2")?
+        .exists([number.get()])?;
+    if there { Ok(()) } else { Err(StoreError::NoSuchAccount.into()) }
+}
+
 /// Wipes the row; that it is there keeps the number taken.
 pub(super) fn delete(db: &Connection, number: AccountNumber) -> Result<Answer, Stop> {
     set_credentials(db, number, &Credentials::default())?;
     done_if(
-        db.prepare_cached("UPDATE accounts SET state = ?2, name = NULL WHERE number = ?1 AND state < 2")?
-            .execute((number.get(), DELETED))?,
+        db.prepare_cached(
+            "UPDATE accounts SET state = ?2, name = NULL, admin = 0 WHERE number = ?1 AND state < 2",
+        )?
+        .execute((number.get(), DELETED))?,
     )
 }
 
@@ -158,9 +183,13 @@ fn state(column: i64) -> AccountState {
 fn account(row: &Row<'_>) -> rusqlite::Result<Option<Account>> {
     // A number that is none can only have been written by someone else; there is no account to speak of.
     let Some(number) = AccountNumber::new(row.get(0)?) else { return Ok(None) };
-    let account =
-        Account { number, state: state(row.get(1)?), created: wallclock(row.get(2)?), name: row.get(3)? };
-    Ok(Some(account))
+    Ok(Some(Account {
+        number,
+        state: state(row.get(1)?),
+        created: wallclock(row.get(2)?),
+        name: row.get(3)?,
+        admin: row.get(4)?,
+    }))
 }
 
 fn keys<const N: usize>(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<ScramKeys<N>>> {

@@ -15,6 +15,7 @@ mod migrate;
 mod reserve;
 mod rosters;
 mod schema;
+mod tokens;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -248,12 +249,29 @@ impl Sqlite {
             Op::LoadAccount { number } => accounts::load(db, *number),
             Op::ListAccounts { after, limit } => accounts::list(db, *after, *limit),
             Op::LoadCredentials { number } => accounts::load_credentials(db, *number),
-            Op::SetCredentials { number, credentials } => accounts::set_credentials(db, *number, credentials),
-            Op::SetEnabled { number, enabled } => accounts::set_enabled(db, *number, *enabled),
+            Op::SetCredentials { number, credentials } => {
+                tokens::revoke(db, *number)?;
+                accounts::set_credentials(db, *number, credentials)
+            }
+            Op::SetEnabled { number, enabled } => {
+                if !enabled {
+                    tokens::revoke(db, *number)?;
+                }
+                accounts::set_enabled(db, *number, *enabled)
+            }
+            Op::SetAdmin { number, admin } => accounts::set_admin(db, *number, *admin),
+            Op::LoadTokens { number, agent } => tokens::load(db, *number, agent),
+            Op::ChangeTokens(change) => tokens::change(db, now, change),
+            Op::RevokeTokens { number } => {
+                accounts::exists(db, *number)?;
+                tokens::revoke(db, *number)?;
+                Ok(Answer::Done)
+            }
             Op::SetName { number, name } => accounts::set_name(db, *number, name.as_deref()),
             Op::DeleteAccount { number } => {
                 self.mailboxes.remove(db, *number)?;
                 rosters::delete(db, *number)?;
+                tokens::revoke(db, *number)?;
                 accounts::delete(db, *number)
             }
             Op::LoadRoster { number } => rosters::load(db, *number),

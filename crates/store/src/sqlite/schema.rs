@@ -8,7 +8,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS_ROSTERS_OFFLINE];
+pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS];
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -78,4 +78,20 @@ const ACCOUNTS_ROSTERS_OFFLINE: &str = "
 
     -- id: the mailbox's slot and the place in its queue (schema.rs, SEQ_BITS).
     CREATE TABLE offline (id INTEGER PRIMARY KEY, stamp INTEGER NOT NULL, stanza BLOB NOT NULL);
+";
+
+const TOKENS: &str = "
+    ALTER TABLE accounts ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;
+
+    -- agent: a keyed hash of the client's own id. fresh: given out and not used yet; a client has one of each at most.
+    CREATE TABLE tokens (
+        number    INTEGER NOT NULL,
+        agent     BLOB    NOT NULL,
+        fresh     INTEGER NOT NULL,
+        nonce     BLOB    NOT NULL,
+        mechanism TEXT    NOT NULL,
+        expires   INTEGER NOT NULL,
+        count     INTEGER NOT NULL,
+        PRIMARY KEY (number, agent, fresh)
+    ) WITHOUT ROWID;
 ";

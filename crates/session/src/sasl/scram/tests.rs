@@ -28,8 +28,10 @@ fn challenged(example: (&str, &str, &str, &str), mechanism: Mechanism) -> Challe
         Mechanism::ScramSha1 => Keys::Sha1(resalted(&salt)),
         _ => Keys::Sha256(resalted_256(&salt, &keys.sha256.take().unwrap())),
     };
-    let first = ClientFirst::parse(example.0.as_bytes(), mechanism, None, false).unwrap();
-    Challenged { first, nonce: field("r=").to_owned(), server_first: example.1.to_owned(), keys }
+    let first =
+        ClientFirst::parse(example.0.as_bytes(), mechanism, &ChannelBindings::default(), false).unwrap();
+    let server_first = example.1.to_owned();
+    Challenged { first, nonce: field("r=").to_owned(), server_first, keys, mark: [0; 32] }
 }
 
 fn resalted(salt: &[u8]) -> ScramKeys<20> {
@@ -73,10 +75,12 @@ fn a_changed_byte_anywhere_in_client_final_fails() {
 
 #[test]
 fn our_nonce_follows_the_clients() {
-    let first = ClientFirst::parse(b"n,,n=10001,r=abc", Mechanism::ScramSha1, None, false).unwrap();
-    let exchange = first.challenge(Keys::Sha1(resalted(b"salt")), &[1; 32]);
+    let first =
+        ClientFirst::parse(b"n,,n=10001,r=abc", Mechanism::ScramSha1, &ChannelBindings::default(), false)
+            .unwrap();
+    let exchange = first.challenge(Keys::Sha1(resalted(b"salt")), [0; 32], &[1; 32], "b2ZmZXI=");
     assert!(exchange.server_first().starts_with("r=abc"));
-    assert!(exchange.server_first().ends_with(",s=c2FsdA==,i=4096"));
+    assert!(exchange.server_first().ends_with(",s=c2FsdA==,i=4096,h=b2ZmZXI="));
     assert!(exchange.nonce.len() >= 3 + 24);
 }
 
@@ -99,6 +103,7 @@ fn client_first_is_read_as_the_grammar_says() {
         ("n,,n=10001,r=x", plain, key, true, Ok(("10001", None))),
         ("p=tls-exporter,,n=10001,r=x", plus, key, true, Ok(("10001", None))),
         ("p=tls-exporter,,n=10001,r=x", plus, None, false, Err(NotAuthorized)),
+        ("p=tls-server-end-point,,n=10001,r=x", plus, key, true, Err(NotAuthorized)),
         ("p=tls-unique,,n=10001,r=x", plus, key, true, Err(MalformedRequest)),
         ("p=tls-exporter,,n=10001,r=x", plain, key, true, Err(MalformedRequest)),
         ("n,,n=10001,r=x", plus, key, true, Err(MalformedRequest)),
@@ -113,7 +118,8 @@ fn client_first_is_read_as_the_grammar_says() {
         ("", plain, None, false, Err(MalformedRequest)),
     ];
     for (message, mechanism, exporter, offered, outcome) in table {
-        let read = ClientFirst::parse(message.as_bytes(), *mechanism, *exporter, *offered);
+        let bindings = ChannelBindings { exporter: *exporter, end_point: None };
+        let read = ClientFirst::parse(message.as_bytes(), *mechanism, &bindings, *offered);
         let read = read.as_ref().map(|first| (first.name.as_str(), first.authzid.as_deref())).map_err(|f| *f);
         assert_eq!(read, *outcome, "{message} for {mechanism:?}");
     }
@@ -126,9 +132,10 @@ fn the_channel_is_part_of_the_proof() {
     };
     let opened = "p=tls-exporter,,n=user,r=x";
     let channel = |bytes: [u8; 32]| {
+        let bindings = ChannelBindings { exporter: Some(bytes), end_point: None };
         let first =
-            ClientFirst::parse(opened.as_bytes(), Mechanism::ScramSha256Plus, Some(bytes), true).unwrap();
-        first.challenge(keys(), &[3; 32])
+            ClientFirst::parse(opened.as_bytes(), Mechanism::ScramSha256Plus, &bindings, true).unwrap();
+        first.challenge(keys(), [0; 32], &[3; 32], "")
     };
     // The client proves itself on the channel it sees.
     let ours = channel([1; 32]);
