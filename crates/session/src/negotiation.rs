@@ -447,7 +447,7 @@ impl Negotiation {
             }
             Step::Checking(name) if !answer.failed => {
                 let proved = matches!(answer.keys, Keys::Checked(true)) && answer.exists;
-                let proof = proved.then(|| (None, answer.mark));
+                let proof = proved.then_some((None, answer.mark));
                 self.conclude(now, proof, &name, answer.enabled, config, out)
             }
             Step::Comparing(proof) if !answer.failed => self.on_tokens(now, &proof, &answer, config, out),
