@@ -150,6 +150,10 @@ impl Lines {
         Self { lines: Slab::new(), by_session: HashTable::new(), hasher }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
     pub(crate) fn find(&self, session: SessionId) -> Option<LineId> {
         let hash = self.hasher.hash_one(session.to_bits());
         self.by_session.find(hash, |&id| self.lines[id].session == session).copied()

@@ -267,6 +267,12 @@ impl Router {
         }
     }
 
+    /// Sessions that have a resource, of the numbers whose home this is.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.lines.len()
+    }
+
     /// When [`Router::handle_timer`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {

@@ -42,6 +42,10 @@ pub struct Config {
     pub offline: Offline,
     /// QUIC's own settings. Table `[quic]`.
     pub quic: Quic,
+    /// What HTTP tells, and whom. Table `[http]`.
+    pub http: Http,
+    /// What is said on standard error. Table `[log]`.
+    pub log: Log,
     /// Event loops and their queues. Table `[engine]`.
     pub engine: Engine,
     /// How connections end. Table `[close]`.
@@ -153,6 +157,31 @@ pub enum Retry {
     Pressure,
 }
 
+/// What HTTP tells, and whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Whose requests for `/metrics` are answered; others get 403. `metrics_from = ["127.0.0.0/8", "::1"]`.
+    pub metrics_from: Vec<Prefix>,
+}
+
+/// What is said on standard error. How much: the environment's SWITCHBOARD_LOG.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks. `format = "text"`.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object a line, for programs.
+    Json,
+}
+
 /// Event loops and their queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Engine {
@@ -193,9 +222,18 @@ impl Default for Config {
             },
             offline: Offline { per_account_max: 100_000 },
             quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },
+            http: Http::default(),
+            log: Log::default(),
             engine: Engine { loops: 0, mailbox_max: 4096, store_queue_max: 16_384, backlog: 4096 },
             close: Close { drain: Duration::from_secs(5), fin_wait: Duration::from_secs(5) },
         }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let local = ["127.0.0.0/8", "::1"].map(|text| text.parse().expect("a prefix"));
+        Self { metrics_from: local.to_vec() }
     }
 }
 

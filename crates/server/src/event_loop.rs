@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use router::Router;
-use session::SessionConfig;
+use session::{Carrier, SessionConfig};
 use xmpp::time::{Instant, Now};
 
 use crate::carrier::quic::{Quic, QuicEvent};
@@ -22,6 +22,7 @@ use crate::certs::Certs;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::counts::LoopCounts;
 use crate::letter::{Door, Letter};
 use crate::mailbox::Inbound;
 use crate::network::kernel::NETWORK_SHIFT;
@@ -157,6 +158,7 @@ pub(crate) struct EventLoop {
     lines: Lines,
     posts: Posts,
     router: Router,
+    counts: LoopCounts,
     /// Accepting has stopped for want of descriptors or places; it is tried again then.
     accept_again: Option<Instant>,
     /// That has been said.
@@ -213,6 +215,7 @@ impl EventLoop {
             timers: BinaryHeap::new(),
             posts: parts.posts,
             router: parts.router,
+            counts: LoopCounts::default(),
             accept_again: None,
             accept_said: false,
             next_loop: 0,
@@ -466,7 +469,8 @@ impl EventLoop {
         }
     }
 
-    fn count_down(&self) {
+    fn count_down(&mut self, carrier: Carrier) {
+        self.counts.closed[LoopCounts::carrier(carrier)] += 1;
         if self.shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 && self.life != Life::Running {
             self.shared.progress.nudge();
         }

@@ -1,4 +1,4 @@
-//! HTTP: a page for people, host-meta for clients, and the WebSocket upgrade, on a thread of its own.
+//! HTTP: a page for people, host-meta for clients, figures for operators, and the WebSocket upgrade, on a thread of its own.
 //! Spec: RFC 9112, RFC 6455 section 4.2 (the upgrade), RFC 7395 3.1 (subprotocol `xmpp`), XEP-0156, RFC 6415.
 //! Owns: the tokio thread and the HTTP connections on it, at most [`CONNECTIONS_MAX`].
 //! Invariants: an upgraded socket, and the TLS state of one over HTTPS, leaves for an event loop and is never touched
@@ -26,7 +26,10 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Prefix;
+use crate::counts::Facts;
 
+mod health;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +71,15 @@ pub(crate) struct Plan {
     pub(crate) trusted_proxies: Vec<Prefix>,
     pub(crate) domain: String,
     pub(crate) door: Door,
+    pub(crate) instruments: Instruments,
+}
+
+/// What `/metrics` and `/healthz` are read from.
+pub(crate) struct Instruments {
+    /// Asks loops and store; may take as long as they may, so it is not called on the HTTP thread itself.
+    pub(crate) read: Arc<dyn Fn() -> Facts + Send + Sync>,
+    /// Whose requests for `/metrics` are answered.
+    pub(crate) metrics_from: Vec<Prefix>,
 }
 
 /// The running HTTP thread.
@@ -108,6 +120,9 @@ struct Site {
     domain: String,
     trusted_proxies: Vec<Prefix>,
     door: Door,
+    instruments: Instruments,
+    /// One reading of the instruments at a time.
+    reading: Semaphore,
 }
 
 /// How one request came.
@@ -118,11 +133,19 @@ struct Way {
 }
 
 fn serve(plan: Plan) {
-    let site = Arc::new(Site { domain: plan.domain, trusted_proxies: plan.trusted_proxies, door: plan.door });
+    let site = Arc::new(Site {
+        domain: plan.domain,
+        trusted_proxies: plan.trusted_proxies,
+        door: plan.door,
+        instruments: plan.instruments,
+        reading: Semaphore::new(1),
+    });
     let router = Router::new()
         .route("/", get(front))
         .route("/.well-known/host-meta", get(host_meta_xml))
         .route("/.well-known/host-meta.json", get(host_meta_json))
+        .route("/healthz", get(health::healthz))
+        .route("/metrics", get(metrics::metrics))
         .route(WEBSOCKET_PATH, get(websocket))
         .with_state(site);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));

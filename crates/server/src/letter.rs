@@ -8,11 +8,12 @@ use std::sync::mpsc::Sender;
 
 use bytes::BytesMut;
 use router::SessionId;
-use session::{CredentialsAnswer, CredentialsRequest, TokensAnswer};
+use session::{Carrier, CredentialsAnswer, CredentialsRequest, TokensAnswer};
 use xmpp::address::AccountNumber;
 
 use crate::admin;
 use crate::connection::Connection;
+use crate::counts::LoopCounts;
 use crate::http::Handover;
 use crate::network::{DatagramMeta, Stream};
 
@@ -80,6 +81,8 @@ pub(crate) enum Letter {
 
     /// `who`: every line here, then the end.
     Who(Sender<Vec<admin::Line>>),
+    /// `/metrics` and `/healthz`: what has happened here.
+    Counts(Sender<Box<LoopCounts>>),
     /// The exchange is leaving: ask every client to go.
     Leave,
     /// Time is up: close what is left.
@@ -104,6 +107,16 @@ pub(crate) enum Door {
     Tcp,
     /// Direct TLS.
     Tls,
+}
+
+impl Door {
+    /// What the connection will be called.
+    pub(crate) fn carrier(self) -> Carrier {
+        match self {
+            Door::Tcp => Carrier::Tcp,
+            Door::Tls => Carrier::Tls,
+        }
+    }
 }
 
 /// What the store thread is written.

@@ -17,6 +17,7 @@ mod chance;
 mod clock;
 pub mod config;
 mod connection;
+mod counts;
 mod event_loop;
 mod exchange;
 pub mod fuzz;

@@ -20,6 +20,7 @@ use xmpp::address::AccountNumber;
 use xmpp::time::{Instant, Now};
 
 use crate::clock::Clock;
+use crate::counts::StoreCounts;
 use crate::event_loop::PanicIsFatal;
 use crate::letter::{Letter, SessionName, StoreLetter};
 use crate::mailbox::{Bell, Inbound, Outbound};
@@ -70,6 +71,7 @@ pub(crate) struct Parts {
     /// To the loops, by their number.
     pub(crate) loops: Vec<Outbound<Letter>>,
     pub(crate) session: Arc<SessionConfig>,
+    pub(crate) counts: Arc<StoreCounts>,
 }
 
 /// Where an answer goes.
@@ -115,6 +117,7 @@ pub(crate) struct StoreDesk {
     mail: Vec<Inbound<StoreLetter>>,
     loops: Vec<Outbound<Letter>>,
     session: Arc<SessionConfig>,
+    counts: Arc<StoreCounts>,
     /// The thread that derives PLAIN's keys; without one they are derived here.
     derive: Option<SyncSender<(LogIn, Found)>>,
     throttle: LoginThrottle,
@@ -136,13 +139,14 @@ pub(crate) type Found = Option<(AccountState, Box<Credentials>)>;
 
 impl StoreDesk {
     pub(crate) fn new(parts: Parts, derive: Option<SyncSender<(LogIn, Found)>>) -> Self {
-        let Parts { backend, parker, mail, loops, session } = parts;
+        let Parts { backend, parker, mail, loops, session, counts } = parts;
         Self {
             backend,
             parker,
             mail,
             loops,
             session,
+            counts,
             derive,
             throttle: LoginThrottle::new(LoginThrottle::ENTRIES_MAX),
             waiting: BTreeMap::new(),
@@ -159,7 +163,10 @@ impl StoreDesk {
     fn run(mut self, clock: Clock) {
         loop {
             let moved = self.take_mail() || !self.letters.is_empty();
-            self.work(clock.now());
+            let begun = clock.now();
+            if self.work(begun) {
+                self.counts.busy(clock.now().mono.saturating_since(begun.mono));
+            }
             let full = self.send(clock.now().mono);
             if !moved && self.letters.is_empty() {
                 if self.stopping && !full {
@@ -171,8 +178,8 @@ impl StoreDesk {
         }
     }
 
-    /// Looks up, commits and answers what has come, as one group.
-    pub(crate) fn work(&mut self, now: Now) {
+    /// Looks up, commits and answers what has come, as one group. Answers whether there was any.
+    pub(crate) fn work(&mut self, now: Now) -> bool {
         while let Some(entry) = self.waiting.first_entry() {
             if entry.key().0 > now.mono {
                 break;
@@ -184,11 +191,15 @@ impl StoreDesk {
             let Some(letter) = self.letters.pop_front() else { break };
             self.open(now.mono, letter);
         }
-        if !self.batch.is_empty() {
-            self.backend.run(now.wall, &mut self.batch, &mut self.replies);
-            self.batch.clear();
-            self.deliver();
+        if self.batch.is_empty() {
+            return false;
         }
+        self.backend.run(now.wall, &mut self.batch, &mut self.replies);
+        self.batch.clear();
+        let undone = |reply: &&Reply| matches!(reply.answer, Err(StoreError::Full | StoreError::Failed(_)));
+        self.counts.batch(self.replies.len(), self.replies.iter().filter(undone).count());
+        self.deliver();
+        true
     }
 
     /// Sends the answers that are due. Answers whether a loop has no room.

@@ -168,7 +168,7 @@ impl CredentialsRequest {
     /// the same time; its answer is to be taken as that there is no such account.
     #[must_use]
     pub fn op(&self) -> store::Op {
-        let nobody = AccountNumber::new(1).expect("one is a number");
+        let nobody = AccountNumber::MAX;
         let number = self.name.number().unwrap_or(nobody);
         match self.mechanism {
             Mechanism::Token(_) => store::Op::LoadTokens { number, agent: self.agent },

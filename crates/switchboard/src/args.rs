@@ -180,6 +180,11 @@ pub(crate) struct Who {
     /// A JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+    /// Keep looking, every SECS: on a terminal the table is drawn again, elsewhere changes are printed, `+` who came and
+    /// `-` who went, a line each
+    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "1", conflicts_with = "json")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) watch: Option<u32>,
 }
 
 /// What `send` and `listen` need to get to the exchange.

@@ -21,6 +21,29 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     line(&serde_json::to_string(value).expect("our values are all JSON"))
 }
 
+/// Columns and rows of the terminal; what most have where it does not say.
+pub(crate) fn terminal_size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => (80, 24),
+    }
+}
+
+/// Draws lines over what the terminal shows, without a moment in which it shows nothing.
+pub(crate) fn screen(lines: &[String]) -> Result<(), Failure> {
+    // ECMA-48: home; after each line erase its rest; at the end erase what is below.
+    let mut text = String::from("\x1b[H");
+    for line in lines {
+        text.push_str(line);
+        text.push_str("\x1b[K\n");
+    }
+    text.push_str("\x1b[J");
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::failed(format!("standard output: {error}")))
+}
+
 /// Text of others for a terminal: control characters but the tab are shown, not obeyed; further lines are set in, so that
 /// none can pass for a message of its own.
 pub(crate) fn tame(text: &str) -> String {

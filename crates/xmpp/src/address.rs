@@ -27,10 +27,14 @@ impl AccountNumber {
     /// The first number an exchange gives.
     pub const FIRST: AccountNumber = AccountNumber(NonZeroU64::new(10_001).expect("not zero"));
 
+    /// The greatest number there can be; nobody has come near it.
+    pub const MAX: AccountNumber =
+        AccountNumber(NonZeroU64::new(10_u64.pow(NUMBER_DIGITS_MAX as u32) - 1).expect("not zero"));
+
     /// The number with this value, if it has at most fifteen digits and is not zero.
     #[must_use]
     pub fn new(value: u64) -> Option<AccountNumber> {
-        if value >= 10_u64.pow(NUMBER_DIGITS_MAX as u32) {
+        if value > Self::MAX.get() {
             return None;
         }
         NonZeroU64::new(value).map(AccountNumber)

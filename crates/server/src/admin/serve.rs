@@ -17,6 +17,7 @@ use store::{AccountState, Answer, Op, StoreError};
 use xmpp::address::AccountNumber;
 
 use super::{Account, ErrorCode, Item, Request, SOCKET_NAME, open_folder, read_line, socket_path};
+use crate::counts::LoopCounts;
 use crate::letter::{Letter, StoreLetter};
 use crate::mailbox::Outbound;
 
@@ -73,6 +74,27 @@ impl Control {
         let mut inner = self.lock();
         inner.store.stage(letter);
         inner.store.flush();
+    }
+
+    /// What every loop has counted, or `None` where one does not answer in time.
+    pub(crate) fn counts(&self, within: Duration) -> Vec<Option<Box<LoopCounts>>> {
+        let deadline = std::time::Instant::now() + within;
+        let asked: Vec<_> = (0..self.loops())
+            .map(|to| {
+                let (sender, counts) = channel();
+                self.to_loop(to, Letter::Counts(sender)).then_some(counts)
+            })
+            .collect();
+        let left = || deadline.saturating_duration_since(std::time::Instant::now());
+        asked.into_iter().map(|counts| counts.and_then(|counts| counts.recv_timeout(left()).ok())).collect()
+    }
+
+    /// Whether the store's thread answers in time, and can read what it keeps.
+    pub(crate) fn store_answers(&self, within: Duration) -> bool {
+        let (sender, answer) = channel();
+        let op = Op::ListAccounts { after: None, limit: 1 };
+        self.to_store(StoreLetter::Admin { op, answer: sender });
+        matches!(answer.recv_timeout(within), Ok(Ok(_)))
     }
 
     fn loops(&self) -> usize {

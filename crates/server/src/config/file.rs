@@ -15,7 +15,7 @@ use toml::de::DeTable;
 
 use session::Mechanism;
 
-use super::{ClearText, Config, NetworkSpec, Prefix, Retry, Unfit, parse_listener};
+use super::{ClearText, Config, LogFormat, NetworkSpec, Prefix, Retry, Unfit, parse_listener};
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +52,8 @@ struct File {
     security: SecurityTable,
     offline: OfflineTable,
     quic: QuicTable,
+    http: HttpTable,
+    log: LogTable,
     engine: EngineTable,
     close: CloseTable,
 }
@@ -110,6 +112,18 @@ struct QuicTable {
     retry: Option<Retry>,
     streams_max: Option<u32>,
     idle_secs: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct HttpTable {
+    metrics_from: Option<Vec<Parsed<Prefix>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct LogTable {
+    format: Option<LogFormat>,
 }
 
 #[derive(Deserialize, Default)]
@@ -256,6 +270,8 @@ fn resolve(file: File) -> Config {
     set(&mut c.quic.retry, file.quic.retry);
     set(&mut c.quic.streams_max, file.quic.streams_max);
     set(&mut c.quic.idle, file.quic.idle_secs.map(secs));
+    set(&mut c.http.metrics_from, file.http.metrics_from.map(|list| list.into_iter().map(|p| p.0).collect()));
+    set(&mut c.log.format, file.log.format);
     set(&mut c.engine.loops, file.engine.loops);
     set(&mut c.engine.mailbox_max, file.engine.mailbox_max);
     set(&mut c.engine.store_queue_max, file.engine.store_queue_max);

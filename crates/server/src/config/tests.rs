@@ -51,6 +51,10 @@ fn every_field_can_be_said() {
         retry = "always"
         streams_max = 2
         idle_secs = 4
+        [http]
+        metrics_from = ["192.0.2.0/24"]
+        [log]
+        format = "json"
         [engine]
         loops = 3
         mailbox_max = 10
@@ -96,6 +100,8 @@ fn every_field_can_be_said() {
         },
         offline: Offline { per_account_max: 9 },
         quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },
+        http: Http { metrics_from: vec!["192.0.2.0/24".parse().unwrap()] },
+        log: Log { format: LogFormat::Json },
         engine: Engine { loops: 3, mailbox_max: 10, store_queue_max: 11, backlog: 12 },
         close: Close { drain: secs(13), fin_wait: secs(14) },
     };

@@ -16,7 +16,7 @@ use crate::carrier::quic;
 use crate::carrier::tls::Tls;
 use crate::connection::{Connection, Line, Stage, WebSocket};
 use crate::http::Handover;
-use crate::letter::{Arrival, Door, Letter, SLOTS_MAX};
+use crate::letter::{Arrival, Letter, SLOTS_MAX};
 use crate::network::{DatagramMeta, Stream};
 
 /// Connections accepted from one listener in one turn.
@@ -47,7 +47,7 @@ impl EventLoop {
             match self.networks[usize::from(network)].accept(id) {
                 Ok((stream, remote)) => {
                     self.accept_said = false;
-                    self.count_up();
+                    self.count_up(door.carrier());
                     self.deal(Arrival { stream, remote, door, network });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -62,6 +62,7 @@ impl EventLoop {
 
     fn pause_accepting(&mut self, reason: &str) {
         self.accept_again = Some(self.now.mono + ACCEPT_PAUSE);
+        self.counts.accept_pauses += 1;
         if !std::mem::replace(&mut self.accept_said, true) {
             let connections = self.shared.connections.load(Ordering::Relaxed);
             tracing::warn!(reason, connections, "no more connections can be accepted now; new ones wait");
@@ -85,11 +86,7 @@ impl EventLoop {
     /// Takes a connection in.
     pub(super) fn arrive(&mut self, arrival: Arrival) {
         let Arrival { stream, remote, door, network } = arrival;
-        let carrier = match door {
-            Door::Tcp => Carrier::Tcp,
-            Door::Tls => Carrier::Tls,
-        };
-        let Some(slot) = self.seat(stream, network, carrier, remote) else { return };
+        let Some(slot) = self.seat(stream, network, door.carrier(), remote) else { return };
         let trusted = &self.shared.config.security.trusted_proxies;
         if trusted.iter().any(|prefix| prefix.contains(remote.ip())) {
             if let Some(connection) = self.lines.get_mut(slot) {
@@ -104,7 +101,7 @@ impl EventLoop {
     /// Takes a WebSocket in.
     pub(super) fn upgrade(&mut self, handover: Handover) {
         let carrier = if handover.tls.is_some() { Carrier::Wss } else { Carrier::Ws };
-        self.count_up();
+        self.count_up(carrier);
         let stream = Stream::Descriptor(handover.stream);
         let Some(slot) = self.seat(stream, 0, carrier, handover.remote) else { return };
         let message_max = self.shared.config.limits.stanza_max_unauth;
@@ -133,7 +130,7 @@ impl EventLoop {
         remote: std::net::SocketAddr,
     ) -> Option<usize> {
         if self.life != Life::Running || self.lines.len() >= SLOTS_MAX {
-            self.count_down();
+            self.count_down(carrier);
             return None;
         }
         let key = self.lines.vacant_slot();
@@ -141,7 +138,7 @@ impl EventLoop {
             Ok(socket) => socket,
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be polled");
-                self.count_down();
+                self.count_down(carrier);
                 return None;
             }
         };
@@ -173,7 +170,7 @@ impl EventLoop {
             }
             Err(error) => {
                 tracing::warn!(%error, "a session cannot move");
-                self.count_down();
+                self.count_down(connection.carrier);
             }
         }
     }
@@ -182,7 +179,7 @@ impl EventLoop {
     pub(super) fn settle(&mut self, mut connection: Box<Connection>, stream: Stream, network: u8) {
         let key = self.lines.vacant_slot();
         if self.lines.len() >= SLOTS_MAX {
-            return self.count_down();
+            return self.count_down(connection.carrier);
         }
         match self.networks[usize::from(network)].attach(stream, key) {
             Ok(socket) => {
@@ -201,7 +198,7 @@ impl EventLoop {
             }
             Err(error) => {
                 tracing::warn!(%error, "a session that came home cannot be polled");
-                self.count_down();
+                self.count_down(connection.carrier);
             }
         }
     }

@@ -6,13 +6,14 @@
 
 use std::sync::atomic::Ordering;
 
-use session::{EndReason, Event};
+use session::{Carrier, EndReason, Event};
 use xmpp::StreamErrorKind;
 
 use super::EventLoop;
 use crate::admin;
 use crate::carrier::websocket::{self, CloseCode};
 use crate::connection::{Connection, Line, Stage};
+use crate::counts::LoopCounts;
 
 impl EventLoop {
     /// The conversation is over: the router is told, the rest of the output goes out, the client may close first.
@@ -45,6 +46,7 @@ impl EventLoop {
                 %reason,
                 "a session ended"
             );
+            self.counts.end(reason);
             connection.flags.ended_first = matches!(reason, EndReason::Error(_) | EndReason::Exchange);
             connection.flags.ended = ended;
         }
@@ -186,7 +188,7 @@ impl EventLoop {
             }
             Line::Moving => {}
         }
-        self.count_down();
+        self.count_down(connection.carrier);
         if self.accept_again.is_some() {
             // A descriptor is free again.
             self.accept_again = Some(self.now.mono);
@@ -267,7 +269,8 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn count_up(&self) {
+    pub(super) fn count_up(&mut self, carrier: Carrier) {
+        self.counts.opened[LoopCounts::carrier(carrier)] += 1;
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
     }
 }

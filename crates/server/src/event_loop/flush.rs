@@ -82,6 +82,8 @@ impl EventLoop {
             say_goodbye(connection);
         }
         let written = write_out(connection, &mut self.networks, &mut self.endpoints);
+        let left = connection.outbox.as_ref().map_or(0, |outbox| outbox.len());
+        self.counts.octets_out += most.saturating_sub(left) as u64;
         if let Some(outbox) = connection.outbox.take_if(|outbox| outbox.is_empty()) {
             pools.give_back(outbox, most);
         }

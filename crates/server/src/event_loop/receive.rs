@@ -40,7 +40,10 @@ impl EventLoop {
                     matches!(received, Ok(received) if received.more && received.len > 0);
                 match received {
                     Ok(received) if received.len == 0 => self.on_end(slot),
-                    Ok(received) => self.feed_fresh(slot, &mut buffer[..received.len]),
+                    Ok(received) => {
+                        self.counts.octets_in += received.len as u64;
+                        self.feed_fresh(slot, &mut buffer[..received.len]);
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => self.on_broken(slot),
                 }
@@ -139,6 +142,7 @@ impl EventLoop {
         if let Err(error) = fed {
             // The alert is among the output; there is nothing else to say to this client.
             tracing::debug!(%error, "a TLS peer misbehaved");
+            self.counts.tls_failures += 1;
             *rest = &[];
             self.lines.mark_dirty(slot);
             self.finish(slot, EndReason::ConnectionLost);
@@ -207,7 +211,7 @@ impl EventLoop {
                     // Empty unless something other than a stanza is said.
                     let mut effects = Vec::new();
                     while let Some(event) = session.handle_message(self.now, &mut message, outbox) {
-                        effects.extend(hear(&mut self.router, self.now, name, event));
+                        effects.extend(hear(&mut self.router, &mut self.counts, self.now, name, event));
                     }
                     self.after_events(slot, effects.into_iter());
                 }
@@ -250,7 +254,7 @@ impl EventLoop {
             let Some(event) = event else {
                 return bytes.len() - rest.len();
             };
-            let effect = hear(&mut self.router, self.now, name, event);
+            let effect = hear(&mut self.router, &mut self.counts, self.now, name, event);
             used = bytes.len() - rest.len();
             let starts_tls = matches!(effect, Some(Effect::StartTls));
             self.after_events(slot, effect.into_iter());
@@ -413,7 +417,7 @@ impl EventLoop {
         let mut connection = Connection::new(line, Carrier::Quic, remote, since, Stage::Handshake);
         // What came with the opening is to be read.
         connection.flags.readable = true;
-        self.count_up();
+        self.count_up(Carrier::Quic);
         let slot = self.lines.insert(Box::new(connection));
         self.endpoints[endpoint].quic.adopt(name, slot);
         self.begin_session(slot);
@@ -426,6 +430,7 @@ impl EventLoop {
         let mut len = 0;
         let end = self.endpoints[usize::from(endpoint)].quic.read(name, &mut buffer, &mut len);
         if len > 0 {
+            self.counts.octets_in += len as u64;
             self.feed_fresh(slot, &mut buffer[..len]);
         }
         self.buffer = buffer;

@@ -8,12 +8,14 @@ use std::net::IpAddr;
 use router::{Output, Router};
 use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, Session};
 use xmpp::address::AccountNumber;
+use xmpp::stanza::StanzaKind;
 use xmpp::time::Now;
 use xmpp::{Jid, StanzaError};
 
 use super::{EventLoop, Life};
 use crate::carrier::tls::Tls;
 use crate::connection::{Line, Stage};
+use crate::counts::LoopCounts;
 use crate::letter::{Letter, SessionName, StoreLetter};
 
 /// What a session said that is not for the router.
@@ -29,9 +31,20 @@ pub(super) enum Effect {
 
 /// Hands what is for the router to the router, and the rest back.
 #[inline]
-pub(super) fn hear(router: &mut Router, now: Now, name: SessionName, event: Event<'_>) -> Option<Effect> {
+pub(super) fn hear(
+    router: &mut Router,
+    counts: &mut LoopCounts,
+    now: Now,
+    name: SessionName,
+    event: Event<'_>,
+) -> Option<Effect> {
     match event {
         Event::Stanza { seq, stanza } => {
+            match stanza.kind() {
+                StanzaKind::Message => counts.stanzas_in[0] += 1,
+                StanzaKind::Presence => counts.stanzas_in[1] += 1,
+                _ => counts.stanzas_in[2] += 1,
+            }
             router.handle_stanza(now, name.to_id(), seq, &stanza);
             None
         }
@@ -125,6 +138,11 @@ impl EventLoop {
     }
 
     fn report_log_in(&mut self, address: IpAddr, number: Option<AccountNumber>, succeeded: bool) {
+        if succeeded {
+            self.counts.log_ins += 1;
+        } else {
+            self.counts.log_ins_failed += 1;
+        }
         let letter = StoreLetter::LogIn { address, number, succeeded };
         if succeeded {
             self.posts.mention_to_store(letter);
@@ -159,7 +177,9 @@ impl EventLoop {
         let event = session.handle_home(outbox);
         self.lines.mark_dirty(slot);
         self.lines.mark_again(slot);
-        if let Some(effect) = event.and_then(|event| hear(&mut self.router, self.now, name, event)) {
+        if let Some(effect) =
+            event.and_then(|event| hear(&mut self.router, &mut self.counts, self.now, name, event))
+        {
             self.apply(slot, effect);
         }
     }
@@ -175,6 +195,7 @@ impl EventLoop {
                         let Stage::Session(receiver) = &mut connection.stage else { continue };
                         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
                         let tag = tag.map(|tag| session::Tag(tag.to_bits()));
+                        self.counts.stanzas_out += 1;
                         if receiver.handle_delivery(stanza, tag, outbox).is_err()
                             && let Some(Event::Finished { reason }) = receiver.poll_event()
                         {
@@ -263,7 +284,7 @@ impl EventLoop {
         let Stage::Session(waiting) = &mut connection.stage else { return };
         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
         let event = say(waiting, outbox);
-        let effect = event.and_then(|event| hear(&mut self.router, self.now, name, event));
+        let effect = event.and_then(|event| hear(&mut self.router, &mut self.counts, self.now, name, event));
         self.after_events(slot, effect.into_iter());
         self.lines.mark_dirty(slot);
         self.lines.mark_again(slot);
@@ -304,6 +325,14 @@ impl EventLoop {
             Letter::Who(answer) => {
                 // Whoever asked may have given up.
                 let _ = answer.send(self.who());
+            }
+            Letter::Counts(answer) => {
+                let counts = LoopCounts {
+                    bound: self.router.sessions() as u64,
+                    store_outstanding: self.posts.outstanding() as u64,
+                    ..self.counts.clone()
+                };
+                let _ = answer.send(Box::new(counts));
             }
             Letter::Leave => self.leave(),
             Letter::Stop => {

@@ -16,6 +16,7 @@ use super::{Addresses, Exchange, Leaving, StartError, networks};
 use crate::admin::serve::Control;
 use crate::chance::Chance;
 use crate::config::Config;
+use crate::counts::{Facts, StoreCounts};
 use crate::event_loop::{self, EventLoop, Shared, WAKE};
 use crate::http::{self, Http};
 use crate::letter::{Door, Letter};
@@ -23,6 +24,9 @@ use crate::mailbox::Bell;
 use crate::network::kernel;
 use crate::store_thread::{self, Parker};
 use crate::{admin, holder, secret};
+
+/// How long a loop, or the store, may take to say what it has counted before it counts as stuck.
+const INSTRUMENTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// An exchange whose listeners are being bound.
 pub(super) struct Building {
@@ -107,12 +111,14 @@ impl Building {
         )
         .map_err(|error| StartError::Io { what: "making the admin socket", error })?;
 
+        let store_counts = Arc::new(StoreCounts::default());
         let desk = store_thread::Parts {
             backend,
             parker,
             mail: store_mail,
             loops: from_store,
             session: Arc::clone(&shared.session),
+            counts: Arc::clone(&store_counts),
         };
         let store = store_thread::start(desk, shared.clock, from_keys)
             .map_err(io_error("starting the store's thread"))?;
@@ -152,6 +158,10 @@ impl Building {
                 trusted_proxies: config.security.trusted_proxies.clone(),
                 domain: config.domain.clone(),
                 door,
+                instruments: http::Instruments {
+                    read: instruments(control.clone(), store_counts),
+                    metrics_from: config.http.metrics_from.clone(),
+                },
             };
             Some(Http::start(plan).map_err(io_error("starting HTTP"))?)
         };
@@ -203,6 +213,20 @@ fn door(control: Control, loops: usize) -> http::Door {
     Arc::new(move |handover| {
         let to = next.fetch_add(1, Ordering::Relaxed) % loops;
         control.to_loop(to, Letter::Upgraded(Box::new(handover)))
+    })
+}
+
+/// How loops and store are asked for what they have counted.
+fn instruments(control: Control, store: Arc<StoreCounts>) -> Arc<dyn Fn() -> Facts + Send + Sync> {
+    let began = std::time::Instant::now();
+    Arc::new(move || Facts {
+        loops: control.counts(INSTRUMENTS_WITHIN),
+        store_answers: control.store_answers(INSTRUMENTS_WITHIN),
+        store_requests: store.requests(),
+        store_batches: store.batches(),
+        store_failures: store.failures(),
+        store_busy_seconds: store.busy_seconds(),
+        uptime: began.elapsed(),
     })
 }
 

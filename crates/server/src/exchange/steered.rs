@@ -118,6 +118,7 @@ impl Steered {
             parker: Arc::new(Parker::default()),
             mail: wires.store_mail,
             loops: wires.from_store,
+            counts: Arc::default(),
             session,
         };
         let parts = doors.networks.into_iter().zip(doors.listeners).zip(doors.endpoints);

@@ -1,18 +1,25 @@
 use super::*;
 
 fn site(trusted: &[&str]) -> Site {
+    site_for(trusted, &[])
+}
+
+pub(super) fn site_for(trusted: &[&str], metrics_from: &[&str]) -> Site {
+    let prefixes = |texts: &[&str]| texts.iter().map(|p| p.parse().unwrap()).collect();
     Site {
         domain: "chat.example".into(),
-        trusted_proxies: trusted.iter().map(|p| p.parse().unwrap()).collect(),
+        trusted_proxies: prefixes(trusted),
         door: Arc::new(|_| false),
+        instruments: Instruments { read: Arc::new(Facts::default), metrics_from: prefixes(metrics_from) },
+        reading: Semaphore::new(1),
     }
 }
 
-fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
+pub(super) fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
     rows.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
 }
 
-fn way(remote: &str) -> Way {
+pub(super) fn way(remote: &str) -> Way {
     Way { remote: remote.parse().unwrap(), secure: false }
 }
 

@@ -9,5 +9,6 @@ mod client;
 mod closing;
 mod doors;
 mod house;
+mod instruments;
 mod log_in;
 mod pressure;

@@ -82,20 +82,26 @@ pub(super) fn load_credentials(db: &Connection, number: AccountNumber) -> Result
 }
 
 /// The keys of an account that is there, and whether it may log in.
+///
+/// It reads the row of this number or else of the nearest below, which is thrown away: whoever guesses numbers sees neither
+/// in the answer's time nor in what it leaves in the caches whether there is such a number.
 pub(super) fn credentials(
     db: &Connection,
     number: AccountNumber,
 ) -> rusqlite::Result<Option<(AccountState, Box<Credentials>)>> {
-    db.prepare_cached(
-        "SELECT state, sha1_salt, sha1_iterations, sha1_stored_key, sha1_server_key,
-                sha256_salt, sha256_iterations, sha256_stored_key, sha256_server_key
-             FROM accounts WHERE number = ?1 AND state < 2",
-    )?
-    .query_row([number.get()], |row| {
-        let credentials = Credentials { sha1: keys(row, 1)?, sha256: keys(row, 5)? };
-        Ok((state(row.get(0)?), Box::new(credentials)))
-    })
-    .optional()
+    let nearest = db
+        .prepare_cached(
+            "SELECT state, sha1_salt, sha1_iterations, sha1_stored_key, sha1_server_key,
+                sha256_salt, sha256_iterations, sha256_stored_key, sha256_server_key, number
+             FROM accounts WHERE number <= ?1 ORDER BY number DESC LIMIT 1",
+        )?
+        .query_row([number.get()], |row| {
+            let credentials = Credentials { sha1: keys(row, 1)?, sha256: keys(row, 5)? };
+            Ok((row.get::<_, u64>(9)?, row.get::<_, i64>(0)?, Box::new(credentials)))
+        })
+        .optional()?;
+    let found = nearest.filter(|(found, state, _)| *found == number.get() && *state != DELETED);
+    Ok(found.map(|(_, found, credentials)| (state(found), credentials)))
 }
 
 pub(super) fn set_credentials(

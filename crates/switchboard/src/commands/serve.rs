@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use server::config::LogFormat;
 use server::{Config, Exchange};
 use store::{Folder, Sqlite};
 
@@ -24,15 +25,17 @@ const CONFIG_NAME: &str = "switchboard.toml";
 const LOG_VARIABLE: &str = "SWITCHBOARD_LOG";
 
 pub(crate) fn run(args: Serve) -> Result<(), Failure> {
-    log_to_standard_error();
     let config = config(args)?;
+    log_to_standard_error(config.log.format);
     let (domain, data) = (config.domain.clone(), config.data.clone());
     let exchange = Exchange::start(config).map_err(Failure::failed)?;
     exchange
         .handle_signals()
         .map_err(|error| Failure::failed(format!("cannot wait for signals: {error}")))?;
     announce(&exchange, &domain, &data)?;
+    tell_service_manager(sd_notify::NotifyState::Ready);
     exchange.wait();
+    tell_service_manager(sd_notify::NotifyState::Stopping);
     exchange.shutdown();
     Ok(())
 }
@@ -114,15 +117,24 @@ fn announce(exchange: &Exchange, domain: &str, data: &Path) -> Result<(), Failur
     output::line(&format!("ready {}", exchange.addresses()))
 }
 
-fn log_to_standard_error() {
+/// A service manager that waits for it (`Type=notify`) hears what happens; without one nothing does.
+fn tell_service_manager(state: sd_notify::NotifyState<'_>) {
+    // There is nobody to tell of a failure but the one who could not be told.
+    let _ = sd_notify::notify(&[state]);
+}
+
+fn log_to_standard_error(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 #[cfg(test)]

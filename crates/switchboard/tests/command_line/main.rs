@@ -6,5 +6,6 @@
 mod accounts;
 mod carriers;
 mod endings;
+mod operating;
 mod refusals;
 mod run;

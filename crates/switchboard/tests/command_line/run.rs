@@ -77,8 +77,12 @@ pub(crate) struct Staying {
 
 impl Staying {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::spawn(command(args))
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child =
-            command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary is there");
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary is there");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let err = child.stderr.take();
         // Whatever happens, no read of a test waits longer than this.
