@@ -1,5 +1,5 @@
 //! Chat: relayed messages between pairs over clear TCP: CPU a message with 10 and with 1 under way, messages a second,
-//! and latency at a steady 1,000 a second.
+//! and latency at a steady 1,000 a second; for ours the same again with the archive on.
 //! Units: microseconds of server CPU a message; messages a second; microseconds from due to received.
 
 use std::io;
@@ -23,7 +23,15 @@ pub(crate) struct Plan {
 const WARM_UP: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(side: Side, plan: Plan, report: &mut Report) -> io::Result<()> {
-    let sut = Sut::start(side, plan.pairs * 2)?;
+    measure(&Sut::start(side, plan.pairs * 2)?, "chat", side, plan, report)?;
+    // The peers' archives commit nothing before they deliver, nor before they acknowledge.
+    if side == Side::Ours {
+        measure(&Sut::start_archiving(plan.pairs * 2)?, "chat-archived", side, plan, report)?;
+    }
+    Ok(())
+}
+
+fn measure(sut: &Sut, case: &str, side: Side, plan: Plan, report: &mut Report) -> io::Result<()> {
     let mut salted = SaltedPasswords::default();
     let wishes = Wishes { presence: true, stream_management: false };
     let mut sockets = Vec::new();
@@ -42,9 +50,9 @@ pub(crate) fn run(side: Side, plan: Plan, report: &mut Report) -> io::Result<()>
         let outcome = pairs.closed_loop(window, time)?;
         let cpu = cpu_us(sut.pid)? - before;
         let n = outcome.messages;
-        report.figure(&format!("chat-cpu-{window}-us"), side, cpu / n as f64, "us", n);
+        report.figure(&format!("{case}-cpu-{window}-us"), side, cpu / n as f64, "us", n);
         let rate = n as f64 / outcome.took.as_secs_f64();
-        report.figure(&format!("chat-rate-{window}"), side, rate, "1/s", n);
+        report.figure(&format!("{case}-rate-{window}"), side, rate, "1/s", n);
     }
     let outcome = pairs.open_loop(plan.rate, u64::from(plan.rate) * plan.seconds)?;
     let mut latencies = outcome.latencies;
@@ -52,7 +60,7 @@ pub(crate) fn run(side: Side, plan: Plan, report: &mut Report) -> io::Result<()>
     for (name, share) in [("p50", 0.50), ("p99", 0.99)] {
         let at = ((latencies.len() - 1) as f64 * share) as usize;
         let latency = latencies[at].as_secs_f64() * 1e6;
-        report.figure(&format!("chat-latency-{name}-us"), side, latency, "us", outcome.messages);
+        report.figure(&format!("{case}-latency-{name}-us"), side, latency, "us", outcome.messages);
     }
     Ok(())
 }

@@ -59,6 +59,8 @@ pub(crate) struct Account {
     pub(crate) loading: bool,
     /// It could not be read: whoever needs it has it read again, and with its last session the account is forgotten.
     pub(crate) unread: bool,
+    /// Something that a feature must know could not be read, so the roster will not be taken either.
+    pub(crate) unknown: bool,
     pub(crate) roster: Roster,
     pub(crate) lines: SmallVec<[LineId; 4]>,
     pub(crate) binding: Vec<Binding>,
@@ -78,6 +80,7 @@ impl Account {
         Self {
             loading: true,
             unread: false,
+            unknown: false,
             roster: Roster::default(),
             lines: SmallVec::new(),
             binding: Vec::new(),

@@ -14,7 +14,7 @@ use xmpp::time::Wallclock;
 use xmpp::{ns, write};
 
 use crate::account::{Pending, Shared};
-use crate::features::{self, Query, Scope};
+use crate::features::{self, Copies, Copy, Query, Scope};
 use crate::line::{LineId, SessionId};
 use crate::parcel::{Letter, Undelivered};
 use crate::route::{Addressed, Audience, Kind, MessageType, PresenceType, Verdict, verdict};
@@ -33,7 +33,7 @@ impl Router {
             self.reload(letter.to);
             return self.put_off_letter(letter);
         }
-        self.carry_out(letter);
+        self.carry_out(letter, true);
     }
 
     /// The same for what had arrived before and was held: a message, which needs no roster, so what came later and waits
@@ -41,13 +41,14 @@ impl Router {
     #[allow(dead_code, reason = "nobody holds messages when no feature keeps them")]
     pub(crate) fn arrive_again(&mut self, letter: Letter<'_>) {
         if self.accounts.get(letter.to).is_some() {
-            self.carry_out(letter);
+            self.carry_out(letter, false);
         } else {
             self.arrive_absent(letter);
         }
     }
 
-    fn carry_out(&mut self, letter: Letter<'_>) {
+    /// What the table says is done; `new`: features have not seen it yet.
+    fn carry_out(&mut self, letter: Letter<'_>, new: bool) {
         let Some(account) = self.accounts.get(letter.to) else { return self.processed(letter.ack) };
         let (lines, last_write) = (account.lines.clone(), account.last_write);
         if let Some(token) = last_write
@@ -66,14 +67,46 @@ impl Router {
         };
         let here = lines.iter().any(|&line| self.lines[line].takes_messages());
         let audience = if here { Audience::Here } else { Audience::Away };
-        match verdict(letter.kind, addressed, audience) {
+        let verdict = verdict(letter.kind, addressed, audience);
+        if new && is_kept_kind(letter.kind) && verdict != Verdict::Refuse {
+            return self.mark(letter, |router, letter| {
+                router.carry_out_verdict(letter, verdict, named.flatten(), &lines);
+            });
+        }
+        self.carry_out_verdict(letter, verdict, named.flatten(), &lines);
+    }
+
+    /// Features see a message that came, and may add to it what only the recipient's home may say.
+    fn mark(&mut self, mut letter: Letter<'_>, then: impl FnOnce(&mut Self, Letter<'_>)) {
+        let mut marks = std::mem::take(&mut self.scratch_marks);
+        let mut bytes = std::mem::take(&mut self.scratch_arrived);
+        features::on_arrived(self, &mut letter, &mut marks);
+        if marks.is_empty() {
+            then(self, letter);
+        } else {
+            append(&mut bytes, letter.stanza, &marks);
+            then(self, Letter { stanza: &bytes, ..letter });
+        }
+        marks.clear();
+        bytes.clear();
+        (self.scratch_marks, self.scratch_arrived) = (marks, bytes);
+    }
+
+    fn carry_out_verdict(
+        &mut self,
+        letter: Letter<'_>,
+        verdict: Verdict,
+        named: Option<LineId>,
+        lines: &[LineId],
+    ) {
+        match verdict {
             Verdict::Ignore => self.processed(letter.ack),
             Verdict::Refuse => self.refuse(letter, &unavailable()),
-            Verdict::ToMatch => self.give_to_named(letter, named.flatten()),
-            Verdict::ToMostAvailable => self.give_to_most_available(letter, &lines),
-            Verdict::ToNonNegative => self.give_to_lines(letter, &lines, |line| line.takes_messages()),
+            Verdict::ToMatch => self.give_to_named(letter, named),
+            Verdict::ToMostAvailable => self.give_to_most_available(letter, lines),
+            Verdict::ToNonNegative => self.give_to_lines(letter, lines, |line| line.takes_messages()),
             Verdict::ToAvailable => {
-                self.give_to_lines(letter, &lines, |line| line.is_available() && !line.closing);
+                self.give_to_lines(letter, lines, |line| line.is_available() && !line.closing);
             }
             Verdict::Keep => self.keep(letter),
             Verdict::Answer => self.answer_for_account(letter),
@@ -82,14 +115,13 @@ impl Router {
         }
     }
 
-    /// The account is not in memory, so nobody is logged in to it. It is loaded only if its roster decides; presence
-    /// finds nobody.
+    /// The account is not in memory, so nobody is logged in to it. It is loaded only if it decides what becomes of the
+    /// stanza; presence finds nobody.
     fn arrive_absent(&mut self, letter: Letter<'_>) {
         let addressed = if letter.resource.is_some() { Addressed::NoMatch } else { Addressed::Bare };
         match verdict(letter.kind, addressed, Audience::Away) {
-            Verdict::Keep => self.keep(letter),
             Verdict::Refuse => self.refuse(letter, &unavailable()),
-            Verdict::Answer | Verdict::Subscription => {
+            Verdict::Keep | Verdict::Answer | Verdict::Subscription => {
                 if self.store_is_busy() {
                     return self.refuse(letter, &busy());
                 }
@@ -142,10 +174,37 @@ impl Router {
         if is_kept_kind(letter.kind) && features::hold(self, letter, Some(line)) {
             return;
         }
-        let tag = is_kept_kind(letter.kind).then(|| Tag::live(self.now.wall));
+        let copies = features::copies(self, &letter, &[line]);
+        let mut tag = is_kept_kind(letter.kind).then(|| Tag::live(self.now.wall));
+        let shared = tag.and_then(|_| self.share_with_copies(letter.to, &[line], &copies));
+        tag = shared.or(tag);
         let stanza = self.out.put(letter.stanza);
         self.deliver(line, stanza, tag);
+        self.deliver_copies(copies, shared);
         self.processed(letter.ack);
+    }
+
+    /// Notes that those who get a copy and confirm it answer for the message as well as those who got it itself.
+    fn share_with_copies(
+        &mut self,
+        number: AccountNumber,
+        targets: &[LineId],
+        copies: &[Copy],
+    ) -> Option<Tag> {
+        let confirms = |line: LineId| self.lines[line].acknowledging;
+        if !targets.iter().any(|&line| confirms(line)) {
+            return None;
+        }
+        let copied = copies.iter().map(|copy| copy.line);
+        let holders: Targets = targets.iter().copied().chain(copied).filter(|&line| confirms(line)).collect();
+        if holders.len() > 1 { self.share(number, &holders) } else { None }
+    }
+
+    fn deliver_copies(&mut self, copies: Copies, shared: Option<Tag>) {
+        for Copy { line, stanza } in copies {
+            let tag = shared.filter(|_| self.lines[line].acknowledging);
+            self.deliver(line, stanza, tag);
+        }
     }
 
     fn give_to_most_available(&mut self, letter: Letter<'_>, lines: &[LineId]) {
@@ -164,9 +223,15 @@ impl Router {
         if targets.is_empty() {
             return self.keep(letter);
         }
+        let copies = features::copies(self, &letter, &targets);
         let mut tag = Some(Tag::live(self.now.wall));
         let mut quiet = Targets::new();
-        if targets.len() > 1 {
+        let shared = self.share_with_copies(letter.to, &targets, &copies);
+        if let Some(shared) = shared {
+            tag = Some(shared);
+            quiet = targets.iter().copied().filter(|&line| !self.lines[line].acknowledging).collect();
+            targets.retain(|line| self.lines[*line].acknowledging);
+        } else if targets.len() > 1 {
             // RFC 6121 8.5.2.1.1: all of them get it. Who says what arrived answers for it; a client that says nothing may be
             // half-open, so its copy does not count while there is another.
             let confirms = |line: &mut LineId| self.lines[*line].acknowledging;
@@ -195,6 +260,7 @@ impl Router {
         for line in quiet {
             self.deliver(line, stanza.clone(), None);
         }
+        self.deliver_copies(copies, shared);
         self.processed(letter.ack);
     }
 
@@ -239,23 +305,24 @@ impl Router {
         let asker = self.bare(letter.from);
         let subscribed = self.accounts.get(letter.to).is_some_and(|account| account.standing(&asker).from);
         let scope = if letter.from == letter.to { Scope::Own } else { Scope::Other { subscribed } };
-        self.query(letter, scope);
+        self.query(letter, scope, None);
     }
 
     /// An iq that the exchange answers, for an account or for itself.
-    pub(crate) fn query(&mut self, letter: Letter<'_>, scope: Scope) {
+    pub(crate) fn query(&mut self, letter: Letter<'_>, scope: Scope, line: Option<LineId>) {
         let set = letter.kind == Kind::Iq(crate::route::IqType::Set);
         let Ok(stanza) = Stanza::parse(letter.stanza) else { return self.processed(letter.ack) };
         let Some(payload) = stanza.children().next() else {
             return self.refuse(letter, &StanzaError::new(StanzaCondition::BadRequest));
         };
-        let query = Query { scope, set, payload };
+        let query = Query { scope, set, payload, letter: &letter, line };
         let mut inner = Vec::new();
         match features::on_query(self, &query, &mut inner) {
             Some(features::Answer::Result) => {
                 self.answer(&letter, &inner);
                 self.processed(letter.ack);
             }
+            Some(features::Answer::Later) => {}
             Some(features::Answer::Error(error)) => self.refuse(letter, &error),
             None => self.refuse(letter, &unavailable()),
         }
@@ -271,8 +338,11 @@ impl Router {
             Mark::Live(_) => {}
             // One has it, so the others may lose it.
             Mark::Shared(mark) => {
-                if let Some(account) = self.accounts.get_mut(number) {
-                    account.shared.retain(|shared| shared.number != mark);
+                // They are confirmed in about the order in which they were given.
+                if let Some(account) = self.accounts.get_mut(number)
+                    && let Some(at) = account.shared.iter().position(|shared| shared.number == mark)
+                {
+                    account.shared.remove(at);
                 }
             }
             Mark::Row(row) => features::on_row_delivered(self, number, session, row),
@@ -340,6 +410,22 @@ impl Router {
         let letter = Letter { kind: Kind::Iq(kind), from, to: number, resource: None, stanza, ack: None };
         self.refuse(letter, &unavailable());
     }
+}
+
+/// Appends a message with something more inside, which is well-formed.
+pub(crate) fn append(out: &mut Vec<u8>, stanza: &[u8], more: &[u8]) {
+    const END: &[u8] = b"</message>";
+    let open = stanza.strip_suffix(END);
+    match (open, stanza.strip_suffix(b"/>")) {
+        (Some(open), _) => out.extend_from_slice(open),
+        (None, Some(tag)) => {
+            out.extend_from_slice(tag);
+            out.push(b'>');
+        }
+        (None, None) => return out.extend_from_slice(stanza),
+    }
+    out.extend_from_slice(more);
+    out.extend_from_slice(END);
 }
 
 /// The message with the time at which it was received (XEP-0203), unless it says so already.

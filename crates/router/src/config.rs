@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use store::ArchiveId;
+
 /// The router's settings. One value, shared by the routers of all loops.
 #[derive(Debug, Clone)]
 pub struct RouterConfig {
@@ -27,7 +29,8 @@ pub struct RouterConfig {
     /// Accounts kept in memory though nobody is logged in, for the rosters that subscriptions touch. Default 4,096; a
     /// contact costs about 150 bytes.
     pub accounts_idle_max: usize,
-    /// Inputs that wait while one account is loaded; more are refused with `resource-constraint`. Default 64.
+    /// Inputs that wait while one account is loaded; more are refused with `resource-constraint`. Default 1,024: about
+    /// what one sender says in the time of a commit.
     pub loading_queue_max: usize,
     /// Requests at the store at a time; more stanzas that need it are refused with `resource-constraint`.
     /// Default 65,536.
@@ -39,7 +42,7 @@ pub struct RouterConfig {
     /// more are refused with `resource-constraint`. Default 128.
     pub directed_max: usize,
     /// Messages of one account that are in the hands of several resources at once, of which none has acknowledged.
-    /// Beyond it a message goes to one resource only. Default 64.
+    /// Beyond it a message goes to one resource only, and copies answer for nothing. Default 1,024, of 80 bytes each.
     pub shared_max: usize,
     /// Messages that arrive while the last of an account's waiting messages are fetched, and are kept in memory
     /// meanwhile. Beyond it they are stored. Default 64.
@@ -48,6 +51,10 @@ pub struct RouterConfig {
     pub offline_window_rows: usize,
     /// The same in bytes; one message always passes. Default 128 KiB.
     pub offline_window_bytes: usize,
+    /// Which messages of an account that has said nothing of it are archived (XEP-0313). Default none.
+    pub archive: ArchivePolicy,
+    /// The highest id that any archive has: ids are drawn above it. Default 0.
+    pub archive_floor: ArchiveId,
     /// How long a session may take to confirm before the next waiting messages follow regardless. Default 30 s.
     pub offline_confirm_max: Duration,
 }
@@ -64,15 +71,46 @@ impl RouterConfig {
             resources_max: 16,
             resource_bytes_max: 256,
             accounts_idle_max: 4_096,
-            loading_queue_max: 64,
+            loading_queue_max: 1_024,
             store_requests_max: 65_536,
             probe_requests_max: 4_096,
             directed_max: 128,
-            shared_max: 64,
+            shared_max: 1_024,
+            archive: ArchivePolicy::Never,
+            archive_floor: ArchiveId(0),
             offline_hold_max: 64,
             offline_window_rows: 200,
             offline_window_bytes: 128 * 1024,
             offline_confirm_max: Duration::from_secs(30),
         }
+    }
+}
+
+/// Which messages are archived (XEP-0441 2.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchivePolicy {
+    /// All.
+    Always,
+    /// Those from and to contacts in the roster.
+    Roster,
+    /// None.
+    Never,
+}
+
+impl ArchivePolicy {
+    /// Its name, in the configuration and on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Roster => "roster",
+            Self::Never => "never",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Always, Self::Roster, Self::Never].into_iter().find(|policy| policy.name() == name)
     }
 }

@@ -6,6 +6,9 @@
 //! stream features no longer speak of it.
 //! Not here: rosters, presence, routing, which are RFC 6121 itself.
 
+use std::ops::Range;
+
+use smallvec::SmallVec;
 use store::{OfflineId, StoreError};
 use xmpp::address::AccountNumber;
 use xmpp::error::StanzaError;
@@ -18,8 +21,12 @@ use crate::router::Router;
 
 /// What a feature may do. All of it is optional: a feature says what it wants to hear of.
 pub(crate) trait Feature {
+    /// What it remembers of everything that this router has.
+    type Router: Default;
     /// What it remembers of an account while that is in memory.
     type Account: Default;
+    /// What it remembers of a line.
+    type Line: Default;
     /// What it asked the store for.
     type Wait;
 
@@ -43,6 +50,17 @@ pub(crate) trait Feature {
     fn write_stream_features(_: &RouterConfig, _: &mut Vec<u8>) {}
     /// How long a message should live.
     fn judge(_: &Stanza<'_>, _: &mut Judgement) {}
+
+    /// An account is being read, its roster next: what the feature must know of it is asked for now, and is there before
+    /// anything is decided for the account.
+    fn on_load(_: &mut Router, _: AccountNumber) {}
+    /// A line's client sent a message, which is about to leave. What the sender's own archive calls it goes to `marks`.
+    fn on_sent(_: &mut Router, _: LineId, _: &mut Letter<'_>, _marks: &mut Vec<u8>) {}
+    /// A message of a kind that is kept came to its recipient, and is about to be given or kept. What goes to `marks` is
+    /// put inside.
+    fn on_arrived(_: &mut Router, _: &mut Letter<'_>, _marks: &mut Vec<u8>) {}
+    /// A message is about to be given to these lines of an account: copies for others of it are written.
+    fn copy(_: &mut Router, _: &Letter<'_>, _: &[LineId], _: &mut Copies) {}
 
     /// A message is about to be given to those who are there, or to one. True: it is mine now.
     fn hold(_: &mut Router, _: Letter<'_>, _: Option<LineId>) -> bool {
@@ -75,7 +93,21 @@ pub(crate) struct Query<'a> {
     pub(crate) scope: Scope,
     pub(crate) set: bool,
     pub(crate) payload: Node<'a>,
+    /// All of it.
+    pub(crate) letter: &'a Letter<'a>,
+    /// The asker's line, where the account is its own or the exchange is asked.
+    pub(crate) line: Option<LineId>,
 }
+
+/// What somebody gets of a message that another line of the same account got.
+pub(crate) struct Copy {
+    pub(crate) line: LineId,
+    /// In the output buffer.
+    pub(crate) stanza: Range<usize>,
+}
+
+/// All of them.
+pub(crate) type Copies = SmallVec<[Copy; 4]>;
 
 /// In whose name it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +130,8 @@ pub(crate) enum Answer {
     Result,
     /// It is refused.
     Error(StanzaError),
+    /// The feature has taken the letter, and answers itself.
+    Later,
 }
 
 /// How long a message should live.
@@ -115,6 +149,20 @@ pub(crate) enum Judgement {
 macro_rules! features {
     ($($name:ident,)*) => {
         $(mod $name;)*
+
+        /// What each feature remembers of everything.
+        #[derive(Default)]
+        pub(crate) struct RouterStates {
+            $(#[allow(dead_code, reason = "not every feature remembers something")]
+            pub(crate) $name: <$name::It as Feature>::Router,)*
+        }
+
+        /// What each feature remembers of a line.
+        #[derive(Default)]
+        pub(crate) struct LineStates {
+            $(#[allow(dead_code, reason = "not every feature remembers something")]
+            pub(crate) $name: <$name::It as Feature>::Line,)*
+        }
 
         /// What each feature remembers of an account.
         #[derive(Default)]
@@ -168,6 +216,27 @@ macro_rules! features {
             judgement
         }
 
+        pub(crate) fn on_load(router: &mut Router, number: AccountNumber) {
+            $($name::It::on_load(router, number);)*
+        }
+
+        pub(crate) fn on_sent(router: &mut Router, line: LineId, letter: &mut Letter<'_>) {
+            let mut marks = std::mem::take(&mut router.scratch_marks);
+            $($name::It::on_sent(router, line, letter, &mut marks);)*
+            marks.clear();
+            router.scratch_marks = marks;
+        }
+
+        pub(crate) fn on_arrived(router: &mut Router, letter: &mut Letter<'_>, marks: &mut Vec<u8>) {
+            $($name::It::on_arrived(router, letter, marks);)*
+        }
+
+        pub(crate) fn copies(router: &mut Router, letter: &Letter<'_>, given: &[LineId]) -> Copies {
+            let mut copies = Copies::new();
+            $($name::It::copy(router, letter, given, &mut copies);)*
+            copies
+        }
+
         pub(crate) fn hold(router: &mut Router, letter: Letter<'_>, line: Option<LineId>) -> bool {
             false $(|| $name::It::hold(router, letter, line))*
         }
@@ -219,7 +288,9 @@ macro_rules! features {
 
 // The list. One line a file; the order is the order in which they are asked.
 features! {
+    archive,
     caps,
+    carbons,
     chat_states,
     disco,
     establishment,

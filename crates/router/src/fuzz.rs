@@ -10,7 +10,7 @@ use xmpp::address::AccountNumber;
 use xmpp::stanza::Stanza;
 use xmpp::time::{Instant, Now, Wallclock};
 
-use crate::{LineFacts, Output, Router, RouterConfig, SessionId};
+use crate::{ArchivePolicy, LineFacts, Output, Router, RouterConfig, SessionId};
 
 /// The numbers that exist.
 const NUMBERS: [u64; 2] = [10_001, 10_002];
@@ -21,7 +21,9 @@ const NUMBERS: [u64; 2] = [10_001, 10_002];
 /// # Panics
 /// When a stanza is processed twice or never, or something is delivered that is no stanza.
 pub fn stanzas(data: &[u8]) {
-    let mut router = Router::new(Arc::new(RouterConfig::new("localhost", [7; 16])), 0, 1);
+    let archive = ArchivePolicy::Always;
+    let cfg = RouterConfig { archive, ..RouterConfig::new("localhost", [7; 16]) };
+    let mut router = Router::new(Arc::new(cfg), 0, 1);
     let mut store = Memory::default();
     let mut now = Now { mono: Instant::from_nanos(1), wall: Wallclock::from_millis(1_795_510_800_000) };
     for value in NUMBERS {

@@ -31,6 +31,7 @@ mod account;
 mod arrive;
 mod config;
 mod features;
+mod form;
 pub mod fuzz;
 mod line;
 mod numbers;
@@ -47,7 +48,7 @@ pub mod subscription;
 mod tag;
 mod waiting;
 
-pub use config::RouterConfig;
+pub use config::{ArchivePolicy, RouterConfig};
 pub use line::{AccountChange, LineFacts, SessionId};
 pub use output::{BindError, Output};
 pub use parcel::Parcel;

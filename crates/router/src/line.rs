@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 use xmpp::address::AccountNumber;
 
+use crate::features;
 use crate::numbers::NumberHasher;
 
 /// A session, named by the loop on which its carrier lives and a number that this loop never uses again.
@@ -97,6 +98,8 @@ pub(crate) struct Line {
     pub(crate) presence: Option<Box<[u8]>>,
     /// Who was sent directed presence (RFC 6121 4.6): full or bare addresses at our domain.
     pub(crate) directed: Vec<Box<str>>,
+    /// What each feature remembers of it.
+    pub(crate) features: features::LineStates,
 }
 
 impl Line {
@@ -113,6 +116,7 @@ impl Line {
             priority: 0,
             presence: None,
             directed: Vec::new(),
+            features: features::LineStates::default(),
         }
     }
 

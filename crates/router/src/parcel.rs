@@ -41,8 +41,38 @@ impl Parcel {
     }
 }
 
-/// Who waits to hear that a stanza was processed; the session id says on which loop.
-pub(crate) type Ack = Option<(SessionId, u32)>;
+/// Who waits to hear that a stanza was processed.
+pub(crate) type Ack = Option<Receipt>;
+
+/// A promise to say that a stanza was processed, or that a share of the work on it is done: a message may have to be
+/// committed in several places, and is processed once all of them have said so.
+///
+/// The shares of one stanza always add up to the whole, so whoever has one may give half of it away without telling
+/// anybody, and the one who collects them need not know how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    /// Its session; the id says on which loop the shares are collected.
+    pub(crate) session: SessionId,
+    pub(crate) seq: u32,
+    pub(crate) share: u16,
+}
+
+impl Receipt {
+    /// All of it, in shares: it can be halved fifteen times, and no stanza has as many places to go.
+    pub(crate) const WHOLE: u16 = 1 << 15;
+
+    pub(crate) fn whole(session: SessionId, seq: u32) -> Self {
+        Self { session, seq, share: Self::WHOLE }
+    }
+
+    /// Gives half of an ack away.
+    #[allow(dead_code, reason = "nobody halves when no feature keeps what is delivered")]
+    pub(crate) fn halve(ack: &mut Ack) -> Ack {
+        let receipt = ack.as_mut().filter(|receipt| receipt.share > 1)?;
+        receipt.share /= 2;
+        Some(*receipt)
+    }
+}
 
 /// What a session could not deliver.
 pub(crate) type Undelivered = Vec<(Vec<u8>, Option<Tag>)>;
@@ -74,8 +104,8 @@ pub(crate) enum Freight {
     BindRefused { session: SessionId, error: BindError },
     /// A stanza for its client.
     Deliver { session: SessionId, number: AccountNumber, stanza: Box<[u8]>, tag: Option<Tag> },
-    /// Its stanza was processed.
-    Processed { session: SessionId, seq: u32 },
+    /// Its stanza was processed, or a share of the work is done.
+    Processed(Receipt),
     /// It is to be closed.
     Close { session: SessionId, error: StreamErrorKind },
 }

@@ -14,7 +14,7 @@ use xmpp::{ns, write};
 
 use crate::account::{Pending, standing_of};
 use crate::line::LineId;
-use crate::parcel::Letter;
+use crate::parcel::{Letter, Receipt};
 use crate::reply::{head_of, make_result};
 use crate::route::{IqType, Kind, PresenceType};
 use crate::router::{Router, busy};
@@ -49,7 +49,7 @@ impl Router {
     /// 2.1.4, and 2.6.2 for who has a version already: the same, or all of it.
     fn roster_get(&mut self, line: LineId, letter: Letter<'_>, has: Option<&str>) {
         let Some(account) = self.accounts.get(letter.to) else { return self.processed(letter.ack) };
-        if let (Some(token), Some((session, seq))) = (account.last_write, letter.ack) {
+        if let (Some(token), Some(Receipt { session, seq, .. })) = (account.last_write, letter.ack) {
             // What memory holds may yet fail to be kept, and must not be seen under the version before it.
             let input = Pending::Sent { session, seq, stanza: letter.stanza.into() };
             if self.follow(token, Effect::Resume(input)).is_err() {

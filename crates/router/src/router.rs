@@ -25,7 +25,7 @@ use crate::features;
 use crate::line::{AccountChange, Line, LineFacts, LineId, Lines, SessionId};
 use crate::numbers::NumberHasher;
 use crate::output::{BindError, Output, Outputs};
-use crate::parcel::{Ack, Freight, Letter, Parcel, Undelivered};
+use crate::parcel::{Ack, Freight, Letter, Parcel, Receipt, Undelivered};
 use crate::tag::{Mark, Tag};
 use crate::waiting::{Table, Token, Waiting};
 
@@ -43,8 +43,16 @@ pub struct Router {
     binding: HashMap<SessionId, AccountNumber, NumberHasher>,
     pub(crate) waiting: Table,
     pub(crate) out: Outputs,
+    /// What is done of stanzas that several places work on, by session and number.
+    shares: HashMap<(u64, u32), u16, NumberHasher>,
     /// Where a stanza is written before it is known who gets it.
     pub(crate) scratch: Vec<u8>,
+    /// The same where it arrives, with what is added there.
+    pub(crate) scratch_arrived: Vec<u8>,
+    /// What is added to a message.
+    pub(crate) scratch_marks: Vec<u8>,
+    /// What each feature remembers of everything.
+    pub(crate) features: features::RouterStates,
     /// Features' alarms, by account. Every alarm is as long as the next, so the first is the earliest.
     alarms: VecDeque<(Instant, AccountNumber)>,
     /// Accounts with something to be said to the store once the driver has drained the rest.
@@ -68,7 +76,11 @@ impl Router {
             binding: HashMap::with_hasher(hasher),
             waiting: Table::default(),
             out: Outputs::default(),
+            shares: HashMap::with_hasher(hasher),
             scratch: Vec::new(),
+            scratch_arrived: Vec::new(),
+            scratch_marks: Vec::new(),
+            features: features::RouterStates::default(),
             alarms: VecDeque::new(),
             unsettled: Vec::new(),
             last_number: 0,
@@ -132,7 +144,7 @@ impl Router {
             self.post(home, Freight::Sent { session, seq, stanza: bytes.into() });
         } else {
             // Its line was taken from it while this was on its way.
-            self.processed(Some((session, seq)));
+            self.processed(Some(Receipt::whole(session, seq)));
         }
     }
 
@@ -183,7 +195,7 @@ impl Router {
             Freight::Sent { session, seq, stanza } => {
                 match (self.lines.find(session), Stanza::parse(&stanza)) {
                     (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
-                    _ => self.processed(Some((session, seq))),
+                    _ => self.processed(Some(Receipt::whole(session, seq))),
                 }
             }
             Freight::Delivered { session, tag } => {
@@ -215,7 +227,7 @@ impl Router {
                     self.post(home, Freight::Returned { session, number, stanza, tag });
                 }
             }
-            Freight::Processed { session, seq } => self.out.processed(session, seq),
+            Freight::Processed(receipt) => self.collect(receipt),
             Freight::Close { session, error } if self.guests.contains_key(&session) => {
                 self.out.close(session, error);
             }
@@ -341,12 +353,28 @@ impl Router {
 
     /// A stanza needs us no more.
     pub(crate) fn processed(&mut self, ack: Ack) {
-        let Some((session, seq)) = ack else { return };
-        if session.of_loop() == self.this_loop {
-            self.out.processed(session, seq);
+        let Some(receipt) = ack else { return };
+        let of_loop = receipt.session.of_loop();
+        if of_loop == self.this_loop {
+            self.collect(receipt);
         } else {
-            self.post(session.of_loop(), Freight::Processed { session, seq });
+            self.post(of_loop, Freight::Processed(receipt));
         }
+    }
+
+    /// Says that a stanza was processed, once all shares of the work on it are done.
+    fn collect(&mut self, receipt: Receipt) {
+        let Receipt { session, seq, share } = receipt;
+        if share < Receipt::WHOLE {
+            let key = (session.to_bits(), seq);
+            let done = self.shares.entry(key).or_insert(0);
+            *done += share;
+            if *done < Receipt::WHOLE {
+                return;
+            }
+            self.shares.remove(&key);
+        }
+        self.out.processed(session, seq);
     }
 
     /// Gives a line's client what lies in the output buffer.

@@ -13,7 +13,7 @@ use crate::account::Pending;
 use crate::arrive::message_type;
 use crate::features::{self, Scope};
 use crate::line::LineId;
-use crate::parcel::{Ack, Letter};
+use crate::parcel::{Ack, Letter, Receipt};
 use crate::route::{IqType, Kind, PresenceType};
 use crate::router::{Router, busy};
 use crate::subscription::Verb;
@@ -37,7 +37,7 @@ impl Router {
     /// A line's client sent a stanza.
     pub(crate) fn sent(&mut self, line: LineId, seq: u32, stanza: &Stanza<'_>) {
         let (session, number) = (self.lines[line].session, self.lines[line].number);
-        let ack = Some((session, seq));
+        let ack = Some(Receipt::whole(session, seq));
         // RFC 6120 8.1.2.1 and 4.9.3.9: the client's own full or bare address, or none.
         if let Some(from) = stanza.from()
             && !self.is_own_address(line, &from)
@@ -130,10 +130,16 @@ impl Router {
             Some(to) => (to.as_str(), to.bare()),
             None => (sender.bare(), sender.bare()),
         };
+        // XEP-0359 section 5: what only the two archives may say, nobody says for them.
+        let archives = [bare, sender.bare()];
         let head =
-            Head { from: Some(sender.jid()), to: Some(to), without_stanza_id_by: Some(bare), append: &[] };
+            Head { from: Some(sender.jid()), to: Some(to), without_stanza_id_by: &archives, append: &[] };
         relay(&mut bytes, stanza, &head);
-        self.route(Letter { kind, from: sender.number, to: number, resource, stanza: &bytes, ack });
+        let mut letter = Letter { kind, from: sender.number, to: number, resource, stanza: &bytes, ack };
+        if matches!(kind, Kind::Message(_)) {
+            features::on_sent(self, line, &mut letter);
+        }
+        self.route(letter);
         bytes.clear();
         self.scratch = bytes;
     }
@@ -221,7 +227,7 @@ impl Router {
                 let bytes = self.write_query(line, stanza);
                 let letter =
                     Letter { kind: Kind::Iq(kind), from: own, to: own, resource: None, stanza: &bytes, ack };
-                self.query(letter, Scope::Server);
+                self.query(letter, Scope::Server, Some(line));
             }
             Destination::Number(number) => {
                 let resource = to.and_then(JidRef::resource);
@@ -238,7 +244,7 @@ impl Router {
         let letter =
             Letter { kind: Kind::Iq(kind), from: number, to: number, resource: None, stanza: &bytes, ack };
         if !self.roster_query(line, letter) {
-            self.query(letter, Scope::Own);
+            self.query(letter, Scope::Own, Some(line));
         }
     }
 

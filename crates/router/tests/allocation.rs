@@ -76,6 +76,7 @@ fn answer(router: &mut Router) {
         let answer = match request.op {
             Op::LoadRoster { .. } => Answer::Roster(Roster::default()),
             Op::LoadOffline { .. } => Answer::Offline(store::OfflinePage::default()),
+            Op::Document(_) => Answer::Document(None),
             other => panic!("nobody asked for {other:?}"),
         };
         router.handle_reply(now(), Reply { token: request.token, answer: Ok(answer) });

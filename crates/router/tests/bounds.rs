@@ -28,6 +28,13 @@ fn inbox(world: &mut World, session: SessionId) -> Vec<String> {
     world.clients.get_mut(&session).expect("a client").inbox.drain(..).collect()
 }
 
+/// Nobody is logged in to it, but it is known.
+fn in_memory(world: &mut World, of: u64) {
+    let session = present(world, of, "x", false);
+    world.end(session);
+    world.settle();
+}
+
 /// The conditions of the errors that somebody got.
 fn conditions(world: &mut World, session: SessionId) -> Vec<String> {
     let conditions = inbox(world, session).into_iter().map(|stanza| {
@@ -228,6 +235,7 @@ fn inputs_for_an_account_that_is_being_loaded_are_bounded() {
 fn requests_at_the_store_are_bounded() {
     let mut world = World::with(1, RouterConfig { store_requests_max: 3, ..cfg() });
     let sender = present(&mut world, 10_001, "x", false);
+    in_memory(&mut world, 10_002);
     world.store_waits = true;
     for id in 0..5 {
         world.send(sender, &format!("<message to='10002@localhost' id='m{id}'><body>a</body></message>"));
@@ -413,6 +421,7 @@ fn a_roster_that_cannot_be_read_is_not_an_empty_one() {
     );
     world.settle();
     inbox(&mut world, one);
+    in_memory(&mut world, 10_002);
     world.closes_at_once = false;
     rereading(&mut world, one);
     world.send(one, "<message to='10002@localhost' id='m'><body>a</body></message>");
@@ -420,7 +429,7 @@ fn a_roster_that_cannot_be_read_is_not_an_empty_one() {
     world.store_is_unreadable = true;
     world.store_waits = false;
     world.settle();
-    assert_eq!(world.waiting(10_002), 1, "a message needs no roster");
+    assert_eq!(world.waiting(10_002), 1, "a message needs no roster of its sender");
     assert_eq!(conditions(&mut world, one), ["resource-constraint"], "a change does");
 
     assert_eq!(world.clients[&one].closed, Some(StreamErrorKind::InternalServerError));

@@ -3,7 +3,8 @@
 //! A talk is a file in `tests/talks/` of the workspace; each feature has one that bears its name. Its lines:
 //! ```text
 //! # a remark
-//! loops 2                         two event loops instead of one (first line)
+//! loops 2                         two event loops instead of one (one of the first lines)
+//! archive always                  messages are archived unless somebody says otherwise (one of the first lines)
 //! stream features have <ver .../> the exchange announces so, before anybody binds
 //! C1 binds 10001/phone            a client logs in; `10001` alone lets the server choose the resource
 //! C1 binds 10001/phone on 1       the same, its carrier on loop 1
@@ -31,7 +32,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use switchboard_router::{AccountChange, Router, RouterConfig, SessionId};
+use switchboard_router::{AccountChange, ArchivePolicy, Router, RouterConfig, SessionId};
 use world::World;
 
 /// Whether a text is the expected one, where `{}` stands for anything.
@@ -62,10 +63,11 @@ fn play(name: &str, talk: &str) {
             _ => lines.push((at + 1, line.trim_end().to_owned())),
         }
     }
-    let loops = lines.first().and_then(|(_, line)| line.strip_prefix("loops ")?.parse().ok());
-    let mut world = World::new(loops.unwrap_or(1));
+    let (mut loops, mut cfg) = (1, RouterConfig::new("localhost", [7; 16]));
+    let settings = lines.iter().take_while(|(_, line)| set(&mut loops, &mut cfg, line)).count();
+    let mut world = World::with(loops, cfg);
     let mut clients: HashMap<String, SessionId> = HashMap::new();
-    for (at, line) in lines.iter().skip(usize::from(loops.is_some())) {
+    for (at, line) in lines.iter().skip(settings) {
         let place = format!("{name}:{at}: {line}");
         play_line(&mut world, &mut clients, line, &place);
     }
@@ -73,6 +75,16 @@ fn play(name: &str, talk: &str) {
         let inbox = &world.clients[session].inbox;
         assert!(inbox.is_empty(), "{name}: in the end {client} had got more:\n{inbox:#?}");
     }
+}
+
+/// Sets what one of the first lines says; false if it is none of them.
+fn set(loops: &mut u16, cfg: &mut RouterConfig, line: &str) -> bool {
+    match line.split_once(' ') {
+        Some(("loops", count)) => *loops = count.parse().expect("a number of loops"),
+        Some(("archive", policy)) => cfg.archive = ArchivePolicy::from_name(policy).expect("a policy"),
+        _ => return false,
+    }
+    true
 }
 
 fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: &str, place: &str) {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use router::ArchivePolicy;
 use session::Mechanism;
 
 mod file;
@@ -40,6 +41,8 @@ pub struct Config {
     pub security: Security,
     /// Messages for those who are away. Table `[offline]`.
     pub offline: Offline,
+    /// What was said, for all of a user's devices. Table `[archive]`.
+    pub archive: Archive,
     /// QUIC's own settings. Table `[quic]`.
     pub quic: Quic,
     /// What HTTP tells, and whom. Table `[http]`.
@@ -136,6 +139,18 @@ pub struct Offline {
     pub per_account_max: u32,
 }
 
+/// What was said, for all of a user's devices (XEP-0313).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Which messages are archived for who has said nothing of it: `always`, `roster` (those from and to contacts) or
+    /// `never` (XEP-0441). `default = "always"`.
+    pub default: ArchivePolicy,
+    /// Days that a message stays; 0 is for ever. `keep_days = 365`.
+    pub keep_days: u32,
+    /// Messages that one number's archive holds; with one more the oldest goes. `per_account_max = 1000000`.
+    pub per_account_max: u32,
+}
+
 /// QUIC's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quic {
@@ -221,6 +236,7 @@ impl Default for Config {
                 fast: true,
             },
             offline: Offline { per_account_max: 100_000 },
+            archive: Archive { default: ArchivePolicy::Always, keep_days: 365, per_account_max: 1_000_000 },
             quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },
             http: Http::default(),
             log: Log::default(),
@@ -402,6 +418,12 @@ impl Config {
         }
         if self.engine.mailbox_max == 0 || self.engine.store_queue_max == 0 {
             return unfit("engine", "a queue must hold at least one entry");
+        }
+        if self.archive.per_account_max == 0 {
+            return unfit(
+                "archive.per_account_max",
+                "at least 1 message; `default = \"never\"` switches it off",
+            );
         }
         if self.quic.streams_max == 0 || self.quic.streams_max > 1000 {
             return unfit("quic.streams_max", "between 1 and 1000 streams");

@@ -119,6 +119,9 @@ impl Exchange {
             limits: store::Limits {
                 roster_items_max: config.limits.roster_max as u64,
                 offline_rows_max: u64::from(config.offline.per_account_max),
+                archive_rows_max: u64::from(config.archive.per_account_max),
+                archive_keep: (config.archive.keep_days > 0)
+                    .then(|| Duration::from_secs(u64::from(config.archive.keep_days) * 24 * 3600)),
                 ..store::Limits::default()
             },
             ..store::sqlite::Config::default()
@@ -127,7 +130,12 @@ impl Exchange {
             Sqlite::open(folder, Some(&config.domain), clock::wall(), settings).map_err(StartError::Store)?;
         let certs = Certs::open(&config.data, &config.domain, &config.tls).map_err(StartError::Certs)?;
         let chance = Chance::System;
-        let router_config = Arc::new(router_config(&config, &chance));
+        let mut router_config = router_config(&config, &chance);
+        router_config.archive_floor = backend.archive_high().map_err(|error| StartError::Io {
+            what: "reading where the archives end",
+            error: io::Error::other(error),
+        })?;
+        let router_config = Arc::new(router_config);
         let session = Arc::new(session_config(&config, &router_config, remembered(&config)?));
         let shared = Arc::new(Shared {
             session: Arc::clone(&session),

@@ -1,5 +1,5 @@
 //! The store's thread: takes what waits, commits it as one group, sends the answers home.
-//! Owns: the back end, the log-in throttle, the log-ins that have to wait.
+//! Owns: the back end, the log-in throttle, the log-ins that have to wait, when the archives are swept.
 //! Invariants: requests of one loop are answered in their order; no answer leaves before the commit that it speaks of;
 //! a log-in that has to wait holds up nothing else. PLAIN's key derivation runs on a thread beside it.
 //! Not here: what is kept (`store`), who may log in (`session`).
@@ -15,7 +15,7 @@ use std::time::Duration;
 use router::SessionId;
 use session::limits::LoginThrottle;
 use session::{CredentialsAnswer, CredentialsRequest, Mechanism, SessionConfig, TokensAnswer};
-use store::{AccountState, Answer, Backend, Credentials, Op, Reply, Request, StoreError};
+use store::{AccountState, Answer, ArchiveOp, Backend, Credentials, Op, Reply, Request, StoreError};
 use xmpp::address::AccountNumber;
 use xmpp::time::{Instant, Now};
 
@@ -34,6 +34,12 @@ const WAITING_MAX: usize = 10_000;
 const ANSWER_AFTER: Duration = Duration::from_millis(1);
 /// PLAIN log-ins whose keys are derived or wait for it; more are answered likewise.
 const DERIVING_MAX: usize = 256;
+
+/// Rows that one sweep of the archives forgets at most: some milliseconds' work.
+const SWEEP_ROWS: u32 = 500;
+/// How long after a sweep that left nothing the next one comes, and after one that has more to do.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_ON: Duration = Duration::from_millis(100);
 
 /// A bell for a thread that sleeps on a condition.
 #[derive(Debug, Default)]
@@ -80,6 +86,8 @@ enum Origin {
     LogIn(LogIn),
     Tokens(u8, SessionId),
     Admin(Sender<Result<Answer, StoreError>>),
+    /// Nowhere: the thread sweeps its own house.
+    Sweep,
 }
 
 /// A client that wants to log in.
@@ -127,6 +135,8 @@ pub(crate) struct StoreDesk {
     answers: BTreeMap<(Instant, u64), (u8, Letter)>,
     /// Tells entries of the same instant apart, in both.
     waited: u64,
+    /// When the archives are swept next.
+    sweep_at: Instant,
     letters: VecDeque<StoreLetter>,
     batch: Vec<Request>,
     origins: VecDeque<Origin>,
@@ -152,6 +162,7 @@ impl StoreDesk {
             waiting: BTreeMap::new(),
             answers: BTreeMap::new(),
             waited: 0,
+            sweep_at: Instant::ZERO,
             letters: VecDeque::new(),
             batch: Vec::new(),
             origins: VecDeque::new(),
@@ -191,6 +202,12 @@ impl StoreDesk {
             let Some(letter) = self.letters.pop_front() else { break };
             self.open(now.mono, letter);
         }
+        if now.mono >= self.sweep_at {
+            self.sweep_at = now.mono + SWEEP_EVERY;
+            let op = Op::Archive(ArchiveOp::Sweep { rows_max: SWEEP_ROWS });
+            self.batch.push(Request { token: 0, op });
+            self.origins.push_back(Origin::Sweep);
+        }
         if self.batch.is_empty() {
             return false;
         }
@@ -212,7 +229,7 @@ impl StoreDesk {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.first_key_value().map(|((at, _), _)| *at);
         let answers = self.answers.first_key_value().map(|((at, _), _)| *at);
-        waiting.into_iter().chain(answers).min()
+        waiting.into_iter().chain(answers).chain([self.sweep_at]).min()
     }
 
     /// Whether letters wait that did not fit the last group.
@@ -303,6 +320,11 @@ impl StoreDesk {
                 Some(Origin::Admin(answer)) => {
                     // Whoever asked may have given up.
                     let _ = answer.send(reply.answer);
+                }
+                Some(Origin::Sweep) => {
+                    if reply.answer == Ok(Answer::Swept { done: false }) {
+                        self.sweep_at = self.sweep_at - (SWEEP_EVERY - SWEEP_ON);
+                    }
                 }
                 Some(Origin::LogIn(log_in)) => self.check(log_in, reply.answer),
                 Some(Origin::Tokens(to, session)) => {

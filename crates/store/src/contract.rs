@@ -19,7 +19,14 @@ mod random;
 pub(crate) const NOW: Wallclock = Wallclock::from_millis(1_764_000_000_000);
 
 /// Small, so that a case reaches them.
-pub(crate) const LIMITS: Limits = Limits { roster_items_max: 3, offline_rows_max: 4, offline_bytes_max: 100 };
+pub(crate) const LIMITS: Limits = Limits {
+    roster_items_max: 3,
+    offline_rows_max: 4,
+    offline_bytes_max: 100,
+    archive_rows_max: 12,
+    archive_keep: Some(Duration::from_secs(3600)),
+    ..Limits::DEFAULT
+};
 
 pub(crate) fn number(n: u64) -> AccountNumber {
     AccountNumber::new(n).unwrap()
@@ -110,6 +117,9 @@ macro_rules! every_back_end {
         }
     };
 }
+
+mod archive;
+mod document;
 
 every_back_end! {
     numbers_start_at_10001_and_go_up

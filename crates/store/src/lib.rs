@@ -12,14 +12,17 @@
 //! batch and hands it to [`Backend::run`] on the store's thread, and each [`Reply`] comes back to the router as its next
 //! input. One batch is one group commit: a hundred messages cost one `fsync`, and none is acknowledged before it.
 //!
-//! Reading order: this file, then [`account`], [`token`], [`roster`], [`offline`] for what is kept; [`folder`] for where;
+//! Reading order: this file, then [`account`], [`token`], [`roster`], [`offline`], [`archive`], [`document`] for what is
+//! kept; [`folder`] for where;
 //! [`memory`] for what each operation means, in the plainest words; [`sqlite`] for how it is kept.
 
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod archive;
 #[cfg(test)]
 mod contract;
+pub mod document;
 pub mod error;
 pub mod folder;
 pub mod limits;
@@ -33,6 +36,8 @@ use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
 
 pub use account::{Account, AccountState, Credentials, ScramKeys};
+pub use archive::{ArchiveId, ArchiveOp, ArchivePage, ArchivePaging, ArchiveQuery, ArchiveRow};
+pub use document::{DocumentOp, Quota, Space};
 pub use error::StoreError;
 pub use folder::{Folder, FolderError};
 pub use limits::Limits;
@@ -198,6 +203,11 @@ pub enum Op {
         /// For whom.
         number: AccountNumber,
     },
+
+    /// Something about the archive.
+    Archive(ArchiveOp),
+    /// Something about a document.
+    Document(DocumentOp),
 }
 
 /// What the store answers.
@@ -235,6 +245,17 @@ pub enum Answer {
         /// Their bytes together.
         bytes: u64,
     },
+    /// A page of the archive.
+    Archive(ArchivePage),
+    /// The first and the last id of the archive, if there is anything in it.
+    ArchiveEnds(Option<(ArchiveId, ArchiveId)>),
+    /// What a sweep did.
+    Swept {
+        /// Nothing is left for now; otherwise the next sweep goes on.
+        done: bool,
+    },
+    /// A document, if it is there.
+    Document(Option<Vec<u8>>),
 }
 
 /// Whatever keeps things: [`Sqlite`] for real, [`Memory`] as its measure.

@@ -3,6 +3,8 @@
 //! Owns: everything it keeps. Invariants: the same as SQLite's, which `contract` checks by asking both the same.
 //! Not here: durability.
 
+pub(crate) mod archive;
+
 use std::collections::BTreeMap;
 
 use xmpp::address::{AccountNumber, BareJid};
@@ -11,9 +13,10 @@ use xmpp::time::Wallclock;
 use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS_MAX};
 use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
-    Account, AccountState, Answer, Authority, Backend, Credentials, Limits, OfflineId, OfflinePage,
-    OfflineRow, Op, Reply, Request, Roster, RosterItem, StoreError, Token, TokenChange,
+    Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Limits, OfflineId,
+    OfflinePage, OfflineRow, Op, Reply, Request, Roster, RosterItem, Space, StoreError, Token, TokenChange,
 };
+use archive::Archive;
 
 /// A store that lives as long as its process.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Memory {
     accounts: BTreeMap<u64, Option<Kept>>,
     /// No number from [`AccountNumber::FIRST`] to below this one is free.
     first_free: u64,
+    /// The last number that a sweep of the archives looked at.
+    swept: u64,
 }
 
 #[derive(Debug)]
@@ -35,12 +40,14 @@ struct Kept {
     offline: BTreeMap<u64, OfflineRow>,
     offline_bytes: u64,
     offline_last: u64,
+    archive: Archive,
+    documents: BTreeMap<(Space, Box<str>), Vec<u8>>,
 }
 
 impl Memory {
     /// An empty store.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, accounts: BTreeMap::new(), first_free: AccountNumber::FIRST.get() }
+        Self { limits, accounts: BTreeMap::new(), first_free: AccountNumber::FIRST.get(), swept: 0 }
     }
 
     fn apply(&mut self, now: Wallclock, op: Op) -> Result<Answer, StoreError> {
@@ -116,6 +123,64 @@ impl Memory {
                 let kept = self.kept(number)?;
                 Ok(Answer::OfflineCount { rows: kept.offline.len() as u64, bytes: kept.offline_bytes })
             }
+            Op::Archive(op) => self.apply_archive(now, op),
+            Op::Document(op) => self.apply_document(op),
+        }
+    }
+
+    fn apply_archive(&mut self, now: Wallclock, op: ArchiveOp) -> Result<Answer, StoreError> {
+        let limits = self.limits;
+        let floor = crate::archive::floor(now, limits.archive_keep);
+        match op {
+            ArchiveOp::Append { number, id, with, stanza } => {
+                self.kept_mut(number)?.archive.append(now, &limits, id, with, stanza);
+                Ok(Answer::Done)
+            }
+            ArchiveOp::Page { number, query } => self.kept(number)?.archive.page(floor, &query),
+            ArchiveOp::Pick { number, ids } => self.kept(number)?.archive.pick(floor, &ids),
+            ArchiveOp::Ends { number } => Ok(self.kept(number)?.archive.ends(floor)),
+            ArchiveOp::Sweep { rows_max } => {
+                let mut left = u64::from(rows_max);
+                let accounts = self.accounts.range_mut(self.swept + 1..);
+                let archives =
+                    accounts.filter_map(|(number, kept)| Some((*number, &mut kept.as_mut()?.archive)));
+                for (number, archive) in archives.filter(|(_, archive)| archive.exists()) {
+                    left -= archive.sweep(floor, left);
+                    if left == 0 {
+                        return Ok(Answer::Swept { done: false });
+                    }
+                    self.swept = number;
+                }
+                self.swept = 0;
+                Ok(Answer::Swept { done: true })
+            }
+        }
+    }
+
+    fn apply_document(&mut self, op: DocumentOp) -> Result<Answer, StoreError> {
+        match op {
+            DocumentOp::Load { number, space, name } => Ok(Answer::Document(
+                self.kept(number).ok().and_then(|kept| kept.documents.get(&(space, name)).cloned()),
+            )),
+            DocumentOp::Put { number, space, name, value, quota } => {
+                let kept = self.kept_mut(number)?;
+                let key = (space, name);
+                let others = || kept.documents.iter().filter(|(other, _)| other.0 == space && **other != key);
+                let bytes: usize = others().map(|(_, value)| value.len()).sum();
+                if others().count() as u64 >= quota.documents_max
+                    || (bytes + value.len()) as u64 > quota.bytes_max
+                {
+                    return Err(StoreError::QuotaExceeded);
+                }
+                kept.documents.insert(key, value);
+                Ok(Answer::Done)
+            }
+            DocumentOp::Remove { number, space, name } => {
+                if let Ok(kept) = self.kept_mut(number) {
+                    kept.documents.remove(&(space, name));
+                }
+                Ok(Answer::Done)
+            }
         }
     }
 
@@ -153,6 +218,8 @@ impl Memory {
             offline: BTreeMap::new(),
             offline_bytes: 0,
             offline_last: 0,
+            archive: Archive::default(),
+            documents: BTreeMap::new(),
         };
         self.accounts.insert(number.get(), Some(kept));
         Ok(Answer::Created(number))

@@ -75,7 +75,7 @@ fn check(stanza: &Stanza<'_>) {
     assert!(count <= stanza.raw().len());
     if stanza.kind() != crate::StanzaKind::Other {
         let mut out = Vec::new();
-        let head = Head { from: Some("a@b/c"), without_stanza_id_by: Some("b"), ..Head::default() };
+        let head = Head { from: Some("a@b/c"), without_stanza_id_by: &["b"], ..Head::default() };
         relay(&mut out, stanza, &head);
         let again = Stanza::parse(&out);
         assert_eq!(

@@ -75,6 +75,8 @@ pub const CARBONS: &str = "urn:xmpp:carbons:2";
 pub const FORWARD: &str = "urn:xmpp:forward:0";
 /// Message archive (XEP-0313).
 pub const MAM: &str = "urn:xmpp:mam:2";
+/// The fields of a question to the archive that came later (XEP-0313 4.1).
+pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
 /// Result set management (XEP-0059).
 pub const RSM: &str = "http://jabber.org/protocol/rsm";
 /// Client state indication (XEP-0352).

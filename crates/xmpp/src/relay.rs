@@ -17,8 +17,8 @@ pub struct Head<'h> {
     pub from: Option<&'h str>,
     /// Replaces `to`; without it the stanza keeps its own.
     pub to: Option<&'h str>,
-    /// Removes every `<stanza-id/>` by this address.
-    pub without_stanza_id_by: Option<&'h str>,
+    /// Removes every `<stanza-id/>` by one of these addresses.
+    pub without_stanza_id_by: &'h [&'h str],
     /// Well-formed elements to put behind what was sent, each with its own `xmlns`.
     pub append: &'h [u8],
 }
@@ -61,8 +61,8 @@ pub fn relay(out: &mut Vec<u8>, stanza: &Stanza<'_>, head: &Head<'_>) {
         return;
     }
     out.push(b'>');
-    let remove = head.without_stanza_id_by.filter(|_| shape.stanza_id);
-    if shape.plain_inside && remove.is_none() {
+    let remove = if shape.stanza_id { head.without_stanza_id_by } else { &[] };
+    if shape.plain_inside && remove.is_empty() {
         out.extend_from_slice(inner.as_bytes());
     } else {
         copy_children(out, stanza, remove);
@@ -105,7 +105,7 @@ fn declare_used(out: &mut Vec<u8>, stanza: &Stanza<'_>) {
 
 /// Copies the inside child by child, where a default namespace has to be said that was declared around it, or a
 /// `stanza-id` has to go.
-fn copy_children(out: &mut Vec<u8>, stanza: &Stanza<'_>, without_stanza_id_by: Option<&str>) {
+fn copy_children(out: &mut Vec<u8>, stanza: &Stanza<'_>, without_stanza_id_by: &[&str]) {
     let inside = stanza.shape().plain_inside;
     let default = match stanza.shape().xmlns {
         own if !own.is_none() => attr_value(own.of(stanza.raw())),
@@ -115,8 +115,11 @@ fn copy_children(out: &mut Vec<u8>, stanza: &Stanza<'_>, without_stanza_id_by: O
     let mut nodes = stanza.children();
     while let (Some((start, Place { total, .. })), Some(node)) = (next_element(rest), nodes.next()) {
         out.extend_from_slice(&rest.as_bytes()[..start]);
-        let ours = |by| node.is("stanza-id", ns::STANZA_ID) && node.attr("by").as_deref() == Some(by);
-        if !without_stanza_id_by.is_some_and(ours) {
+        let ours = || {
+            node.is("stanza-id", ns::STANZA_ID)
+                && node.attr("by").is_some_and(|by| without_stanza_id_by.contains(&&*by))
+        };
+        if without_stanza_id_by.is_empty() || !ours() {
             let raw = node.raw();
             let name_end = 1 + crate::scanner::element_name(raw).len();
             out.extend_from_slice(&raw.as_bytes()[..name_end]);

@@ -38,10 +38,15 @@ impl Sut {
     /// Starts `side` with accounts numbered 0..`accounts`.
     pub(crate) fn start(side: Side, accounts: u32) -> io::Result<Sut> {
         match side {
-            Side::Ours => ours::start(accounts),
+            Side::Ours => ours::start(accounts, false),
             Side::Prosody => prosody::start(accounts),
             Side::Ejabberd => ejabberd::start(accounts),
         }
+    }
+
+    /// Starts ours with the archive on: each message is committed twice.
+    pub(crate) fn start_archiving(accounts: u32) -> io::Result<Sut> {
+        ours::start(accounts, true)
     }
 
     /// The account with this index: the number 10001 + index on every side.

@@ -18,7 +18,7 @@ const ITERATIONS: u32 = 4096;
 /// Accounts made in one commit.
 const BATCH: usize = 1000;
 
-pub(super) fn start(accounts: u32) -> io::Result<Sut> {
+pub(super) fn start(accounts: u32, archive: bool) -> io::Result<Sut> {
     let program = match std::env::var_os("SWITCHBOARD_BIN") {
         Some(program) => program.into(),
         None => {
@@ -29,6 +29,9 @@ pub(super) fn start(accounts: u32) -> io::Result<Sut> {
     let folder = Folder::new("ours")?;
     let data = folder.0.join("data");
     create_accounts(&data, accounts)?;
+    let config = folder.0.join("switchboard.toml");
+    let default = if archive { "always" } else { "never" };
+    std::fs::write(&config, format!("[archive]\ndefault = \"{default}\"\n"))?;
     let mut child = Command::new(&program)
         .args([
             "serve",
@@ -43,6 +46,8 @@ pub(super) fn start(accounts: u32) -> io::Result<Sut> {
             "--data",
         ])
         .arg(&data)
+        .arg("--config")
+        .arg(&config)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

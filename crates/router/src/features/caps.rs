@@ -13,7 +13,9 @@ use crate::config::RouterConfig;
 pub(crate) struct It;
 
 impl Feature for It {
+    type Router = ();
     type Account = ();
+    type Line = ();
     type Wait = ();
 
     const SERVER: &'static [&'static str] = &[ns::CAPS];

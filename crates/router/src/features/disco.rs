@@ -11,7 +11,9 @@ use crate::router::Router;
 pub(crate) struct It;
 
 impl Feature for It {
+    type Router = ();
     type Account = ();
+    type Line = ();
     type Wait = ();
 
     const SERVER: &'static [&'static str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS];

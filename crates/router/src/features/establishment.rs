@@ -11,7 +11,9 @@ use crate::router::Router;
 pub(crate) struct It;
 
 impl Feature for It {
+    type Router = ();
     type Account = ();
+    type Line = ();
     type Wait = ();
 
     fn on_query(_: &mut Router, query: &Query<'_>, _: &mut Vec<u8>) -> Option<Answer> {

@@ -11,7 +11,9 @@ use super::{Feature, Judgement};
 pub(crate) struct It;
 
 impl Feature for It {
+    type Router = ();
     type Account = ();
+    type Line = ();
     type Wait = ();
 
     fn judge(stanza: &Stanza<'_>, judgement: &mut Judgement) {

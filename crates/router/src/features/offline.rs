@@ -62,7 +62,9 @@ pub(crate) enum Asked {
 pub(crate) struct It;
 
 impl Feature for It {
+    type Router = ();
     type Account = Spool;
+    type Line = ();
     type Wait = Asked;
 
     const SERVER: &'static [&'static str] = &["msgoffline"];

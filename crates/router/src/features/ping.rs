@@ -10,7 +10,9 @@ use crate::router::Router;
 pub(crate) struct It;
 
 impl Feature for It {
+    type Router = ();
     type Account = ();
+    type Line = ();
     type Wait = ();
 
     const SERVER: &'static [&'static str] = &[ns::PING];

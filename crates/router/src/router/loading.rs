@@ -12,8 +12,10 @@ use xmpp::stanza::{Stanza, StanzaKind};
 
 use super::Router;
 use crate::account::Pending;
+use crate::features;
 use crate::line::SessionId;
 use crate::output::BindError;
+use crate::parcel::Receipt;
 use crate::waiting::Waiting;
 
 impl Router {
@@ -21,6 +23,8 @@ impl Router {
     pub(crate) fn load(&mut self, number: AccountNumber) {
         let account = self.accounts.insert(number);
         (account.loading, account.unread) = (true, false);
+        // The store answers in order: what features ask for is there before the roster is.
+        features::on_load(self, number);
         self.ask(Op::LoadRoster { number }, Waiting::Load(number));
     }
 
@@ -53,8 +57,9 @@ impl Router {
     pub(super) fn loaded(&mut self, number: AccountNumber, answer: Result<Answer, StoreError>) {
         let Some(account) = self.accounts.get_mut(number) else { return };
         account.loading = false;
+        let known = !std::mem::take(&mut account.unknown);
         match answer {
-            Ok(Answer::Roster(roster)) => {
+            Ok(Answer::Roster(roster)) if known => {
                 account.roster = roster;
                 self.finish_binding(number);
                 self.show_due_requests(number);
@@ -111,7 +116,7 @@ impl Router {
             Pending::Sent { session, seq, stanza } => {
                 match (self.lines.find(session), Stanza::parse(&stanza)) {
                     (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
-                    _ => self.processed(Some((session, seq))),
+                    _ => self.processed(Some(Receipt::whole(session, seq))),
                 }
             }
             Pending::Unbound { session, undelivered } => self.unbound(session, undelivered),
@@ -121,7 +126,7 @@ impl Router {
 
     /// A message needs no roster; the rest is refused while its sender may still hear of it.
     fn resume_without_roster(&mut self, session: SessionId, seq: u32, stanza: &[u8]) {
-        let ack = Some((session, seq));
+        let ack = Some(Receipt::whole(session, seq));
         match (self.lines.find(session), Stanza::parse(stanza)) {
             (Some(line), Ok(stanza)) if stanza.kind() == StanzaKind::Message => {
                 self.dispatch(line, &stanza, ack);

@@ -13,6 +13,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
+use router::ArchivePolicy;
 use session::Mechanism;
 
 use super::{ClearText, Config, LogFormat, NetworkSpec, Prefix, Retry, Unfit, parse_listener};
@@ -51,6 +52,7 @@ struct File {
     limits: LimitsTable,
     security: SecurityTable,
     offline: OfflineTable,
+    archive: ArchiveTable,
     quic: QuicTable,
     http: HttpTable,
     log: LogTable,
@@ -104,6 +106,25 @@ struct SecurityTable {
 #[serde(deny_unknown_fields, default)]
 struct OfflineTable {
     per_account_max: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct ArchiveTable {
+    default: Option<Parsed<Policy>>,
+    keep_days: Option<u32>,
+    per_account_max: Option<u32>,
+}
+
+/// An archive's default, by its name.
+struct Policy(ArchivePolicy);
+
+impl FromStr for Policy {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        ArchivePolicy::from_name(name).map(Self).ok_or("one of \"always\", \"roster\" and \"never\"")
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -267,6 +288,9 @@ fn resolve(file: File) -> Config {
     );
     set(&mut c.security.fast, file.security.fast);
     set(&mut c.offline.per_account_max, file.offline.per_account_max);
+    set(&mut c.archive.default, file.archive.default.map(|policy| policy.0.0));
+    set(&mut c.archive.keep_days, file.archive.keep_days);
+    set(&mut c.archive.per_account_max, file.archive.per_account_max);
     set(&mut c.quic.retry, file.quic.retry);
     set(&mut c.quic.streams_max, file.quic.streams_max);
     set(&mut c.quic.idle, file.quic.idle_secs.map(secs));

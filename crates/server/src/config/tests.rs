@@ -47,6 +47,10 @@ fn every_field_can_be_said() {
         mechanisms = ["SCRAM-SHA-256", "PLAIN"]
         [offline]
         per_account_max = 9
+        [archive]
+        default = "roster"
+        keep_days = 15
+        per_account_max = 16
         [quic]
         retry = "always"
         streams_max = 2
@@ -99,6 +103,7 @@ fn every_field_can_be_said() {
             fast: false,
         },
         offline: Offline { per_account_max: 9 },
+        archive: Archive { default: ArchivePolicy::Roster, keep_days: 15, per_account_max: 16 },
         quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },
         http: Http { metrics_from: vec!["192.0.2.0/24".parse().unwrap()] },
         log: Log { format: LogFormat::Json },
@@ -123,6 +128,8 @@ fn a_mistake_names_its_line_and_column() {
             "none of the networks",
         ),
         ("[limits]\nstanza_max = 5\n", (2, 14), "must not be below"),
+        ("[archive]\ndefault = \"some\"\n", (2, 11), "one of \"always\""),
+        ("[archive]\nper_account_max = 0\n", (2, 19), "at least 1"),
         ("[security]\ntrusted_proxies = [\"10.0.0.0/33\"]\n", (2, 20), "no address or prefix"),
         ("[security]\nscram_iterations = 1000\n", (2, 20), "4096"),
         ("[security]\nmechanisms = [\"PLAIN\", \"DIGEST-MD5\"]\n", (2, 24), "no SASL mechanism"),

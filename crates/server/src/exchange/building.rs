@@ -244,6 +244,7 @@ pub(super) fn router_config(config: &Config, chance: &Chance) -> RouterConfig {
     chance.fill(&mut key);
     let mut settings = RouterConfig::new(&config.domain, key);
     settings.resources_max = config.limits.resources_max;
+    settings.archive = config.archive.default;
     settings
 }
 

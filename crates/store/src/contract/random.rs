@@ -6,6 +6,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::sqlite::{Config, tests::Place};
+use crate::{ArchiveId, ArchiveOp, ArchivePaging, ArchiveQuery, DocumentOp, Quota, Space};
 
 fn any_number() -> impl Strategy<Value = AccountNumber> {
     select(vec![7, 10_001, 10_002, 10_003, 10_004]).prop_map(number)
@@ -51,6 +52,74 @@ fn any_token_change() -> impl Strategy<Value = Op> {
     )
 }
 
+fn any_archive_id() -> impl Strategy<Value = ArchiveId> {
+    // Around the time at which messages leave the archive, and some that nobody has.
+    let near = (0..4_000_u64, 0..2_u64).prop_map(|(seconds, step)| {
+        let at = Wallclock::from_millis(NOW.as_millis() - 3_900_000 + seconds * 1000);
+        ArchiveId(ArchiveId::first_at(at).0 + step)
+    });
+    prop_oneof![9 => near, 1 => select(vec![0, 1, u64::MAX >> 2]).prop_map(ArchiveId)]
+}
+
+fn any_archive_op() -> impl Strategy<Value = ArchiveOp> {
+    let with = || select(vec!["a@x", "b@x", "10001@localhost"]);
+    let full = || select(vec!["a@x/1", "a@x/2", "b@x"]);
+    let append = (any_number(), any_archive_id(), with(), full()).prop_map(|(number, id, with, to)| {
+        let stanza = format!("<message to='{to}'/>").into_bytes();
+        ArchiveOp::Append { number, id, with: with.into(), stanza }
+    });
+    let id = any_archive_id;
+    let paging = prop_oneof![
+        Just(ArchivePaging::First),
+        Just(ArchivePaging::Last),
+        (0..9_u64).prop_map(ArchivePaging::Index),
+        id().prop_map(ArchivePaging::After),
+        id().prop_map(ArchivePaging::Before),
+    ];
+    let option = proptest::option::weighted::<BoxedStrategy<ArchiveId>>;
+    let times = (option(0.3, id().boxed()), option(0.3, id().boxed()));
+    let ids = (option(0.1, id().boxed()), option(0.1, id().boxed()));
+    let who = (proptest::option::of(with()), proptest::option::weighted(0.2, full()));
+    let page = (any_number(), times, ids, who, paging, 0..6_u32).prop_map(
+        |(number, (start, end), (after, before), (with, full), page, limit)| {
+            let query = ArchiveQuery {
+                with: with.map(contact),
+                full: full.map(Box::from),
+                start: start.map(ArchiveId::received),
+                end: end.map(ArchiveId::received),
+                after,
+                before,
+                page,
+                limit,
+            };
+            ArchiveOp::Page { number, query: Box::new(query) }
+        },
+    );
+    prop_oneof![
+        9 => append,
+        6 => page,
+        1 => (any_number(), vec(id(), 0..3)).prop_map(|(number, ids)| ArchiveOp::Pick { number, ids }),
+        1 => any_number().prop_map(|number| ArchiveOp::Ends { number }),
+        // So many that one call sees everything: where it stopped is not kept over a restart.
+        1 => Just(ArchiveOp::Sweep { rows_max: 10_000 }),
+    ]
+}
+
+fn any_document_op() -> impl Strategy<Value = DocumentOp> {
+    let key = || (any_number(), select(vec![Space::Private, Space::VCard]), select(vec!["a", "b", "c"]));
+    prop_oneof![
+        (key(), vec(any::<u8>(), 0..9)).prop_map(|((number, space, name), value)| DocumentOp::Put {
+            number,
+            space,
+            name: name.into(),
+            value,
+            quota: Quota { documents_max: 2, bytes_max: 12 },
+        }),
+        key().prop_map(|(number, space, name)| DocumentOp::Load { number, space, name: name.into() }),
+        key().prop_map(|(number, space, name)| DocumentOp::Remove { number, space, name: name.into() }),
+    ]
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     let n = any_number;
     let any_credentials = || (0..9_u8).prop_map(credentials);
@@ -82,6 +151,8 @@ fn any_op() -> impl Strategy<Value = Op> {
         3 => (n(), 0..3_u8).prop_map(|(number, agent)| Op::LoadTokens { number, agent: [agent; 32] }),
         6 => any_token_change(),
         1 => (n(), proptest::option::of(".{0,5}")).prop_map(|(number, name)| Op::SetName { number, name }),
+        20 => any_archive_op().prop_map(Op::Archive),
+        5 => any_document_op().prop_map(Op::Document),
         1 => (proptest::option::of(n()), 0..4_u32).prop_map(|(after, limit)| Op::ListAccounts { after, limit }),
     ]
 }

@@ -6,10 +6,14 @@
 //! Invariants: one writer (the folder's lock); a batch is one transaction, and no reply leaves before its COMMIT; when
 //! one fails, its requests are run again one by one, so that each is judged for itself; after a failed `fsync` nothing
 //! is promised any more.
-//! Not here: the tables (`schema`), single operations (`accounts`, `rosters`, `mailboxes`), what remains possible on a
+//! Not here: the tables (`schema`), single operations (`accounts`, `rosters`, `mailboxes`,
+//! `archives`, `documents`), what remains possible on a
 //! full disk (`reserve`).
 
 mod accounts;
+mod archive_pages;
+mod archives;
+mod documents;
 mod mailboxes;
 mod migrate;
 mod reserve;
@@ -25,6 +29,7 @@ use rusqlite::{Connection, OptionalExtension, ffi};
 use xmpp::time::Wallclock;
 
 use crate::{Answer, Backend, Folder, Limits, Op, Reply, Request, StoreError};
+use archives::Archives;
 use mailboxes::Mailboxes;
 use migrate::Unusable;
 use reserve::Reserve;
@@ -33,7 +38,7 @@ use reserve::Reserve;
 const FILE: &str = "switchboard.db";
 
 /// Prepared statements kept: more than there are in this module.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 160;
 
 /// Pages of 4 KiB in the log before they are moved to the database, inside the commit that reaches it. A page of a busy
 /// queue is then written to its place once in many groups; a restart after a kill reads at most this much back.
@@ -69,6 +74,7 @@ pub struct Sqlite {
     connection: Connection,
     limits: Limits,
     mailboxes: Mailboxes,
+    archives: Archives,
     reserve: Reserve,
     /// Why nothing is promised any more.
     broken: Option<Arc<str>>,
@@ -147,6 +153,11 @@ impl Sqlite {
         self.read_domain().map_err(|error| refusal(&error))
     }
 
+    /// The highest id in any archive; a router that draws ids begins above it.
+    pub fn archive_high(&self) -> Result<crate::ArchiveId, StoreError> {
+        archives::high(&self.connection).map_err(|error| refusal(&error))
+    }
+
     fn prepare(
         connection: Connection,
         now: Wallclock,
@@ -172,6 +183,7 @@ impl Sqlite {
             connection,
             limits: config.limits,
             mailboxes: Mailboxes::default(),
+            archives: Archives::default(),
             reserve,
             broken: None,
             _folder: None,
@@ -214,6 +226,7 @@ impl Sqlite {
             }
             replies.truncate(before);
             self.mailboxes.forget();
+            self.archives.forget();
             // Some errors have rolled it back already; then this one says so, which is no news.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
@@ -236,6 +249,7 @@ impl Sqlite {
             replies.push(Reply { token: request.token, answer });
         }
         self.mailboxes.flush(&self.connection)?;
+        self.archives.flush(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
@@ -269,6 +283,8 @@ impl Sqlite {
             }
             Op::SetName { number, name } => accounts::set_name(db, *number, name.as_deref()),
             Op::DeleteAccount { number } => {
+                self.archives.remove(db, *number)?;
+                documents::delete(db, *number)?;
                 self.mailboxes.remove(db, *number)?;
                 rosters::delete(db, *number)?;
                 tokens::revoke(db, *number)?;
@@ -287,6 +303,8 @@ impl Sqlite {
                 self.mailboxes.delete_rows(db, *number, *first, *last)
             }
             Op::CountOffline { number } => self.mailboxes.count(db, *number),
+            Op::Archive(op) => self.archives.apply(db, now, &self.limits, op),
+            Op::Document(op) => documents::apply(db, op),
         }
     }
 }

@@ -8,7 +8,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS];
+pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS];
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -93,5 +93,53 @@ const TOKENS: &str = "
         expires   INTEGER NOT NULL,
         count     INTEGER NOT NULL,
         PRIMARY KEY (number, agent, fresh)
+    ) WITHOUT ROWID;
+";
+
+const ARCHIVES_DOCUMENTS: &str = "
+    -- One row an archive that was ever used. slot: its mailbox's. first, last: the places of its rows, which have no gaps;
+    -- first_id, last_id: the ids of these.
+    CREATE TABLE archives (
+        number   INTEGER PRIMARY KEY,
+        slot     INTEGER NOT NULL,
+        first    INTEGER NOT NULL,
+        last     INTEGER NOT NULL,
+        first_id INTEGER NOT NULL,
+        last_id  INTEGER NOT NULL
+    );
+
+    -- id: the slot and the place (schema.rs, SEQ_BITS). mark: the id that clients see, which grows with the place.
+    CREATE TABLE archive (
+        id      INTEGER PRIMARY KEY,
+        mark    INTEGER NOT NULL,
+        contact INTEGER NOT NULL,
+        stanza  BLOB    NOT NULL
+    );
+
+    -- Who is at the other end, for each account; never the same id twice, since rows of one that is gone may outlive it.
+    -- first, last: the steps of its lane in archive_with.
+    CREATE TABLE archive_contacts (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        number  INTEGER NOT NULL,
+        address TEXT    NOT NULL,
+        first   INTEGER NOT NULL,
+        last    INTEGER NOT NULL,
+        UNIQUE (number, address)
+    );
+
+    -- id: the contact and the step, made up as above. place: of the message in the archive.
+    CREATE TABLE archive_with (id INTEGER PRIMARY KEY, place INTEGER NOT NULL);
+
+    -- Rows that deleted accounts left behind: ids from low to high, in archive_with if lane is 1, in archive if it is 0.
+    CREATE TABLE archive_gone (lane INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
+                               PRIMARY KEY (lane, low)) WITHOUT ROWID;
+
+    -- Small things that a feature keeps for an account, whole. space: document.rs.
+    CREATE TABLE documents (
+        number INTEGER NOT NULL,
+        space  INTEGER NOT NULL,
+        name   TEXT    NOT NULL,
+        value  BLOB    NOT NULL,
+        PRIMARY KEY (number, space, name)
     ) WITHOUT ROWID;
 ";

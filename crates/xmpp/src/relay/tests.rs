@@ -57,7 +57,7 @@ fn ids_that_claim_to_be_ours_go() {
     let sent = "<message><stanza-id xmlns='urn:xmpp:sid:0' by='10002@x' id='1'/><stanza-id xmlns='urn:xmpp:sid:0' by='y'/>\
         <s:stanza-id xmlns:s='urn:xmpp:sid:0' by='10002@&#120;' id='2'>x</s:stanza-id>\
         <a><stanza-id xmlns='urn:xmpp:sid:0' by='10002@x'/></a></message>";
-    let head = Head { without_stanza_id_by: Some("10002@x"), ..Head::default() };
+    let head = Head { without_stanza_id_by: &["10002@x", "10001@x"], ..Head::default() };
     assert_eq!(
         relayed(USUAL, sent, &head),
         "<message><stanza-id xmlns='urn:xmpp:sid:0' by='y'/>\
@@ -137,7 +137,7 @@ proptest! {
     ) {
         let Ok(Some(tree)) = oracle(header, sent.as_bytes()) else { return Err(TestCaseError::reject("not XML")) };
         let append = b"<e xmlns='urn:added'/>";
-        let head = Head { from: Some("a@b/<c>"), without_stanza_id_by: Some("x"), append, ..Head::default() };
+        let head = Head { from: Some("a@b/<c>"), without_stanza_id_by: &["x"], append, ..Head::default() };
         let onward = relayed(header, &sent, &head);
         let lang = (header == RICH).then_some("de");
         prop_assert_eq!(oracle(ALONE, onward.as_bytes()).ok().flatten(), Some(expected(tree, lang)), "{}", onward);
