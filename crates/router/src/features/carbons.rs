@@ -86,7 +86,7 @@ impl Feature for It {
 fn may_be_copied(kind: Kind, stanza: &Stanza<'_>) -> bool {
     let Kind::Message(kind) = kind else { return false };
     let mut children = stanza.children();
-    let has = |is: fn(&xmpp::Node<'_>) -> bool| stanza.children().any(|child| is(&child));
+    let has = |is: fn(&Node<'_>) -> bool| stanza.children().any(|child| is(&child));
     if children.any(|child| child.is("private", ns::CARBONS) || child.is("no-copy", ns::HINTS)) {
         return false;
     }

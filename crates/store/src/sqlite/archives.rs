@@ -16,6 +16,7 @@
 //! there are is a subtraction: no index beside the lanes is kept, and no count is ever counted.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension};
 use xmpp::address::AccountNumber;
@@ -284,35 +285,33 @@ impl Archives {
     }
 
     fn find(&mut self, db: &Connection, number: AccountNumber) -> Result<&mut Archive, Stop> {
-        if !self.archives.contains_key(&number.get()) {
-            let found = db
-                .prepare_cached(
-                    "SELECT slot, first, last, first_id, last_id FROM archives WHERE number = ?1",
-                )?
-                .query_row([number.get()], |row| {
-                    let lane =
-                        Lane { prefix: row.get(0)?, first: row.get(1)?, last: row.get(2)?, dirty: false };
-                    let (first_id, last_id): (i64, i64) = (row.get(3)?, row.get(4)?);
-                    let (first_id, last_id) = (ArchiveId(first_id as u64), ArchiveId(last_id as u64));
-                    Ok(Archive { lane, first_id, last_id, contacts: HashMap::new() })
-                })
-                .optional()?;
-            let archive = match found {
-                Some(archive) => archive,
-                None => {
-                    let slot = db
-                        .prepare_cached("SELECT slot FROM mailboxes WHERE number = ?1")?
-                        .query_row([number.get()], |row| row.get(0))
-                        .optional()?
-                        .ok_or(StoreError::NoSuchAccount)?;
-                    let lane = Lane { prefix: slot, first: 1, last: 0, dirty: false };
-                    let (first_id, last_id) = (ArchiveId(0), ArchiveId(0));
-                    Archive { lane, first_id, last_id, contacts: HashMap::new() }
-                }
-            };
-            self.archives.insert(number.get(), archive);
-        }
-        Ok(self.archives.get_mut(&number.get()).expect("it was just put there"))
+        let vacant = match self.archives.entry(number.get()) {
+            Entry::Occupied(known) => return Ok(known.into_mut()),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let found = db
+            .prepare_cached("SELECT slot, first, last, first_id, last_id FROM archives WHERE number = ?1")?
+            .query_row([number.get()], |row| {
+                let lane = Lane { prefix: row.get(0)?, first: row.get(1)?, last: row.get(2)?, dirty: false };
+                let (first_id, last_id): (i64, i64) = (row.get(3)?, row.get(4)?);
+                let (first_id, last_id) = (ArchiveId(first_id as u64), ArchiveId(last_id as u64));
+                Ok(Archive { lane, first_id, last_id, contacts: HashMap::new() })
+            })
+            .optional()?;
+        let archive = match found {
+            Some(archive) => archive,
+            None => {
+                let slot = db
+                    .prepare_cached("SELECT slot FROM mailboxes WHERE number = ?1")?
+                    .query_row([number.get()], |row| row.get(0))
+                    .optional()?
+                    .ok_or(StoreError::NoSuchAccount)?;
+                let lane = Lane { prefix: slot, first: 1, last: 0, dirty: false };
+                let (first_id, last_id) = (ArchiveId(0), ArchiveId(0));
+                Archive { lane, first_id, last_id, contacts: HashMap::new() }
+            }
+        };
+        Ok(vacant.insert(archive))
     }
 
     pub(super) fn lane(&mut self, db: &Connection, number: AccountNumber) -> Result<Lane, Stop> {
