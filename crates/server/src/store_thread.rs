@@ -321,10 +321,8 @@ impl StoreDesk {
                     // Whoever asked may have given up.
                     let _ = answer.send(reply.answer);
                 }
-                Some(Origin::Sweep) => {
-                    if reply.answer == Ok(Answer::Swept { done: false }) {
-                        self.sweep_at = self.sweep_at - (SWEEP_EVERY - SWEEP_ON);
-                    }
+                Some(Origin::Sweep) if reply.answer == Ok(Answer::Swept { done: false }) => {
+                    self.sweep_at = self.sweep_at - (SWEEP_EVERY - SWEEP_ON);
                 }
                 Some(Origin::LogIn(log_in)) => self.check(log_in, reply.answer),
                 Some(Origin::Tokens(to, session)) => {
@@ -338,7 +336,7 @@ impl StoreDesk {
                     };
                     self.loops[usize::from(to)].stage(Letter::Tokens { session, answer });
                 }
-                None => {}
+                Some(Origin::Sweep) | None => {}
             }
         }
         self.replies = replies;
