@@ -91,8 +91,10 @@ impl Connection {
         self.check_rst(ctx, seg)?;
         // Third, security and compartment: RFC 9293 3.10.7.4 knows them for IPv4 options nobody sends.
         self.check_syn(ctx, seg)?;
-        self.agreed.on_acceptable(seg, ctx.now);
         self.check_ack(ctx, seg)?;
+        // RFC 7323 4.3 would take the timestamp before the ACK is looked at; as Linux, not of a segment that the fifth step refuses,
+        // since a forger need not know more than the window then (docs/deviations.md).
+        self.agreed.on_acceptable(seg, ctx.now);
         self.note_user_timeout(seg);
         self.after_ack(ctx, seg)
     }
@@ -291,7 +293,8 @@ impl Connection {
                 now,
                 acked,
                 flight,
-                cwnd_limited: sending.cwnd_limited,
+                cwnd_limited: sending.usage.is_limited(),
+                flight_max: sending.usage.flight_max(),
                 srtt: self.rtt.srtt(),
                 rtt: sample.rtt,
                 min_rtt: self.rtt.min_rtt(),
@@ -315,6 +318,8 @@ impl Connection {
         if acked > 0 {
             self.tell_writable(ctx, sending);
         }
+        // MSG_MORE speaks for the call that said it (as Linux): what comes now may leave with the next ACK.
+        self.bits.clear(Bits::HOLD);
         // What the override timeout allowed was for the window as it stood.
         if self.snd.window.wnd() == 0 {
             self.bits.clear(Bits::OVERRIDE);

@@ -31,6 +31,10 @@ pub struct TcpConfig {
     pub orphan_retries: u8,
     /// The initial congestion window in segments. 10 (RFC 6928).
     pub initial_window_segments: u8,
+    /// Segments of the wire in one super-segment, at least, however slow the path (Linux's `tcp_min_tso_segs`). 2.
+    pub burst_segments_min: u8,
+    /// A window that was not used for an RTO starts over (RFC 5681 4.1; Linux's `tcp_slow_start_after_idle`). On.
+    pub slow_start_after_idle: bool,
     /// How long an ACK may wait for company. 40 ms, as Linux (RFC 9293 MUST-40: under 500 ms).
     pub delayed_ack: Duration,
     /// Segments at the start of a connection that are acknowledged at once, so that a slow start is not held up. 16.
@@ -91,6 +95,8 @@ impl Default for TcpConfig {
             retries_2: 15,
             orphan_retries: 8,
             initial_window_segments: 10,
+            burst_segments_min: 2,
+            slow_start_after_idle: true,
             delayed_ack: Duration::from_millis(40),
             quick_acks: 16,
             time_wait: Duration::from_secs(60),

@@ -10,21 +10,23 @@ use std::sync::Arc;
 use crate::buffer::Slices;
 use crate::close::Closing;
 use crate::config::{Settings, TcpConfig};
-use crate::congestion::{Congestion, Resting, initial_window};
+use crate::congestion::{Congestion, Resting};
 use crate::ctx::{Ctx, Memory};
 use crate::delayed_ack::DelayedAck;
 use crate::events::Events;
-use crate::info::{End, TcpInfo, Unreachable};
+use crate::info::{Ages, End, RecoveryState, TcpInfo, Unreachable};
 use crate::keepalive::KeepAlive;
 use crate::options::Agreed;
 use crate::pmtu::Pmtu;
 use crate::reset::ChallengeLimit;
 use crate::rtt::RttEstimator;
+use crate::sack::DUP_THRESH;
 use crate::segment::SegmentOut;
 use crate::seq::SeqNum;
 use crate::state::State;
 use crate::tcb::{Rcv, Receiving, Sending, Snd};
 use crate::tick::Tick;
+use crate::time::Instant;
 use crate::user_timeout::Advertised;
 use crate::window::{ReceiveWindow, SendWindow};
 
@@ -110,6 +112,12 @@ impl Bits {
 
     /// The handshake came to its end.
     pub(crate) const OPENED: Bits = Bits(1 << 13);
+
+    /// A small piece waits, since the last `send` announced more; the next event ends that.
+    pub(crate) const HOLD: Bits = Bits(1 << 14);
+
+    /// What was held back goes out now: the program has set TCP_NODELAY.
+    pub(crate) const FLUSH: Bits = Bits(1 << 15);
 
     #[inline]
     pub(crate) const fn has(self, bit: Bits) -> bool {
@@ -223,7 +231,15 @@ impl Connection {
             self.rcv.window.set_buffer(buffer);
         }
         if !self.settings.cork {
-            self.bits.clear(Bits::MORE);
+            self.bits.clear(Bits::HOLD);
+        }
+        self.settle(ctx);
+    }
+
+    /// What is held back goes out now, full or not: what Linux does when TCP_NODELAY is set, were it set before or TCP_CORK too.
+    pub fn flush(&mut self, ctx: &mut Ctx<'_>) {
+        if self.unsent() > 0 {
+            self.bits.set(Bits::FLUSH);
         }
         self.settle(ctx);
     }
@@ -281,6 +297,7 @@ impl Connection {
             min_rtt: self.rtt.min_rtt(),
             snd_mss: self.smss(),
             peer_mss: self.agreed.peer_mss(),
+            own_mss: self.own_mss,
             cwnd,
             ssthresh,
             snd_wnd: self.snd.window.wnd(),
@@ -293,6 +310,11 @@ impl Connection {
             total_retransmits: sending.map_or(0, |sending| sending.retransmit.total()),
             probes: sending.map_or(0, |sending| sending.persist.probes()),
             in_recovery: sending.is_some_and(|sending| sending.recovery.in_recovery()),
+            recovery: sending.map_or(RecoveryState::Open, |sending| sending.recovery.state()),
+            sacked: sending.map_or(0, |sending| sending.recovery.sacked(self.snd.una, self.snd.nxt)),
+            lost: sending.map_or(0, |sending| sending.recovery.lost(self.snd.una, self.snd.nxt)),
+            resent: sending.map_or(0, |sending| sending.recovery.resent(self.snd.una, self.snd.nxt)),
+            reordering: DUP_THRESH as u32,
             duplicate_acks: sending.map_or(0, |sending| sending.recovery.duplicate_acks()),
             backoff: sending.map_or(0, |sending| sending.retransmit.backoff()),
             keepalive_probes: self.keepalive.probes_sent(),
@@ -300,6 +322,16 @@ impl Connection {
             congestion: sending.map_or(self.settings.congestion, |sending| sending.congestion.kind()),
             in_slow_start: cwnd < ssthresh,
             pacing_rate: sending.and_then(|sending| sending.congestion.pacing_rate(self.rtt.srtt())),
+        }
+    }
+
+    /// How long ago things happened.
+    #[must_use]
+    pub fn ages(&self, now: Instant) -> Ages {
+        Ages {
+            sent: self.last_sent.elapsed(now),
+            received: self.delayed_ack.since_data(now),
+            heard: self.keepalive.silence(now),
         }
     }
 
@@ -339,16 +371,11 @@ impl Connection {
     /// The working state of the sending side, taken from the pool if the connection was idle.
     pub(crate) fn wake_sending(&mut self, ctx: &mut Ctx<'_>) -> &mut Sending {
         let (resting, kind, smss) = (self.resting, self.settings.congestion, u32::from(self.smss()));
-        let idle = self.last_sent.elapsed(ctx.now);
-        let rto = self.rtt.rto(ctx.config);
+        let nxt = self.snd.nxt;
         self.sending.get_or_insert_with(|| {
             let mut sending = ctx.memory.take_sending();
+            sending.tail = nxt;
             sending.congestion = Congestion::wake(kind, resting, smss, ctx.now);
-            // RFC 5681 4.1: after an idle RTO the window says nothing about the path any more.
-            if idle > rto {
-                let restart = initial_window(smss, u32::from(ctx.config.initial_window_segments));
-                sending.congestion.on_idle(ctx.now, idle, rto, restart);
-            }
             sending
         })
     }

@@ -119,6 +119,16 @@ impl DelayedAck {
         !matches!(self.pending, Pending::None)
     }
 
+    /// The connection is open: data is expected from now on.
+    pub(crate) const fn on_open(&mut self, now: Instant) {
+        self.last_data = Tick::at(now);
+    }
+
+    /// How long ago data last came.
+    pub(crate) const fn since_data(&self, now: Instant) -> Duration {
+        self.last_data.elapsed(now)
+    }
+
     /// When the ACK that waits must go. A tick early rather than late.
     pub(crate) fn deadline(&self, now: Instant, config: &TcpConfig) -> Option<Instant> {
         (self.pending == Pending::Waiting).then(|| self.since.near(now) + self.delay(config))

@@ -377,6 +377,7 @@ impl Connection {
             sending.congestion = Congestion::wake(self.settings.congestion, self.resting, smss, ctx.now);
             sending.retransmit.on_sample();
         }
+        self.delayed_ack.on_open(ctx.now);
         self.bits.set(Bits::OPENED);
         self.events |= Events::OPENED | Events::WRITABLE;
     }

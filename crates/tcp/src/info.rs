@@ -37,6 +37,8 @@ pub struct TcpInfo {
     pub snd_mss: u16,
     /// The MSS the peer announced.
     pub peer_mss: u16,
+    /// The MSS we announce.
+    pub own_mss: u16,
     /// The congestion window, in octets.
     pub cwnd: u32,
     /// The slow-start threshold, in octets; u32::MAX before the first loss.
@@ -61,6 +63,16 @@ pub struct TcpInfo {
     pub probes: u32,
     /// Recovering from a loss.
     pub in_recovery: bool,
+    /// Where loss recovery stands.
+    pub recovery: RecoveryState,
+    /// Octets in flight that the peer has reported by SACK.
+    pub sacked: u32,
+    /// Octets in flight that are taken for lost.
+    pub lost: u32,
+    /// Octets in flight that went out again, and whose second copy may still be on its way.
+    pub resent: u32,
+    /// How many segments early a segment may come before it means loss.
+    pub reordering: u32,
     /// Duplicate ACKs in a row.
     pub duplicate_acks: u32,
     /// Doublings of the RTO.
@@ -75,6 +87,32 @@ pub struct TcpInfo {
     pub in_slow_start: bool,
     /// The rate that congestion control would pace at, in octets a second, once a round trip is known.
     pub pacing_rate: Option<u64>,
+}
+
+/// How long ago things happened to a connection; counted from its beginning if they never did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ages {
+    /// Since text or FIN last left.
+    pub sent: Duration,
+    /// Since text or FIN last came.
+    pub received: Duration,
+    /// Since anything acceptable last came.
+    pub heard: Duration,
+}
+
+/// Where loss recovery stands, in the order of Linux's `tcp_ca_state`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RecoveryState {
+    /// Nothing seems wrong.
+    Open,
+    /// Reordering, or loss: not yet known.
+    Disorder,
+    /// The window was reduced for ECN.
+    Reduced,
+    /// Lost segments are sent again.
+    Recovery,
+    /// The retransmission timer expired.
+    Loss,
 }
 
 /// Why a connection is no more. Recorded once.

@@ -89,7 +89,7 @@ pub use connection::{Connection, Opening};
 pub use ctx::{Ctx, Memory};
 pub use events::Events;
 pub use handshake::{Restored, SynDisposition, SynReceived, SynTimeout};
-pub use info::{End, TcpInfo, Unreachable};
+pub use info::{Ages, End, RecoveryState, TcpInfo, Unreachable};
 pub use keepalive::KeepAliveSettings;
 pub use listen::{ListenDisposition, listen};
 pub use reset::make_reset;

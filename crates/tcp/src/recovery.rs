@@ -15,6 +15,7 @@
 //! ```
 
 use crate::congestion::{AckSample, Congestion, LossKind};
+use crate::info::RecoveryState;
 use crate::sack::{DUP_THRESH, Scoreboard};
 use crate::seq::{SeqNum, SeqRange};
 use crate::time::Instant;
@@ -419,6 +420,38 @@ impl Recovery {
         }
         let segments = if self.duplicates < 2 { self.duplicates } else { 2 };
         segments * self.smss
+    }
+
+    /// Where recovery stands, for who asks.
+    pub(crate) const fn state(&self) -> RecoveryState {
+        match self.phase {
+            Phase::FastRecovery => RecoveryState::Recovery,
+            Phase::Loss => RecoveryState::Loss,
+            _ if self.ecn_point.is_some() => RecoveryState::Reduced,
+            Phase::Disorder => RecoveryState::Disorder,
+            Phase::Open => RecoveryState::Open,
+        }
+    }
+
+    /// Octets in flight that were SACKed.
+    pub(crate) fn sacked(&self, una: SeqNum, nxt: SeqNum) -> u32 {
+        (nxt - una) - self.board.unsacked(una, nxt)
+    }
+
+    /// Octets in flight that are taken for lost.
+    pub(crate) fn lost(&self, una: SeqNum, nxt: SeqNum) -> u32 {
+        let edge = match self.phase {
+            Phase::Open | Phase::Disorder => return 0,
+            Phase::Loss => self.recover.unwrap_or(una),
+            Phase::FastRecovery if self.sack => self.board.lost_edge(self.smss).unwrap_or(una),
+            Phase::FastRecovery => una + self.smss,
+        };
+        self.board.unsacked(una, edge.later(una).earlier(nxt))
+    }
+
+    /// Octets in flight that went out again.
+    pub(crate) fn resent(&self, una: SeqNum, nxt: SeqNum) -> u32 {
+        if self.in_recovery() { self.board.unsacked(una, self.high_rxt.earlier(nxt)) } else { 0 }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::recovery::Recovery;
 use crate::retransmit::Retransmit;
 use crate::seq::SeqNum;
 use crate::time::Instant;
-use crate::transmit::Records;
+use crate::transmit::{Records, Usage};
 use crate::window::{ReceiveWindow, SendWindow};
 
 /// SND.*
@@ -78,8 +78,10 @@ pub(crate) struct Sending {
     pub(crate) small_end: Option<SeqNum>,
     /// Tell the peer with the next new data that the window was reduced (RFC 3168 6.1.2).
     pub(crate) cwr_due: bool,
-    /// The congestion window, not the program or the peer, held back the last transmission.
-    pub(crate) cwnd_limited: bool,
+    /// How much of the congestion window was in use.
+    pub(crate) usage: Usage,
+    /// Where the burst that the queue ends with begins.
+    pub(crate) tail: SeqNum,
 }
 
 impl Default for Sending {
@@ -94,7 +96,8 @@ impl Default for Sending {
             up: None,
             small_end: None,
             cwr_due: false,
-            cwnd_limited: false,
+            usage: Usage::default(),
+            tail: SeqNum(0),
         }
     }
 }
@@ -110,7 +113,7 @@ impl Sending {
         self.up = None;
         self.small_end = None;
         self.cwr_due = false;
-        self.cwnd_limited = false;
+        self.usage = Usage::default();
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use wire::tcp::{Flags, SackBlock, TcpOptions};
 
 use crate::config::EcnPolicy;
+use crate::congestion::initial_window;
 use crate::connection::{Bits, Connection, to_u32};
 use crate::ctx::Ctx;
 use crate::handshake::syn_window;
@@ -20,6 +21,7 @@ use crate::seq::{SeqNum, SeqRange};
 use crate::state::State;
 use crate::tcb::Sending;
 use crate::tick::Tick;
+use crate::time::Instant;
 
 /// Ends of records a send queue remembers; a `send` with `end_of_record` beyond takes nothing until some are acknowledged.
 pub(crate) const RECORDS_MAX: usize = 256;
@@ -139,10 +141,53 @@ impl Records {
         self.ends.iter().copied().find(|end| end.after(seq))
     }
 
+    /// Whether a record ends there.
+    pub(crate) fn ends_at(&self, end: SeqNum) -> bool {
+        self.ends.iter().any(|known| *known == end)
+    }
+
     pub(crate) fn on_ack(&mut self, una: SeqNum) {
         while self.ends.front().is_some_and(|end| end.at_or_before(una)) {
             self.ends.pop_front();
         }
+    }
+}
+
+/// How much of the congestion window was in use, lately: within the flight that is out, or the one before.
+/// As Linux's `tcp_cwnd_validate`: what was limited stays so until what was out then is acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    limited: bool,
+    /// The most that was out.
+    flight_max: u32,
+    /// SND.NXT as of then.
+    until: SeqNum,
+    known: bool,
+}
+
+impl Usage {
+    /// Text went out up to `nxt`, and the window, or something else, let out no more.
+    fn on_sent(&mut self, una: SeqNum, nxt: SeqNum, limited: bool) {
+        let flight = nxt.since(una);
+        let over = !self.known || una.at_or_after(self.until);
+        if over || limited || (!self.limited && flight > self.flight_max) {
+            *self = Usage { limited, flight_max: flight, until: nxt, known: true };
+        }
+    }
+
+    /// The window is full.
+    fn on_refused(&mut self, una: SeqNum, nxt: SeqNum) {
+        *self = Usage { limited: true, flight_max: nxt.since(una), until: nxt, known: true };
+    }
+
+    /// The window is what limits.
+    pub(crate) const fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// The most that was in flight of the window that is being acknowledged.
+    pub(crate) const fn flight_max(&self) -> u32 {
+        self.flight_max
     }
 }
 
@@ -171,7 +216,7 @@ impl Connection {
 
     fn next_segment(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
         if self.bits.take(Bits::RST_DUE) {
-            return Some(self.make_rst());
+            return Some(self.make_rst(ctx.now));
         }
         match self.state {
             State::Closed => None,
@@ -186,9 +231,13 @@ impl Connection {
         }
     }
 
-    /// RFC 9293 3.10.5: <SEQ=SND.NXT><CTL=RST>; with ACK, as everybody sends it.
-    fn make_rst(&self) -> SegmentOut {
-        SegmentOut::bare(Flags::RST | Flags::ACK, self.snd.nxt, self.rcv.nxt, 0)
+    /// RFC 9293 3.10.5: <SEQ=SND.NXT><CTL=RST>; with ACK, as everybody sends it, and with the timestamp that was agreed on (RFC 7323
+    /// 3.2).
+    fn make_rst(&self, now: Instant) -> SegmentOut {
+        SegmentOut {
+            options: TcpOptions { timestamps: self.agreed.stamp(now), ..TcpOptions::NONE },
+            ..SegmentOut::bare(Flags::RST | Flags::ACK, self.snd.nxt, self.rcv.nxt, 0)
+        }
     }
 
     /// SYN, or SYN,ACK once the peer's has come (simultaneous open).
@@ -273,6 +322,9 @@ impl Connection {
             return None;
         }
         let smss = u32::from(self.smss());
+        if self.snd.una == self.snd.nxt {
+            self.restart_after_idle(ctx, smss);
+        }
         let sending = self.sending.as_deref()?;
         let look = self.outlook(ctx, sending, smss);
         match decide(&look) {
@@ -294,19 +346,38 @@ impl Connection {
         let range = SeqRange::new(start, start + len + u32::from(fin && probe.is_none()));
         let sending = self.sending.as_deref_mut()?;
         // In flight and held only by the congestion window: it is what limits (RFC 9438 4.2 note, RFC 7661).
-        sending.cwnd_limited = look.room.saturating_sub(len) < mss;
+        let limited = look.room.saturating_sub(len) < mss;
+        sending.usage.on_sent(self.snd.una, range.end, limited);
         if !len.is_multiple_of(mss) && probe.is_none() {
             sending.small_end = Some(range.end);
         }
-        self.bits.clear(Bits::OVERRIDE);
         if probe.is_some() {
             self.pmtu.on_probe_sent(range);
         }
         let mut segment = self.send_range(ctx, range, &options, false);
+        self.bits.clear(Bits::OVERRIDE);
+        self.bits.clear(Bits::FLUSH);
         if let Some(len) = probe {
             segment.segment_size = u16::try_from(len).unwrap_or(u16::MAX);
         }
         Some(segment)
+    }
+
+    /// RFC 5681 4.1: when nothing was sent for an RTO the window says nothing about the path any more, whatever the silence was for: a
+    /// program without words, or a peer without a window.
+    fn restart_after_idle(&mut self, ctx: &Ctx<'_>, smss: u32) {
+        let idle = self.last_sent.elapsed(ctx.now);
+        let rto = self.rtt.rto(ctx.config);
+        if !ctx.config.slow_start_after_idle || idle <= rto {
+            return;
+        }
+        let usable = self.snd.window.usable(self.snd.una, self.snd.nxt) > 0;
+        if let Some(sending) = self.sending.as_deref_mut().filter(|_| usable) {
+            let restart = initial_window(smss, u32::from(ctx.config.initial_window_segments));
+            sending.congestion.on_idle(ctx.now, idle, rto, restart);
+            // Once: until something is sent the silence goes on, and is paid for.
+            self.last_sent = Tick::at(ctx.now);
+        }
     }
 
     /// RFC 4821 7.3: one segment of a larger size, of text that is there anyway, if there is enough of it to notice its loss.
@@ -329,12 +400,35 @@ impl Connection {
             window_max: self.snd.window.max(),
             room: budget.saturating_sub(sending.recovery.pipe(una, nxt)),
             mss,
-            burst: (ctx.tso_max / mss).max(1) * mss,
+            burst: self.burst(ctx, sending, mss),
             nodelay: self.settings.nodelay,
-            hold: (self.settings.cork || self.bits.has(Bits::MORE)) && record == all,
-            small_in_flight: sending.small_end.is_some(),
+            hold: (self.settings.cork || self.bits.has(Bits::HOLD))
+                && record == all
+                && !self.bits.has(Bits::FLUSH),
+            // What a record ends with gets no company.
+            small_in_flight: sending.small_end.is_some() && sending.records.end_after(nxt).is_none(),
             override_: self.bits.has(Bits::OVERRIDE),
         }
+    }
+
+    /// What one polled segment may carry, in whole segments of the wire: what the device cuts, but no more than leaves within a
+    /// millisecond at the rate of the path (twice as much on a path of less than half a millisecond, all of it; as Linux's
+    /// `tcp_tso_autosize`), and no more than half the congestion window, so that ACKs come back while the other half leaves.
+    fn burst(&self, ctx: &Ctx<'_>, sending: &Sending, mss: u32) -> u32 {
+        if ctx.tso_max < 2 * mss {
+            return mss;
+        }
+        let half = sending.congestion.window() / 2;
+        let paced = match sending.congestion.pacing_rate(self.rtt.srtt()) {
+            None => u32::MAX,
+            Some(rate) => {
+                let millisecond = u32::try_from(rate >> 10).unwrap_or(u32::MAX);
+                let halves = self.rtt.min_rtt().map_or(u128::MAX, |rtt| rtt.as_micros() >> 9);
+                let near = if halves < 32 { (1 << 16) >> halves } else { 0 };
+                millisecond.saturating_add(near).max(u32::from(ctx.config.burst_segments_min) * mss)
+            }
+        };
+        (ctx.tso_max.min(paced).min(half) / mss).max(1) * mss
     }
 
     /// The program has finished, and the FIN has not been sent.
@@ -348,7 +442,9 @@ impl Connection {
         let rto = self.rtt.rto(ctx.config);
         let quiet = self.snd.una == self.snd.nxt;
         let Some(sending) = self.sending.as_deref_mut() else { return };
-        sending.cwnd_limited |= refusal == Decision::AwaitCongestion;
+        if refusal == Decision::AwaitCongestion {
+            sending.usage.on_refused(self.snd.una, self.snd.nxt);
+        }
         if quiet && refusal != Decision::Idle && ctx.config.test.persist {
             sending.persist.start(ctx.now, rto);
         }
@@ -397,8 +493,13 @@ impl Connection {
             flags |= Flags::FIN;
             self.bits.set(Bits::FIN_SENT);
         }
-        // RFC 9293 3.9.1.2, MUST-60 and MUST-61: the last segment of what was queued is pushed.
-        if text_len > 0 && text_end == end {
+        // RFC 9293 3.9.1.2, MUST-60 and MUST-61: the last segment of what was queued, or of a record, is pushed, unless the program said
+        // that more follows; as Linux, also the last one of a burst, which a receiver then need not hold back for company.
+        let recorded = self.sending.as_deref().is_some_and(|sending| sending.records.ends_at(text_end));
+        let more = self.bits.has(Bits::MORE) && !self.bits.has(Bits::OVERRIDE);
+        let last = recorded || (text_end == end && !more);
+        let segment_size = self.smss() - passing_len(options);
+        if text_len > 0 && (last || text_len > u32::from(segment_size)) {
             flags |= Flags::PSH;
         }
         let mut up = 0;
@@ -413,7 +514,6 @@ impl Connection {
             }
         }
         let wnd = self.advertise(ctx);
-        let segment_size = self.smss() - passing_len(options);
         let segment = SegmentOut {
             up,
             options: *options,

@@ -67,6 +67,9 @@ impl From<RecvError> for ErrorKind {
     }
 }
 
+/// The largest super-segment, less headers.
+const WRITE_BURST_MAX: u32 = 65_215;
+
 impl Connection {
     /// Queues data (SEND). Takes as much as there is room for and says how much; before the connection is open it queues
     /// too (RFC 9293 3.10.2).
@@ -80,18 +83,15 @@ impl Connection {
         if data.is_empty() {
             return Ok(0);
         }
-        if self.unsent() >= self.settings.not_sent_low_water {
-            self.bits.set(Bits::WRITE_BLOCKED);
-            return Err(SendError::WouldBlock);
-        }
-        let limit = self.send_limit(ctx) as usize;
         let start = self.text_start();
         self.wake_sending(ctx);
+        let room = self.admit(ctx, to_u32(data.len()));
         let sending = self.sending.as_deref_mut().expect("woken just now");
         let crowded = flags.end_of_record && sending.records.is_full();
+        let limit = sending.queue.len() + room as usize;
         let taken = if crowded { 0 } else { sending.queue.write(&mut ctx.memory.budget, data, limit) };
         let end = start + to_u32(sending.queue.len());
-        let full = crowded || sending.queue.len() >= limit;
+        let full = crowded || room == 0;
         if taken == data.len() {
             // What a call says about its last octet holds only if that octet was taken.
             if flags.end_of_record {
@@ -102,8 +102,10 @@ impl Connection {
             }
             if flags.more {
                 self.bits.set(Bits::MORE);
+                self.bits.set(Bits::HOLD);
             } else {
                 self.bits.clear(Bits::MORE);
+                self.bits.clear(Bits::HOLD);
             }
         } else {
             self.bits.set(Bits::WRITE_BLOCKED);
@@ -114,6 +116,50 @@ impl Connection {
             0 => Err(SendError::NoMemory),
             taken => Ok(taken),
         }
+    }
+
+    /// How much of `len` octets the queue takes. As Linux it fills whole bursts: one begins while the queue is below its limit, and
+    /// what cannot leave at once below its low-water mark; the one that has begun is filled. So a queue may pass its limit by a
+    /// burst, at most by as much again.
+    fn admit(&mut self, ctx: &Ctx<'_>, len: u32) -> u32 {
+        let limit = self.send_limit(ctx);
+        let burst = self.write_burst().min(limit);
+        let low_water = self.settings.not_sent_low_water;
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let (mut end, opens) = (self.text_end(), self.syn_is_out());
+        let start = self.text_start();
+        let usable = self.snd.window.usable(una, nxt);
+        let sending = self.sending.as_deref_mut().expect("woken by the caller");
+        let queued = to_u32(sending.queue.len());
+        let pipe = sending.recovery.pipe(una, nxt);
+        let leaves = if opens { 0 } else { usable.min(sending.congestion.window().saturating_sub(pipe)) };
+        // What can leave at once does not wait.
+        let front = (nxt.later(start) + leaves).earlier(nxt.later(start) + (1 << 30));
+        let mut taken = 0;
+        while taken < len {
+            let waits = if end.after(front) { end.since(front) } else { 0 };
+            let tail = sending.tail.later(front.earlier(end));
+            let filled = end.since(tail);
+            let room = burst.saturating_sub(filled);
+            if filled == 0 || room == 0 {
+                if queued + taken >= limit || waits >= low_water {
+                    break;
+                }
+                sending.tail = end;
+            }
+            let room = if filled == 0 || room == 0 { burst } else { room };
+            let piece = room.min(len - taken);
+            taken += piece;
+            end += piece;
+        }
+        taken
+    }
+
+    /// What `send` fills at a time: as many whole segments as half of the largest window takes, within what a device cuts.
+    fn write_burst(&self) -> u32 {
+        let mss = u32::from(self.smss());
+        let half = (self.snd.window.max() / 2).min(WRITE_BURST_MAX).max(mss);
+        half / mss * mss
     }
 
     /// Takes data out (RECEIVE): as much as is here and fits. `Ok(0)`, for a buffer that is not empty, is the peer's end.
@@ -167,7 +213,8 @@ impl Connection {
             if tuned && let Some(rtt) = self.rtt.srtt() {
                 self.rcv.window.on_read(ctx.now, taken, rtt, mss, ctx.config.receive_buffer_max);
             }
-            if self.rcv.window.deserves_update(self.rcv.nxt, to_u32(self.readable()), mss) {
+            let scale = self.agreed.rcv_scale();
+            if self.rcv.window.deserves_update(self.rcv.nxt, to_u32(self.readable()), mss, scale) {
                 self.delayed_ack.ack_now();
             }
         }
@@ -195,6 +242,17 @@ impl Connection {
             return 0;
         }
         (self.send_limit(ctx) as usize).saturating_sub(self.queued())
+    }
+
+    /// A `send` would not block, and is worth it: a third of the queue is free (as Linux), the unsent part is below its low-water
+    /// mark. Also when it would fail at once.
+    #[must_use]
+    pub fn is_writable(&self, ctx: &Ctx<'_>) -> bool {
+        if self.end.is_some() || !self.state.may_send() || self.bits.has(Bits::FINISH_WHEN_OPEN) {
+            return true;
+        }
+        let (limit, queued) = (self.send_limit(ctx), to_u32(self.queued()));
+        !self.syn_is_out() && queued <= limit - limit / 3 && self.unsent() < self.settings.not_sent_low_water
     }
 
     /// A `recv` would not block: there is data, the peer's end, or the connection's.

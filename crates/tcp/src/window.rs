@@ -117,9 +117,11 @@ impl ReceiveWindow {
     /// The reader has made so much room that the peer should hear of it without asking: a worthwhile step, and at least
     /// twice what it may send now (the factor is Linux's: a sender that still has half its window is not waiting).
     #[inline]
-    pub(crate) fn deserves_update(&self, nxt: SeqNum, unread: u32, mss: u32) -> bool {
+    pub(crate) fn deserves_update(&self, nxt: SeqNum, unread: u32, mss: u32, scale: u8) -> bool {
         let promised = self.wnd(nxt);
-        let free = self.buffer.saturating_sub(unread);
+        // Room that the field cannot tell of is none.
+        let field_max = u32::from(u16::MAX) << scale;
+        let free = self.buffer.saturating_sub(unread).min(field_max);
         free >= promised.saturating_add(mss.min(self.buffer / 2)) && free >= promised.saturating_mul(2)
     }
 

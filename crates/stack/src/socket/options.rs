@@ -110,6 +110,10 @@ impl TcpHost {
                 }
                 self.with_connection(now, index, |connected, ctx| match option {
                     TcpOption::QuickAck(on) => connected.connection.set_quick_ack(ctx, on),
+                    TcpOption::NoDelay(true) => {
+                        connected.connection.set_option(ctx, |settings| apply(settings, option));
+                        connected.connection.flush(ctx);
+                    }
                     other => connected.connection.set_option(ctx, |settings| apply(settings, other)),
                 });
                 self.after(below, index);

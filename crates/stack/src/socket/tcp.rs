@@ -5,7 +5,7 @@
 //! Not here: how the calls work (`tcp_host::calls`), options (`options`), UDP (`udp`).
 
 use crate::port::Scope;
-use crate::ready::TcpHandle;
+use crate::ready::{Readiness, TcpHandle};
 use crate::socket::error::{
     AcceptError, BindError, ConnectError, ListenError, RecvError, SendError, SocketError,
 };
@@ -15,7 +15,7 @@ use crate::tcp_host::TcpHost;
 use crate::tcp_host::floor::{IpFloor, NoOutlets};
 use std::io::{ErrorKind, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use tcp::{Instant, SendFlags, Settings, State, TcpInfo};
+use tcp::{Ages, Instant, SendFlags, Settings, State, TcpInfo};
 
 /// How many of each thing the TCP of a host holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,6 +209,17 @@ impl Stack {
     /// closed, a handshake, an entry in TIME-WAIT. `None`: nobody does, so it is CLOSED, or LISTEN if somebody listens there.
     pub fn tcp_state(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
         self.tcp.state_of(local, remote)
+    }
+
+    /// How long ago things happened to a connection.
+    pub fn tcp_ages(&self, now: Instant, socket: TcpHandle) -> Option<Ages> {
+        self.tcp.ages(now, socket)
+    }
+
+    /// What holds of a socket now, as poll() would say: the level of which [`poll_ready`](Self::poll_ready) tells the edges. Of a
+    /// socket that is closed, nothing.
+    pub fn tcp_level(&mut self, now: Instant, socket: TcpHandle) -> Readiness {
+        self.tcp.level(now, socket)
     }
 
     /// SO_ERROR: why the connection failed; told once, by this or by the next call that fails for it.

@@ -17,7 +17,7 @@ use crate::socket::error::{AcceptError, BindError, ListenError, RecvError, SendE
 use crate::socket::tcp::TcpCounts;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
-use tcp::{Instant, SendFlags, State, TcpInfo};
+use tcp::{Ages, Ctx, Instant, SendFlags, State, TcpInfo};
 
 impl TcpHost {
     /// The state of whatever has a four-tuple: a connection, a handshake, an entry in TIME-WAIT.
@@ -359,6 +359,44 @@ impl TcpHost {
         match &self.flows.sockets.get(index)?.kind {
             Kind::Connected(connected) => Some(connected.connection.info(&self.config.connection)),
             Kind::Fresh(_) | Kind::Listening(_) => None,
+        }
+    }
+
+    pub(crate) fn ages(&self, now: Instant, handle: TcpHandle) -> Option<Ages> {
+        let index = self.index(handle)?;
+        match &self.flows.sockets.get(index)?.kind {
+            Kind::Connected(connected) => Some(connected.connection.ages(now)),
+            Kind::Fresh(_) | Kind::Listening(_) => None,
+        }
+    }
+
+    /// What holds now (Linux's `tcp_poll`).
+    pub(crate) fn level(&mut self, now: Instant, handle: TcpHandle) -> Readiness {
+        let Some(index) = self.index(handle) else { return Readiness::NONE };
+        let Some(socket) = self.flows.sockets.get_mut(index) else { return Readiness::NONE };
+        match &socket.kind {
+            Kind::Fresh(_) => Readiness::WRITABLE | Readiness::HANGUP,
+            Kind::Listening(listener) if listener.len() > 0 => Readiness::READABLE,
+            Kind::Listening(_) => Readiness::NONE,
+            Kind::Connected(connected) => {
+                let ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
+                let connection = &connected.connection;
+                let failed = connection.end().is_some_and(|end| end.error_kind().is_some())
+                    && !connected.bits.has(ConnectedBits::ERROR_TOLD);
+                let ended = connection.state() == tcp::State::Closed;
+                let table = [
+                    (
+                        connection.is_readable() && connection.state() != tcp::State::SynSent,
+                        Readiness::READABLE,
+                    ),
+                    (connection.is_writable(&ctx), Readiness::WRITABLE),
+                    (failed, Readiness::ERROR),
+                    (ended, Readiness::HANGUP),
+                    (connection.urgent_ahead().is_some(), Readiness::PRIORITY),
+                    (ended || connection.state().peer_has_finished(), Readiness::READ_CLOSED),
+                ];
+                table.into_iter().filter(|(holds, _)| *holds).fold(Readiness::NONE, |all, (_, bit)| all | bit)
+            }
         }
     }
 

@@ -61,6 +61,8 @@ pub(crate) struct AckSample {
     pub(crate) flight: u32,
     /// cwnd is what kept the sender from sending more.
     pub(crate) cwnd_limited: bool,
+    /// The most octets in flight of the window that is being acknowledged.
+    pub(crate) flight_max: u32,
     pub(crate) srtt: Option<Duration>,
     pub(crate) rtt: Option<Duration>,
     pub(crate) min_rtt: Option<Duration>,
@@ -200,7 +202,10 @@ impl Congestion {
         if ack.in_recovery {
             return;
         }
-        if !ack.cwnd_limited {
+        // As Linux: slow start may go on to twice of what was in use, since that is what it is about to prove.
+        let used = ack.cwnd_limited
+            || (self.window.in_slow_start() && self.window.cwnd < ack.flight_max.saturating_mul(2));
+        if !used {
             // RFC 7661 and RFC 9438 5.8: a window that is not used proves nothing about the path.
             if let Algorithm::Cubic(cubic) = &mut self.algorithm {
                 cubic.on_idle_ack(ack.now);

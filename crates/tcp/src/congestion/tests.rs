@@ -12,6 +12,7 @@ fn ack(now: Instant, acked: u32) -> AckSample {
         acked,
         flight: acked,
         cwnd_limited: true,
+        flight_max: 0,
         srtt: Some(RTT),
         rtt: Some(RTT),
         min_rtt: Some(RTT),

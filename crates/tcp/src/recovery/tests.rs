@@ -41,6 +41,7 @@ impl Sender {
             acked: SeqNum(una * SMSS) - before,
             flight: SeqNum(self.nxt * SMSS) - before,
             cwnd_limited: true,
+            flight_max: 0,
             srtt: None,
             rtt: None,
             min_rtt: None,

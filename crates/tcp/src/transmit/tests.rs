@@ -110,10 +110,39 @@ fn msg_more_holds_the_tail_for_the_next_send() {
     let more = SendFlags { more: true, ..SendFlags::default() };
     assert_eq!(script.send(&[1; 1200], more), Ok(1200));
     script.sends(&[". 1:1001(1000) ack 1"]);
-    script.arrives(ack(1, 1001));
-    script.silent();
     script.write(100);
     script.sends(&["P. 1001:1301(300) ack 1"]);
+}
+
+/// As Linux: the flag speaks for its call. The next ACK lets go of the tail, not pushed, since the program has not said that it ends.
+#[test]
+fn msg_more_holds_no_longer_than_to_the_next_ack() {
+    let mut script = Script::established();
+    script.set(|settings| settings.nodelay = true);
+    let more = SendFlags { more: true, ..SendFlags::default() };
+    assert_eq!(script.send(&[1; 1200], more), Ok(1200));
+    script.sends(&[". 1:1001(1000) ack 1"]);
+    script.arrives(ack(1, 1001));
+    script.sends(&[". 1001:1201(200) ack 1"]);
+    assert_eq!(script.send(&[1; 50], more), Ok(50));
+    script.silent();
+    script.arrives(ack(1, 1201));
+    script.sends(&[". 1201:1251(50) ack 1"]);
+}
+
+/// As Linux: what waits, for whatever reason, goes when the program says TCP_NODELAY, even while TCP_CORK is set.
+#[test]
+fn nodelay_lets_go_of_what_is_held() {
+    let mut script = Script::established();
+    script.set(|settings| settings.cork = true);
+    script.write(10);
+    script.silent();
+    script.set(|settings| settings.nodelay = true);
+    script.silent();
+    script.with(|conn, ctx| conn.flush(ctx));
+    script.sends(&["P. 1:11(10) ack 1"]);
+    script.write(10);
+    script.silent();
 }
 
 #[test]
@@ -128,12 +157,49 @@ fn a_segment_never_spans_the_end_of_a_record() {
     script.write(1500);
     script.silent();
     script.arrives(ack(1, 1).wnd(60_000).with(Flags::NONE));
+    // The end of a record is pushed (RFC 9293 3.9.1.2: what PUSH is for).
     script.sends(&[
-        ". 1:301(300) ack 1",
-        ". 301:701(400) ack 1",
+        "P. 1:301(300) ack 1",
+        "P. 301:701(400) ack 1",
         ". 701:1701(1000) ack 1",
         "P. 1701:2201(500) ack 1",
     ]);
+}
+
+/// Nagle's algorithm hopes for company; what a record ends with gets none (as Linux).
+#[test]
+fn nagle_does_not_hold_whole_records() {
+    let mut script = Script::established();
+    let eor = SendFlags { end_of_record: true, ..SendFlags::default() };
+    for _ in 0..3 {
+        assert_eq!(script.send(&[0; 40], eor), Ok(40));
+    }
+    script.write(40);
+    script.sends(&["P. 1:41(40) ack 1", "P. 41:81(40) ack 1", "P. 81:121(40) ack 1"]);
+}
+
+/// RFC 5681 4.1, also where the silence is the peer's doing: its window was shut.
+#[test]
+fn a_window_that_was_shut_for_long_starts_over() {
+    for (restarts, leave) in [(true, 10), (false, 40)] {
+        let mut config = plain();
+        config.slow_start_after_idle = restarts;
+        let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS));
+        script.write(10_000);
+        script.drain();
+        script.arrives(ack(1, 10_001));
+        script.write(20_000);
+        script.drain();
+        script.arrives(ack(1, 30_001).wnd(0));
+        script.write(60_000);
+        script.silent();
+        for _ in 0..3 {
+            script.pass_to_deadline();
+            script.drain();
+        }
+        script.arrives(ack(1, 30_001));
+        assert_eq!(script.drain().len(), leave, "{restarts}");
+    }
 }
 
 #[test]
@@ -153,11 +219,41 @@ fn super_segments_are_as_large_as_the_context_allows() {
     let mut script = Script::established();
     script.tso_max = 64_000;
     script.write(25_500);
-    // Ten segments of initial window in one.
-    script.sends(&[". 1:10001(10000) ack 1"]);
+    // The initial window of ten in two halves, so that one can be acknowledged while the other leaves.
+    script.sends(&["P. 1:5001(5000) ack 1", "P. 5001:10001(5000) ack 1"]);
     assert_eq!(script.last.map(|seg| seg.segment_size), Some(1000));
     script.arrives(ack(1, 10_001));
-    script.sends(&["P. 10001:25501(15500) ack 1"]);
+    script.sends(&["P. 10001:20001(10000) ack 1", "P. 20001:25501(5500) ack 1"]);
+}
+
+/// Linux's `tcp_tso_autosize`: a burst is what leaves within a millisecond, two segments at least.
+#[test]
+fn super_segments_of_a_slow_path_are_short() {
+    let mut script = Script::connecting(plain(), Settings::default());
+    script.drain();
+    script.pass(ms(100));
+    script.arrives(syn_ack().mss(MSS));
+    script.drain();
+    script.tso_max = 64_000;
+    script.write(5_000);
+    // Ten segments in 100 ms, twice that while the window doubles: 195 octets in a millisecond.
+    script.sends(&["P. 1:2001(2000) ack 1", "P. 2001:4001(2000) ack 1", "P. 4001:5001(1000) ack 1"]);
+    script.write(3_000);
+    script.sends(&["P. 5001:7001(2000) ack 1", "P. 7001:8001(1000) ack 1"]);
+}
+
+/// As Linux: a slow start that is limited by the program grows to twice what was in use, no further.
+#[test]
+fn a_window_in_use_by_nine_tenths_may_double() {
+    for (sent, window) in [(5_000, 10_000), (6_000, 12_000), (9_000, 18_000), (10_000, 20_000)] {
+        let mut script = Script::established();
+        script.write(sent);
+        script.drain();
+        for acked in 1..=sent as i64 / 1000 {
+            script.arrives(ack(1, 1 + acked * 1000));
+        }
+        assert_eq!(script.conn.info(&script.config).cwnd, window, "{sent}");
+    }
 }
 
 /// RFC 9293 3.8.2, MUST-19 (RFC 5681): the initial window, then slow start.

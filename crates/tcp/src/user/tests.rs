@@ -8,7 +8,7 @@ use crate::{Settings, TcpConfig};
 fn a_full_queue_says_so_and_tells_when_a_third_is_free() {
     let mut script = Script::established();
     script.set(|settings| settings.send_buffer = Some(9000));
-    assert_eq!(script.send(&[1; 20_000], SendFlags::default()), Ok(9000));
+    assert_eq!(script.send(&[1; 9000], SendFlags::default()), Ok(9000));
     assert_eq!(script.send(b"x", SendFlags::default()), Err(SendError::WouldBlock));
     script.drain();
     script.events();
@@ -21,21 +21,36 @@ fn a_full_queue_says_so_and_tells_when_a_third_is_free() {
     assert!(!script.events().contains(Events::WRITABLE), "edge-triggered");
 }
 
+/// As Linux: bursts are filled, and one begins below the limit only.
+#[test]
+fn a_queue_passes_its_limit_by_less_than_a_burst() {
+    for (limit, taken) in
+        [(9_000, 9_000), (29_999, 39_999), (30_000, 40_000), (40_000, 40_000), (40_001, 70_000)]
+    {
+        let mut script = Script::established();
+        script.set(|settings| settings.send_buffer = Some(limit));
+        // The peer's window of 60,000 makes bursts of 30,000; ten segments can leave at once, so the first is filled up again.
+        assert_eq!(script.send(&[1; 80_000], SendFlags::default()), Ok(taken), "{limit}");
+        assert_eq!(script.send(b"x", SendFlags::default()), Err(SendError::WouldBlock));
+    }
+}
+
 /// TCP_NOTSENT_LOWAT.
 #[test]
 fn the_unsent_part_can_be_kept_short() {
     let mut script = Script::established();
     script.set(|settings| settings.not_sent_low_water = 2000);
-    script.write(15_000); // ten segments leave, 5000 stay
+    // Ten segments can leave; beside them the burst of 30,000 that has begun is filled, and none begins.
+    assert_eq!(script.send(&[0; 80_000], SendFlags::default()), Ok(40_000));
     script.drain();
     assert_eq!(script.send(b"x", SendFlags::default()), Err(SendError::WouldBlock));
     script.events();
-    script.arrives(ack(1, 1001)); // slow start: two more leave
+    script.arrives(ack(1, 10_001)); // slow start: twenty leave, ten stay
     script.drain();
     assert!(!script.events().contains(Events::WRITABLE));
-    script.arrives(ack(1, 3001));
+    script.arrives(ack(1, 20_001));
     script.drain();
-    script.arrives(ack(1, 4001));
+    script.arrives(ack(1, 21_001));
     assert!(script.events().contains(Events::WRITABLE));
 }
 

@@ -52,11 +52,11 @@ fn the_window_opens_in_worthwhile_steps() {
 fn a_window_update_is_sent_when_it_doubles_what_the_peer_may_send() {
     let window = open(10_000);
     let (nxt, mss) = (SeqNum(8_000), 1000); // 2000 promised
-    assert!(!window.deserves_update(nxt, 8_000, mss));
-    assert!(!window.deserves_update(nxt, 6_001, mss));
-    assert!(window.deserves_update(nxt, 6_000, mss));
-    assert!(window.deserves_update(SeqNum(10_000), 9_000, mss), "from zero, one segment");
-    assert!(!window.deserves_update(SeqNum(10_000), 9_001, mss));
+    assert!(!window.deserves_update(nxt, 8_000, mss, 0));
+    assert!(!window.deserves_update(nxt, 6_001, mss, 0));
+    assert!(window.deserves_update(nxt, 6_000, mss, 0));
+    assert!(window.deserves_update(SeqNum(10_000), 9_000, mss, 0), "from zero, one segment");
+    assert!(!window.deserves_update(SeqNum(10_000), 9_001, mss, 0));
 }
 
 #[test]

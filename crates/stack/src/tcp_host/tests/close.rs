@@ -357,7 +357,8 @@ fn a_device_that_cuts_gets_super_segments() {
     let (client, server) = world.pair();
     world.send(A, client, &[1; 60_000]);
     let largest = world.take(A).iter().map(|flying| flying.bytes.len()).max().expect("something left");
-    assert!(largest > 10_000, "{largest}");
+    // Half of the initial window.
+    assert_eq!(largest, 32 + 5 * 1448, "{largest}");
     world.advance(Duration::from_secs(5));
     let _ = server;
 }
