@@ -383,12 +383,9 @@ impl TcpHost {
                 let connection = &connected.connection;
                 let failed = connection.end().is_some_and(|end| end.error_kind().is_some())
                     && !connected.bits.has(ConnectedBits::ERROR_TOLD);
-                let ended = connection.state() == tcp::State::Closed;
+                let ended = connection.state() == State::Closed;
                 let table = [
-                    (
-                        connection.is_readable() && connection.state() != tcp::State::SynSent,
-                        Readiness::READABLE,
-                    ),
+                    (connection.is_readable() && connection.state() != State::SynSent, Readiness::READABLE),
                     (connection.is_writable(&ctx), Readiness::WRITABLE),
                     (failed, Readiness::ERROR),
                     (ended, Readiness::HANGUP),
