@@ -183,7 +183,8 @@ impl Analysis {
         let mut finding = self.place(from, header);
         finding.marks.push(Mark::Forged);
         if self.vantage == Vantage::Capture {
-            self.on_arrived(from, header);
+            let synchronized = self.seems_synchronized();
+            self.on_arrived(from, header, synchronized);
         }
         finding
     }
@@ -248,7 +249,14 @@ impl Analysis {
             peer.nxt = Some(ack); // told once
         }
         let takes_space = end != seq;
-        if takes_space && !is_probe && !keep_alive && lane.nxt.is_some_and(|nxt| seq.before(nxt)) {
+        // A SYN+ACK after a bare SYN of the same end answers the other's SYN: both open at once (RFC 9293 3.5, figure 7).
+        let answers_syn = flags.syn() && flags.ack() && lane.ack.is_none();
+        if takes_space
+            && !is_probe
+            && !keep_alive
+            && !answers_syn
+            && lane.nxt.is_some_and(|nxt| seq.before(nxt))
+        {
             let asked = peer.duplicates >= 2
                 && peer.ack == Some(seq)
                 && at.saturating_sub(peer.ack_at) <= FAST_WITHIN;
@@ -288,7 +296,8 @@ impl Analysis {
         lane.finished |= flags.fin();
         self.reset |= flags.rst() && (in_turn || lane.nxt.is_none());
         if vantage == Vantage::Capture {
-            self.on_arrived(from, header);
+            let synchronized = self.seems_synchronized();
+            self.on_arrived(from, header, synchronized);
         }
         finding
     }
@@ -341,17 +350,23 @@ impl Analysis {
         self.reset || self.lanes.iter().all(|lane| lane.finished)
     }
 
-    /// A segment of `from` arrives. RFC 5961: a SYN within a connection (4.2), and a RST in the window but not at RCV.NXT (3.2),
-    /// are answered by an ACK that asks whether they are meant. With [`Vantage::Capture`] this is done by itself.
-    pub fn on_arrived(&mut self, from: Side, header: &Header) {
+    /// Both have acknowledged something, so both SYNs are behind them.
+    fn seems_synchronized(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.ack.is_some())
+    }
+
+    /// A segment of `from` arrives at an end that is synchronized, or is not. RFC 5961: a SYN within a connection (4.2), and a RST in
+    /// the window but not at RCV.NXT (3.2), are answered by an ACK that asks whether they are meant. With [`Vantage::Capture`]
+    /// this is done by itself.
+    pub fn on_arrived(&mut self, from: Side, header: &Header, synchronized: bool) {
         let shift = self.lanes[from.other().index()].shift.flatten().unwrap_or(0);
-        let sender_acked = self.lanes[from.index()].ack.is_some();
         let receiver = &mut self.lanes[from.other().index()];
-        // Both have acknowledged something: the receiver is synchronized.
-        let Some(rcv_nxt) = receiver.ack.filter(|_| sender_acked) else { return };
+        if !synchronized {
+            return;
+        }
         let window = u32::from(receiver.window) << shift.min(SHIFT_MAX);
         let seq = SeqNum(header.seq);
-        let reset = header.flags.rst() && seq != rcv_nxt && seq.within(rcv_nxt, window);
-        receiver.challenged |= header.flags.syn() || reset;
+        let in_window = receiver.ack.is_some_and(|rcv_nxt| seq != rcv_nxt && seq.within(rcv_nxt, window));
+        receiver.challenged |= header.flags.syn() || (header.flags.rst() && in_window);
     }
 }

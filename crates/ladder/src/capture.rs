@@ -107,7 +107,7 @@ impl fmt::Display for Break {
                 write!(f, "the capture is broken: a packet of interface {id}, which it does not describe")?;
             }
             BreakReason::TooManyInterfaces => {
-                write!(f, "the capture has more than {INTERFACES_MAX} interfaces")?
+                write!(f, "the capture has more than {INTERFACES_MAX} interfaces")?;
             }
             BreakReason::Io(error) => write!(f, "reading the capture failed: {error}")?,
         }

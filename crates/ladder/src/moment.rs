@@ -203,7 +203,10 @@ impl Narrator {
         let inferred = match &step.packet {
             Packet::Segment { header, len } => {
                 if self.vantage == Vantage::BothEnds {
-                    self.analysis.on_arrived(step.from, header);
+                    // A SYN that opens anew after 2*MSL, or instead of them, is no challenge.
+                    let before = self.inference.state(side);
+                    let synchronized = before.is_synchronized() && step.receiver != Some(State::SynReceived);
+                    self.analysis.on_arrived(step.from, header, synchronized);
                 }
                 Some(self.inference.on_arrived(step.from, header, *len))
             }

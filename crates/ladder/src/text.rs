@@ -297,6 +297,9 @@ impl<W: Write> TextLadder<W> {
         for (index, arrow) in block.arrows.iter().enumerate() {
             self.put_line(&mut lines, arrow, &plan.ways[index]);
         }
+        for (row, at) in block.rows.iter().zip(&plan.first_line) {
+            self.put_words(&mut lines[*at..], row);
+        }
         for (index, arrow) in block.arrows.iter().enumerate() {
             self.put_label(&mut lines, arrow, &labels[index], &plan.ways[index]);
         }
@@ -328,7 +331,6 @@ impl<W: Write> TextLadder<W> {
     }
 
     fn put_row(&mut self, lines: &mut [Line], row: &Row) {
-        let glyphs = self.glyphs();
         let Some(line) = lines.first_mut() else { return };
         if let Some(time) = row.time
             && self.shown_at != Some(time)
@@ -343,6 +345,12 @@ impl<W: Write> TextLadder<W> {
                 self.put_state(line, side, standing.state.name(), ink);
             }
         }
+    }
+
+    /// What stands between the lines and is no arrow, over whatever passes there.
+    fn put_words(&self, lines: &mut [Line], row: &Row) {
+        let glyphs = self.glyphs();
+        let Some(line) = lines.first_mut() else { return };
         let left = self.lifeline(Side::Left) + 1;
         match &row.place {
             Place::Arrows => {}

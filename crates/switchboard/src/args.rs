@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Listen(Listen),
     /// Draw a conversation out of a capture as a ladder: two hosts, time downwards; without --flow, list the conversations
     Ladder(Ladder),
+    /// Play a rule of connecting or closing, and draw it; without a name, list the scenarios
+    Lab(Lab),
     /// Say what is wrong with a switchboard.toml, with line and column
     CheckConfig(CheckConfig),
     /// Print a completion script
@@ -289,6 +291,34 @@ pub(crate) struct Ladder {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  switchboard lab                              list the scenarios
+  switchboard lab handshake                    play one; exit code 1 if a check did not hold
+  switchboard lab close --lang zh              the explanations in Chinese
+  switchboard lab sack --pcap sack.pcapng      write what passed, for Wireshark
+  switchboard lab --notes                      a page of notes about sockets, claim by claim")]
+pub(crate) struct Lab {
+    /// The scenario; `all`: one after the other
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Draws initial sequence numbers, ports and the link's chances; equal seeds play alike
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The language of explanations
+    #[arg(long, value_name = "LANG", default_value = "en", value_parser = language())]
+    pub(crate) lang: lab::Lang,
+    /// Write what passed the client's interface as pcapng
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Go through the claims of a page of notes about sockets, with the scenario that shows each
+    #[arg(long, conflicts_with_all = ["name", "pcap"])]
+    pub(crate) notes: bool,
+    #[command(flatten)]
+    pub(crate) drawing: Drawing,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct CheckConfig {
     /// The file
     #[arg(value_name = "FILE", default_value = "./switchboard-data/switchboard.toml")]
@@ -318,6 +348,14 @@ fn drawing_format() -> impl clap::builder::TypedValueParser<Value = ladder::Form
     PossibleValuesParser::new(ladder::Format::ALL.map(|(name, _)| name)).map(|name| {
         let formats = ladder::Format::ALL;
         formats.into_iter().find(|(n, _)| *n == name).expect("only these are possible").1
+    })
+}
+
+fn language() -> impl clap::builder::TypedValueParser<Value = lab::Lang> {
+    use clap::builder::TypedValueParser;
+    PossibleValuesParser::new(lab::Lang::ALL.map(|(name, _)| name)).map(|name| {
+        let languages = lab::Lang::ALL;
+        languages.into_iter().find(|(n, _)| *n == name).expect("only these are possible").1
     })
 }
 

@@ -5,6 +5,7 @@
 mod account;
 mod check_config;
 mod completions;
+mod lab;
 mod ladder;
 mod line;
 mod listen;
@@ -24,6 +25,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),
         Command::Ladder(args) => ladder::run(&args),
+        Command::Lab(args) => lab::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

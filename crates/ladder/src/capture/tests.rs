@@ -8,8 +8,11 @@ use pcap_file::pcapng::{PcapNgBlock, PcapNgWriter};
 use pcap_file::{DataLink, Endianness};
 use proptest::prelude::*;
 
-/// What a capture gives: time, link type, octets; and its break.
-fn read(bytes: &[u8]) -> (Vec<(Duration, LinkType, Vec<u8>)>, Option<Break>) {
+/// A packet of a capture: time, link type, octets.
+type Packet = (Duration, LinkType, Vec<u8>);
+
+/// What a capture gives, and its break.
+fn read(bytes: &[u8]) -> (Vec<Packet>, Option<Break>) {
     let mut capture = Capture::new(bytes);
     let mut packets = Vec::new();
     loop {
@@ -159,7 +162,7 @@ fn a_record_of_impossible_length_breaks() {
 /// A reader that gives its octets in pieces, as a pipe does.
 struct Dribble<'a>(&'a [u8], usize);
 
-impl Read for Dribble<'_> {
+impl io::Read for Dribble<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.1.min(self.0.len()).min(buffer.len());
         buffer[..len].copy_from_slice(&self.0[..len]);

@@ -30,6 +30,9 @@ fn what_the_issue_lists_can_be_typed() {
         "switchboard ladder f",
         "switchboard ladder - --flow 2 --format svg --absolute --ascii --width 80 --follow",
         "switchboard ladder --live lo --filter tcp --flow 1",
+        "switchboard lab",
+        "switchboard lab close --seed 7 --lang zh --format svg --pcap f --absolute --ascii --width 80",
+        "switchboard lab --notes --lang zh",
         "switchboard completions bash",
         "switchboard man",
     ] {
