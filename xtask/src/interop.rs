@@ -10,8 +10,8 @@ use crate::shell;
 use crate::tally::Tally;
 
 /// Debian's packages that the foreign clients are.
-const PACKAGES: [&str; 7] =
-    ["profanity", "go-sendxmpp", "tmux", "tcpdump", "iproute2", "python3-venv", "systemd"];
+const PACKAGES: [&str; 8] =
+    ["profanity", "go-sendxmpp", "tmux", "tcpdump", "tshark", "iproute2", "python3-venv", "systemd"];
 
 pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     let mut tally = Tally::default();

@@ -26,6 +26,8 @@ pub struct Act {
     pub title: String,
     /// Who stands left and right.
     pub hosts: Hosts,
+    /// What happened before the picture begins: numbers and windows follow from it.
+    pub before: Vec<Item>,
     /// What happens.
     pub items: Vec<Item>,
 }
@@ -68,14 +70,17 @@ impl Play {
     pub fn draw(&self, out: &mut impl Write, format: Format, mut options: LadderOptions) -> io::Result<()> {
         options.vantage = Vantage::BothEnds;
         let text = format == Format::Text;
-        for (index, act) in self.acts.iter().enumerate() {
+        for act in &self.acts {
             if text && !act.title.is_empty() {
-                writeln!(out, "{}{}", if index > 0 { "\n" } else { "" }, act.title)?;
+                writeln!(out, "\n{}", act.title)?;
             }
             if text {
                 writeln!(out)?;
             }
             let mut ladder = Ladder::new(&mut *out, format, act.hosts.clone(), options)?;
+            for item in &act.before {
+                ladder.push_unseen(item.clone());
+            }
             for item in &act.items {
                 ladder.push(item.clone())?;
             }

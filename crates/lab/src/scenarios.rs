@@ -3,7 +3,7 @@
 mod closing;
 mod handshake;
 mod links;
-mod ports;
+pub mod ports;
 mod sending;
 mod time_wait;
 

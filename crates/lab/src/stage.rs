@@ -50,6 +50,7 @@ struct Fate {
 }
 
 /// What happens to it.
+#[derive(Clone, Copy)]
 enum Does {
     Lose,
     Hold(Duration),
@@ -177,7 +178,7 @@ impl Stage {
             draws_all: false,
             listening: [false; 2],
             told: [State::Closed; 2],
-            act: Act { title: String::new(), hosts: no_hosts(), items: Vec::new() },
+            act: Act { title: String::new(), hosts: no_hosts(), before: Vec::new(), items: Vec::new() },
             acts: Vec::new(),
             checks: Vec::new(),
             packets: Vec::new(),
@@ -276,7 +277,7 @@ impl Stage {
 
     /// Forgets what was drawn in this act: the picture begins here, in the states that both are in.
     pub fn restart_picture(&mut self) {
-        self.act.items.clear();
+        self.act.before = std::mem::take(&mut self.act.items);
         self.flying.iter_mut().for_each(|flying| flying.item = None);
         self.act.hosts.states = End::BOTH.map(|end| Some(self.state(end)));
     }
@@ -352,7 +353,7 @@ impl Stage {
     pub fn act(&mut self, en: impl Into<String>, zh: impl Into<String>) {
         let title = self.lang.pick(en.into(), zh.into());
         let hosts = Hosts { time_wait: self.act.hosts.time_wait, ..no_hosts() };
-        let next = Act { title, hosts, items: Vec::new() };
+        let next = Act { title, hosts, before: Vec::new(), items: Vec::new() };
         let done = std::mem::replace(&mut self.act, next);
         if !done.items.is_empty() {
             self.acts.push(done);
@@ -451,7 +452,7 @@ impl Stage {
             self.settle();
             match self.next_deadline() {
                 Some(next) if next <= limit && next.since(self.now) <= patience => {
-                    self.now = self.now.max(next)
+                    self.now = self.now.max(next);
                 }
                 _ => return,
             }
@@ -534,10 +535,11 @@ impl Stage {
                 self.told[to.index()] = state;
             }
         }
-        if let Some((end, mut reaction)) = self.reaction.take_if(|(end, _)| *end == to) {
-            if !reaction(self) && self.reaction.is_none() {
-                self.reaction = Some((end, reaction));
-            }
+        if let Some((end, mut reaction)) = self.reaction.take_if(|(end, _)| *end == to)
+            && !reaction(self)
+            && self.reaction.is_none()
+        {
+            self.reaction = Some((end, reaction));
         }
     }
 
@@ -641,10 +643,7 @@ impl Stage {
             return None;
         }
         fate.count -= 1;
-        let does = match fate.does {
-            Does::Lose => Does::Lose,
-            Does::Hold(longer) => Does::Hold(longer),
-        };
+        let does = fate.does;
         if fate.count == 0 {
             self.fates.remove(index);
         }
@@ -685,7 +684,9 @@ impl Stage {
                 let line = wire::pretty::line(Medium::Ip, frame).to_string();
                 let about = line.split_once("icmp ").map_or(line.as_str(), |(_, what)| what);
                 let about = about.split_once(" for ").map_or(about, |(what, _)| what);
-                Packet::Other(format!("ICMP {about}"))
+                let from =
+                    if forged { self.lang.pick("from a router: ", "来自途中路由器：") } else { "" };
+                Packet::Other(format!("{from}ICMP {about}"))
             }
         };
         let state = self.state(from);
@@ -733,7 +734,7 @@ impl Stage {
     pub(crate) fn curtain(mut self) -> Play {
         let last = std::mem::replace(
             &mut self.act,
-            Act { title: String::new(), hosts: no_hosts(), items: Vec::new() },
+            Act { title: String::new(), hosts: no_hosts(), before: Vec::new(), items: Vec::new() },
         );
         if !last.items.is_empty() {
             self.acts.push(last);

@@ -8,7 +8,8 @@
 //!   seq < highest seen, and it has text, SYN or FIN:
 //!     all of it acknowledged before                        spurious retransmission
 //!     the receiver asked by duplicate ACKs, and just now   fast retransmission
-//!     the highest was seen a moment ago (captures only)    out of order
+//!     it was missing, and the highest was seen a moment
+//!     ago (captures only)                                  out of order
 //!     otherwise                                            retransmission
 //! ```
 
@@ -23,6 +24,8 @@ use wire::tcp::Header;
 const FAST_WITHIN: Duration = Duration::from_millis(20);
 /// A segment that comes so soon after one with a higher number was overtaken, not sent again, where no round-trip time is known.
 const OVERTAKEN_WITHIN: Duration = Duration::from_millis(3);
+/// Ranges that were missing and may come still, a direction: beyond, the oldest is forgotten, and what fills it is taken for a repeat.
+const HOLES_MAX: usize = 4;
 /// The largest shift of RFC 7323 2.3.
 const SHIFT_MAX: u8 = 14;
 
@@ -98,6 +101,8 @@ struct Lane {
     /// The highest sequence number seen, and one more.
     nxt: Option<SeqNum>,
     nxt_at: Duration,
+    /// Up to where everything was seen, or was told to be missing.
+    unbroken: Option<SeqNum>,
     /// The latest acknowledgment.
     ack: Option<SeqNum>,
     ack_at: Duration,
@@ -110,6 +115,8 @@ struct Lane {
     /// Something arrived to which a bare ACK, if it is the next thing sent, is a challenge.
     challenged: bool,
     finished: bool,
+    /// What was skipped, from and up to.
+    holes: [Option<(SeqNum, SeqNum)>; HOLES_MAX],
 }
 
 /// A conversation.
@@ -162,11 +169,12 @@ impl Analysis {
         let (shift, is_raw) = match (shifts, syn) {
             // RFC 7323 2.2: the window of a SYN is never scaled, and scaling is on only if both asked for it.
             (_, true) => (0, false),
-            ([Some(a), Some(b)], false) => match a.and(b) {
-                Some(_) => (shifts[from.index()].flatten().unwrap_or(0), false),
-                None => (0, false),
+            // Where only one SYN was seen, the other is taken to have agreed.
+            _ => match (shifts[from.index()], shifts[from.other().index()]) {
+                (Some(Some(shift)), Some(Some(_)) | None) => (shift, false),
+                (Some(_), _) | (None, Some(None)) => (0, false),
+                (None, Some(Some(_)) | None) => (0, true),
             },
-            _ => (0, true),
         };
         Finding {
             seq: seq.since(own),
@@ -243,10 +251,11 @@ impl Analysis {
         }
         if !flags.rst() && lane.nxt.is_some_and(|nxt| seq.after(nxt)) {
             marks.push(Mark::Gap);
+            lane.skip_to(seq);
         }
-        if flags.ack() && !flags.rst() && peer.nxt.is_some_and(|nxt| ack.after(nxt)) {
+        if flags.ack() && !flags.rst() && peer.unbroken.is_some_and(|unbroken| ack.after(unbroken)) {
             marks.push(Mark::AckOfUnseen);
-            peer.nxt = Some(ack); // told once
+            peer.unbroken = peer.nxt.map(|nxt| nxt.later(ack)); // told once
         }
         let takes_space = end != seq;
         // A SYN+ACK after a bare SYN of the same end answers the other's SYN: both open at once (RFC 9293 3.5, figure 7).
@@ -261,6 +270,7 @@ impl Analysis {
                 && peer.ack == Some(seq)
                 && at.saturating_sub(peer.ack_at) <= FAST_WITHIN;
             let overtaken = vantage == Vantage::Capture
+                && lane.was_missing(seq)
                 && at.saturating_sub(lane.nxt_at) < rtt.unwrap_or(OVERTAKEN_WITHIN)
                 && lane.nxt != Some(end);
             marks.push(if len > 0 && peer.ack.is_some_and(|acked| end.at_or_before(acked)) {
@@ -273,15 +283,21 @@ impl Analysis {
                 Mark::Retransmission
             });
         }
-        let shift = peer.shift.flatten().filter(|_| lane.shift.flatten().is_some()).unwrap_or(0);
+        let shift = peer.shift.flatten().filter(|_| lane.shift != Some(None)).unwrap_or(0);
         let limit = peer.ack.map(|acked| acked + (u32::from(peer.window) << shift.min(SHIFT_MAX)));
         if len > 0 && bare && peer.shift.is_some() && limit == Some(end) && !is_probe && !marks.is_repeat() {
             marks.push(Mark::WindowFull);
         }
 
+        if takes_space {
+            lane.fill(seq, end);
+        }
         if !is_probe && !flags.rst() && lane.nxt.is_none_or(|nxt| end.after(nxt)) {
             lane.nxt = Some(end);
             lane.nxt_at = at;
+        }
+        if !is_probe && !flags.rst() && lane.unbroken.is_none_or(|unbroken| unbroken == seq) {
+            lane.unbroken = lane.nxt;
         }
         if flags.ack() && !flags.rst() {
             lane.ack = Some(ack);
@@ -329,6 +345,7 @@ impl Analysis {
             *self = Analysis::new(self.vantage);
             let lane = &mut self.lanes[opener.index()];
             (lane.base, lane.nxt, lane.nxt_at, lane.shift) = (Some(iss), Some(iss + 1), at, Some(scale));
+            lane.unbroken = lane.nxt;
         }
         let lane = &mut self.lanes[from.index()];
         if lane.base.is_none_or(|base| base == seq) {
@@ -370,3 +387,39 @@ impl Analysis {
         receiver.challenged |= header.flags.syn() || (header.flags.rst() && in_window);
     }
 }
+
+impl Lane {
+    /// What lies before `seq` is missing.
+    fn skip_to(&mut self, seq: SeqNum) {
+        let Some(from) = self.nxt else { return };
+        if self.holes[HOLES_MAX - 1].is_some() {
+            self.holes.rotate_left(1);
+            self.holes[HOLES_MAX - 1] = None;
+        }
+        if let Some(free) = self.holes.iter_mut().find(|hole| hole.is_none()) {
+            *free = Some((from, seq));
+        }
+    }
+
+    fn was_missing(&self, seq: SeqNum) -> bool {
+        self.holes.iter().flatten().any(|(from, to)| seq.at_or_after(*from) && seq.before(*to))
+    }
+
+    /// What lies between has come: a hole is closed, or gets smaller at one end. (One in its middle leaves it as it is.)
+    fn fill(&mut self, start: SeqNum, end: SeqNum) {
+        for slot in &mut self.holes {
+            let Some((from, to)) = *slot else { continue };
+            *slot = match (start.at_or_before(from), end.at_or_after(to)) {
+                (true, true) => None,
+                (true, false) if end.after(from) => Some((end, to)),
+                (false, true) if start.before(to) => Some((from, start)),
+                _ => Some((from, to)),
+            };
+        }
+        // Those that are left stand in front, the oldest first.
+        self.holes.sort_by_key(Option::is_none);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -124,9 +124,15 @@ fn segment(header: &Header, len: u32, finding: &Finding, options: LabelOptions) 
         Ink::Flags
     };
     let mut main = vec![Piece { text: flag_words(flags), ink }];
-    field(&mut main, "seq", if options.absolute { header.seq } else { finding.seq });
+    let number = |absolute: u32, relative: u32| match options.absolute {
+        true => i64::from(absolute),
+        // An old double may lie before the ISN; no window is as wide as this is near to the end of the circle.
+        false if relative > u32::MAX - (1 << 20) => i64::from(relative) - (1 << 32),
+        false => i64::from(relative),
+    };
+    field(&mut main, "seq", number(header.seq, finding.seq));
     if flags.ack() {
-        field(&mut main, "ack", if options.absolute { header.ack } else { finding.ack });
+        field(&mut main, "ack", number(header.ack, finding.ack));
     }
     if len > 0 && !options.hide_lengths {
         field(&mut main, "len", len);
@@ -178,3 +184,6 @@ fn option_words(header: &Header, finding: &Finding, absolute: bool) -> String {
     }
     words.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

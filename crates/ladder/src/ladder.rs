@@ -81,6 +81,13 @@ impl<W: Write> Ladder<W> {
         self.draw()
     }
 
+    /// Takes an item that happened before the picture begins: it is not drawn, but numbers, windows and states follow from it.
+    pub fn push_unseen(&mut self, item: Item) {
+        self.narrator.push(item, &mut self.moments);
+        self.narrator.finish(&mut self.moments); // all of it has arrived before
+        self.moments.clear();
+    }
+
     /// Draws the rest, and gives the writer back.
     ///
     /// # Errors

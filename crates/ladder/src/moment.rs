@@ -233,3 +233,6 @@ impl Narrator {
         Some(Standing { state, is_new })
     }
 }
+
+#[cfg(test)]
+mod tests;

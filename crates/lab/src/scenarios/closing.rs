@@ -190,7 +190,7 @@ fn serve_at_once(stage: &mut Stage, server: stack::TcpHandle) {
                 Read::Nothing | Read::Failed(_) => return false,
             }
         }
-        stage.event(B, format!("recv() = {} bytes, then 0", all.len()));
+        stage.event(B, format!("recv() = {} bytes, recv() = 0", all.len()));
         stage.close(B, socket);
         true
     });

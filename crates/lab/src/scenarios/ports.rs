@@ -16,6 +16,12 @@ pub(super) const ALL: &[Scenario] = &[Scenario {
     script: ports,
 }];
 
+/// What a user sees whose `--bind` names a port that is taken; a test of the command line compares it with the client's own words.
+#[must_use]
+pub fn message(taken: SocketAddr) -> String {
+    format!("port {}/tcp is in use on {}: choose another port", taken.port(), taken.ip())
+}
+
 fn ports(stage: &mut Stage) {
     let listener = stage.listen(B);
     stage.watch_all("10.0.0.1", "10.0.0.2:5222", false);
@@ -48,10 +54,10 @@ fn ports(stage: &mut Stage) {
     stage.drop_socket(A, sixth);
     stage.note(
         format!(
-            "A client that insists on a port of its own fails when another has it. What its user sees: \"cannot use the local address \
-             {taken}: the port is in use; leave --bind out and the host chooses a free one\"."
+            "A client that insists on a port of its own fails when another has it. What its user sees: \"{}\"",
+            message(taken)
         ),
-        format!("坚持使用某个端口的客户端，在端口被占用时失败。用户看到的是：本机地址 {taken} 不能使用，端口已被占用；不用 --bind，主机会自己选一个空闲端口。"),
+        format!("坚持使用某个端口的客户端，在端口被占用时失败。用户看到的是：“{}”", message(taken)),
     );
     let ports: BTreeSet<u16> = locals.iter().map(SocketAddr::port).collect();
     stage.check(ports.len() == 5, "five clients, five different ports", "五个客户端，五个不同的端口");

@@ -89,6 +89,14 @@ fn time_wait(stage: &mut Stage) {
         "等待期间：服务器的旧重复报文遇到仍记得这条连接的一端。得到一个 ACK，数据被丢弃；\
          四元组还没有放出，所以它不可能混进新连接。",
     );
+    stage.cue(
+        B,
+        Seg::is_reset,
+        "The server has forgotten the connection, so that ACK meets a RST. The wait goes on all the same: in TIME_WAIT a RST is not \
+         believed, or an old duplicate could end the wait by way of its answer (RFC 1337).",
+        "服务器早已忘掉这条连接，所以那个 ACK 得到 RST。等待照样继续：TIME_WAIT 不理会 RST，\
+         否则一个旧的重复报文就能借此结束等待（RFC 1337）。",
+    );
     stage.inject(B, old.clone());
     stage.run_for(Duration::from_secs(1));
     let during = stage.count(A, Seg::is_reset);

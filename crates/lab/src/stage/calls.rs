@@ -136,9 +136,9 @@ impl Stage {
         let now = self.now;
         let done = self.stacks[end.index()].tcp_send(now, socket, data, SendFlags::default());
         let what = match &done {
-            Ok(taken) if *taken == data.len() => format!("send({taken} bytes)"),
-            Ok(taken) => format!("send({} bytes) = {taken}", data.len()),
-            Err(error) => format!("send({} bytes): {:?}", data.len(), error.kind()),
+            Ok(taken) if *taken == data.len() => format!("send({})", bytes(*taken)),
+            Ok(taken) => format!("send({}) = {taken}", bytes(data.len())),
+            Err(error) => format!("send({}): {:?}", bytes(data.len()), error.kind()),
         };
         self.event(end, what);
         done
@@ -148,7 +148,7 @@ impl Stage {
     pub fn recv(&mut self, end: End, socket: TcpHandle) -> Read {
         let got = self.recv_quietly(end, socket);
         let what = match &got {
-            Read::Bytes(bytes) => format!("recv() = {} bytes", bytes.len()),
+            Read::Bytes(got) => format!("recv() = {}", bytes(got.len())),
             Read::End => self.lang.pick("recv() = 0: the end of the stream", "recv() = 0：流结束").to_owned(),
             Read::Nothing => "recv(): WouldBlock".to_owned(),
             Read::Failed(why) => format!("recv(): {why:?}"),
@@ -208,4 +208,8 @@ impl Stage {
         let now = self.now;
         self.stacks[end.index()].tcp_set_option(now, socket, option).expect("the socket takes the option");
     }
+}
+
+fn bytes(count: usize) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
 }

@@ -162,7 +162,7 @@ fn a_record_of_impossible_length_breaks() {
 /// A reader that gives its octets in pieces, as a pipe does.
 struct Dribble<'a>(&'a [u8], usize);
 
-impl io::Read for Dribble<'_> {
+impl Read for Dribble<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.1.min(self.0.len()).min(buffer.len());
         buffer[..len].copy_from_slice(&self.0[..len]);

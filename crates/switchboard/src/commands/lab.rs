@@ -88,3 +88,6 @@ fn notes(args: &Lab) -> Result<(), Failure> {
     let drawing = options(&args.drawing);
     output::line(&lab::notes::text(args.lang, drawing.text.width))
 }
+
+#[cfg(test)]
+mod tests;

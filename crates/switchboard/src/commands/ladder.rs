@@ -40,10 +40,10 @@ pub(crate) fn run(args: &Ladder) -> Result<(), Failure> {
     let flushed = out.flush();
     let end = match done {
         Ok(end) => end,
-        Err(error) => return gone(error),
+        Err(error) => return gone(&error),
     };
     if let Err(error) = flushed {
-        return gone(error);
+        return gone(&error);
     }
     match end {
         Outcome::Whole => Ok(()),
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Ladder) -> Result<(), Failure> {
 }
 
 /// A reader that went away (`ladder f | head`) has what it wanted.
-fn gone(error: io::Error) -> Result<(), Failure> {
+fn gone(error: &io::Error) -> Result<(), Failure> {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Failure::failed(format!("standard output: {error}"))),
