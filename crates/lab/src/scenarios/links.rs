@@ -313,12 +313,12 @@ fn duplex(stage: &mut Stage, duplex: Duplex) {
     let (one, there, back) = (rate(alone), rate(both[B.index()]), rate(both[A.index()]));
     stage.note(
         format!(
-            "Then 400 kilobytes each, on a wire of {} Mbit/s (not drawn). One direction alone: {one:.1} Mbit/s. Both at once: {there:.1} there, \
-             {back:.1} back.",
+            "Then 400 kilobytes each, on a wire of {} Mbit/s (not drawn). One direction alone: {one:.0} Mbit/s. Both at once: {there:.0} there, \
+             {back:.0} back.",
             RATE / 1_000_000
         ),
         format!(
-            "之后各传 400 千字节，线路速率 {} Mbit/s（未画出）。只有一个方向时：{one:.1} Mbit/s。两个方向同时：去 {there:.1}，回 {back:.1}。",
+            "之后各传 400 千字节，线路速率 {} Mbit/s（未画出）。只有一个方向时：{one:.0} Mbit/s。两个方向同时：去 {there:.0}，回 {back:.0}。",
             RATE / 1_000_000
         ),
     );
@@ -333,15 +333,15 @@ fn duplex(stage: &mut Stage, duplex: Duplex) {
         Duplex::Half => {
             stage.check(
                 sum < RATE as f64 / 1e6 * 1.1 && there < 0.75 * one,
-                format!("both directions share the rate: {sum:.1} Mbit/s in all"),
-                format!("两个方向共享速率：合计 {sum:.1} Mbit/s"),
+                format!("both directions share the rate: {sum:.0} Mbit/s in all"),
+                format!("两个方向共享速率：合计 {sum:.0} Mbit/s"),
             );
         }
         _ => {
             stage.check(
                 there > 0.7 * one && back > 0.7 * one && sum > RATE as f64 / 1e6 * 1.4,
-                format!("each direction has the rate to itself: {sum:.1} Mbit/s in all"),
-                format!("每个方向独享速率：合计 {sum:.1} Mbit/s"),
+                format!("each direction has the rate to itself: {sum:.0} Mbit/s in all"),
+                format!("每个方向独享速率：合计 {sum:.0} Mbit/s"),
             );
         }
     }
