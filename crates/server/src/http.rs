@@ -1,9 +1,9 @@
-//! HTTP: a page for people, host-meta for clients, figures for operators, and the WebSocket upgrade, on a thread of its own.
+//! HTTP: the web client, host-meta for clients, figures for operators, and the WebSocket upgrade, on a thread of its own.
 //! Spec: RFC 9112, RFC 6455 section 4.2 (the upgrade), RFC 7395 3.1 (subprotocol `xmpp`), XEP-0156, RFC 6415.
 //! Owns: the tokio thread and the HTTP connections on it, at most [`CONNECTIONS_MAX`].
 //! Invariants: an upgraded socket, and the TLS state of one over HTTPS, leaves for an event loop and is never touched
 //! here again; what a proxy says is believed only from `trusted_proxies`.
-//! Not here: WebSocket frames (`carrier::websocket`), sessions.
+//! Not here: the web client's files (`pages`), WebSocket frames (`carrier::websocket`), sessions.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
@@ -30,6 +30,7 @@ use crate::counts::Facts;
 
 mod health;
 mod metrics;
+mod pages;
 #[cfg(test)]
 mod tests;
 
@@ -117,7 +118,7 @@ impl Http {
 }
 
 struct Site {
-    domain: String,
+    pages: pages::Pages,
     trusted_proxies: Vec<Prefix>,
     door: Door,
     instruments: Instruments,
@@ -133,20 +134,21 @@ struct Way {
 }
 
 fn serve(plan: Plan) {
+    let https = plan.secure.first().and_then(|listener| listener.local_addr().ok());
     let site = Arc::new(Site {
-        domain: plan.domain,
+        pages: pages::Pages::new(&plan.domain, https.map(|address| address.port())),
         trusted_proxies: plan.trusted_proxies,
         door: plan.door,
         instruments: plan.instruments,
         reading: Semaphore::new(1),
     });
     let router = Router::new()
-        .route("/", get(front))
         .route("/.well-known/host-meta", get(host_meta_xml))
         .route("/.well-known/host-meta.json", get(host_meta_json))
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(metrics::metrics))
         .route(WEBSOCKET_PATH, get(websocket))
+        .fallback(get(page))
         .with_state(site);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let acceptor = TlsAcceptor::from(plan.tls);
@@ -223,14 +225,8 @@ where
     let _ = served.await;
 }
 
-async fn front(State(site): State<Arc<Site>>) -> Response {
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{domain}</title>\n\
-         <h1>{domain}</h1>\n<p>A Switchboard exchange: instant messaging by number. Log in with any XMPP client as \
-         <code>number@{domain}</code>.</p></html>\n",
-        domain = escape(&site.domain),
-    );
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+async fn page(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap) -> Response {
+    site.pages.answer(uri.path(), &headers)
 }
 
 /// XEP-0156 asks for this header, since web clients of other origins look here.

@@ -7,7 +7,7 @@ fn site(trusted: &[&str]) -> Site {
 pub(super) fn site_for(trusted: &[&str], metrics_from: &[&str]) -> Site {
     let prefixes = |texts: &[&str]| texts.iter().map(|p| p.parse().unwrap()).collect();
     Site {
-        domain: "chat.example".into(),
+        pages: pages::Pages::new("chat.example", None),
         trusted_proxies: prefixes(trusted),
         door: Arc::new(|_| false),
         instruments: Instruments { read: Arc::new(Facts::default), metrics_from: prefixes(metrics_from) },
