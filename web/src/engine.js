@@ -6,6 +6,7 @@
 
 import { Blocking } from "./features/blocking.js";
 import { Archive } from "./features/forwarded.js";
+import { understood } from "./features/discovery.js";
 import { makeMessage, makeState } from "./features/message.js";
 import { Pep } from "./features/pep.js";
 import { People } from "./people.js";
@@ -19,8 +20,9 @@ import { Pictures } from "./store/pictures.js";
 import { Settings } from "./store/settings.js";
 import { Connection, RequestFailed } from "./xmpp/connection.js";
 import { local } from "./xmpp/jid.js";
+import { dropToken } from "./xmpp/login.js";
 import { NS } from "./xmpp/ns.js";
-import { child, children, x } from "./xmpp/xml.js";
+import { x } from "./xmpp/xml.js";
 
 export class Engine {
   #place;
@@ -90,22 +92,17 @@ export class Engine {
     return given;
   }
 
-  /** Logs out: the token is invalidated and what this browser knows is deleted. `everywhere`: on every device. */
+  /** Logs out: the token is worth nothing from now on, and what this browser knows is deleted. `everywhere`: on every device. */
   async logOut({ everywhere }) {
     const jid = this.#jid;
     const token = await this.#rooms?.settings.get("token");
-    if (this.#connection?.online) {
-      // XEP-0484 3.4 invalidates at a log-in; the exchange also takes the wish from a session.
-      const revoke = x("revoke", { xmlns: NS.tokens, all: everywhere ? "true" : null });
-      if (token || everywhere) await this.#connection.request("set", undefined, revoke).catch((error) => {
-        if (everywhere) throw error;
-      });
-    } else if (everywhere) throw new RequestFailed("offline");
+    if (everywhere) await this.#connection.request("set", undefined, x("revoke", { xmlns: NS.tokens }));
     await this.#connection?.stop();
     this.#close();
     forget();
     this.#tell({ kind: "account", jid: null });
     await deleteDatabase(jid);
+    if (!everywhere && token) await dropToken(this.#place, { name: local(jid), ...token }, agent()).catch(() => {});
   }
 
   /** Sends what waits. Called after a tab has put something into the outbox. */
@@ -323,7 +320,7 @@ export class Engine {
     this.#inFlight.clear();
     rooms.presence.clear();
     const roster = rooms.roster.load();
-    const features = this.#discover();
+    const features = understood(this.#connection, this.#place.domain, this.#jid).then((found) => (this.#features = found));
     await roster;
     this.#connection.send(await makePresence(rooms.people.me));
     this.#tellRoster();
@@ -339,18 +336,6 @@ export class Engine {
     const read = await rooms.pep.fetch(this.#jid, NS.displayed);
     if (read) await rooms.people.published(read);
     await rooms.people.fetch(this.#jid);
-  }
-
-  /** What the exchange and our account understand. */
-  async #discover() {
-    const ask = async (to) => {
-      const answer = await this.#connection.request("get", to, x("query", { xmlns: NS.info }));
-      const query = child(answer, "query", NS.info);
-      const pep = children(query, "identity", NS.info).some((node) => node.getAttribute("category") === "pubsub");
-      return [...children(query, "feature", NS.info).map((node) => node.getAttribute("var")), ...(pep && to === this.#jid ? ["pep"] : [])];
-    };
-    const found = await Promise.all([ask(this.#place.domain), ask(this.#jid)].map((asked) => asked.catch(() => [])));
-    this.#features = new Set(found.flat());
   }
 
   async #flush() {

@@ -17,7 +17,7 @@ await loadLanguage();
 
 if (window.isSecureContext) await start();
 else document.getElementById("app").replaceChildren(insecurePage(exchange().https));
-document.documentElement.dataset.ready = "yes";
+performance.mark("ready");
 
 async function start() {
   const place = exchange();
@@ -37,7 +37,7 @@ async function start() {
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && engine?.nudge());
   // A tab that does not lead asks the one that does; one that leads will hear itself.
   model.refresh().catch(console.error);
-  await work();
+  work().catch(console.error);
 }
 
 /** The service worker keeps the shell, so that the page opens without the exchange. */

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::kernel_peer;
 use crate::shell;
 use crate::tally::Tally;
+use crate::web;
 
 /// Debian's packages that the foreign clients are.
 const PACKAGES: [&str; 8] =
@@ -21,7 +22,13 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     if names == ["kernel"] {
         return Ok(tally);
     }
-    install_packages()?;
+    if names.is_empty() || names.contains(&"web") {
+        tally.add(web::run(&[], false)?);
+    }
+    if names == ["web"] {
+        return Ok(tally);
+    }
+    install_packages(&PACKAGES)?;
     let python = python_environment()?;
     shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/interop"])?;
     shell::run(&["cargo", "build", "--release", "--bin", "switchboard"])?;
@@ -40,12 +47,13 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     Ok(tally)
 }
 
-fn install_packages() -> Result<(), String> {
+/// Installs Debian's packages that are not there yet.
+pub(crate) fn install_packages(packages: &[&str]) -> Result<(), String> {
     let installed = |package: &&str| {
         shell::output(&["dpkg-query", "-W", "-f", "${Status}", package])
             .is_ok_and(|status| status.ends_with("ok installed"))
     };
-    let missing: Vec<&str> = PACKAGES.iter().filter(|package| !installed(package)).copied().collect();
+    let missing: Vec<&str> = packages.iter().filter(|package| !installed(package)).copied().collect();
     if missing.is_empty() {
         return Ok(());
     }

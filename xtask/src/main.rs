@@ -1,5 +1,5 @@
 //! Development tasks: `cargo xtask check` is what CI runs before the foreign clients come; `cargo xtask interop` is the
-//! foreign clients and the kernel as peers; `cargo xtask graph` draws the crates; `cargo xtask fuzz` runs each target a while.
+//! foreign clients, a browser and the kernel as peers; `cargo xtask graph` draws the crates; `cargo xtask fuzz` runs each target a while.
 //!
 //! Each task prints what it runs, and last a line `N passed, N failed`. A task that cannot run what it names fails: nothing
 //! is skipped in silence.
@@ -12,16 +12,19 @@ mod kernel_peer;
 mod shell;
 mod simulate;
 mod tally;
+mod web;
 
 use std::process::ExitCode;
 
 use tally::Tally;
 
-const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | features | fuzz [--seconds N [--seed S]] | graph
+const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | web-test [--screenshots] [NAME...] | features | fuzz [--seconds N [--seed S]] | graph
 
   check      format, clippy, documentation, all tests of the workspace
   simulate   a thousand fresh seeds of the simulated network, and a million connections, in release
   interop    foreign clients and the kernel as peers (needs root, Debian's apt, pip and npm); NAMEs choose some
+  web-test   the web client in Debian's Chromium, part of interop; NAMEs choose files of tests/web; --screenshots
+             writes docs/screenshots anew
   features   takes each feature file of the router away in turn and builds
   fuzz       runs every fuzz target for N seconds (default 10), on seeds of its own or from one seed
   graph      prints the crate graph for docs/ARCHITECTURE.md (Mermaid)";
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
             Err(_) => return usage(),
         },
         ["interop", names @ ..] => interop::run(names),
+        ["web-test", "--screenshots", names @ ..] => web::run(names, true),
+        ["web-test", names @ ..] => web::run(names, false),
         ["features"] => features::run(),
         ["fuzz"] => fuzz::run(10, None),
         ["fuzz", "--seconds", seconds] => match seconds.parse() {

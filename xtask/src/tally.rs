@@ -84,8 +84,11 @@ fn run_and_count(command: &mut Command) -> Result<(Tally, bool), String> {
     Ok((tally, status.success()))
 }
 
-/// What a closing line of cargo's runner, of pytest, or of our own says.
+/// What a closing line of cargo's runner, of pytest, of node's, or of our own says.
 fn closing_line(line: &str) -> Option<Tally> {
+    if let Some(counted) = line.strip_prefix("ℹ ") {
+        return node_line(counted);
+    }
     let line = line.trim_matches(|c: char| c == '=' || c.is_whitespace());
     let cargos = line
         .strip_prefix("test result: ")
@@ -107,6 +110,18 @@ fn closing_line(line: &str) -> Option<Tally> {
     (counted && tally != Tally::default()).then_some(tally)
 }
 
+/// Node's runner counts one word a line. What was skipped or given up has not passed.
+fn node_line(line: &str) -> Option<Tally> {
+    let (what, number) = line.trim().split_once(' ')?;
+    let number: u64 = number.parse().ok()?;
+    let tally = match what {
+        "pass" => Tally { passed: number, failed: 0 },
+        "fail" | "cancelled" | "skipped" | "todo" => Tally { passed: 0, failed: number },
+        _ => return None,
+    };
+    (tally != Tally::default()).then_some(tally)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +138,12 @@ mod tests {
             ("========== 4 passed in 1.00s ==========", Some((4, 0))),
             ("1 passed, 1 error in 1.00s", Some((1, 1))),
             ("7 passed, 0 failed", Some((7, 0))),
+            ("ℹ pass 12", Some((12, 0))),
+            ("ℹ fail 2", Some((0, 2))),
+            ("ℹ skipped 1", Some((0, 1))),
+            ("ℹ fail 0", None),
+            ("ℹ tests 14", None),
+            ("ℹ duration_ms 147614.1", None),
             ("running 3 tests", None),
             ("I passed, you failed", None),
             ("", None),

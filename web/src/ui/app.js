@@ -4,7 +4,6 @@
 
 import { t } from "../i18n.js";
 import { typed } from "../xmpp/jid.js";
-import { Conversation } from "./conversation.js";
 import { fill, h } from "./dom.js";
 import { sign } from "./icons.js";
 import { List, walkList } from "./list.js";
@@ -14,6 +13,7 @@ import { invitePage, logInPage } from "./welcome.js";
 
 // What few want, or late, is fetched when it is wanted.
 const contact = () => import("./contact.js");
+const conversation = () => import("./conversation.js");
 const lines = () => import("./lines.js");
 const palette = () => import("./palette.js");
 const settings = () => import("./settings.js");
@@ -23,13 +23,14 @@ export class App {
   #model;
   #root = document.getElementById("app");
   #list;
-  #conversation;
+  #conversation = null;
   #lines = null;
   #routes;
   #pane;
   #strip;
   #shell;
   #page = "";
+  #asked = null;
 
   constructor(model) {
     this.#model = model;
@@ -52,7 +53,7 @@ export class App {
         if (peer) this.go(peer);
       },
       search: () => this.#search(),
-      compose: () => this.#conversation.composer.focus(),
+      compose: () => this.#conversation?.composer.focus(),
       back: () => this.#escape(),
       page: (step) => {
         const view = document.querySelector(".messages");
@@ -79,11 +80,13 @@ export class App {
       settings: () => this.#settings(),
       lines: () => (location.hash = "#/lines"),
     });
-    this.#conversation = new Conversation(model, routes);
+    this.#conversation = null;
     this.#routes = routes;
     this.#pane = h("main", { class: "pane" });
     this.#strip = h("div", { class: "strip", role: "status" });
     this.#shell = h("div", { class: "shell" }, this.#list.element, this.#pane);
+    // Behind the first paint, so that the first conversation opens at once.
+    setTimeout(conversation, 300);
   }
 
   async #add() {
@@ -99,6 +102,7 @@ export class App {
   #relabel() {
     this.#lines?.stop();
     this.#lines = null;
+    this.#conversation?.turnAway();
     this.#build();
     this.#page = "";
     this.show();
@@ -106,7 +110,7 @@ export class App {
 
   go(peer) {
     const hash = `#/c/${encodeURIComponent(peer)}`;
-    if (location.hash === hash) this.#conversation.composer.focus();
+    if (location.hash === hash) this.#conversation?.composer.focus();
     else location.hash = hash;
   }
 
@@ -139,9 +143,10 @@ export class App {
     if (name !== "lines") this.#lines?.stop();
     const peer = name === "c" ? typed(asked, model.home) : null;
     this.#shell.dataset.pane = peer || name === "lines" ? "main" : "list";
+    this.#asked = peer;
     this.#list.select(peer);
-    if (!peer) this.#conversation.turnAway();
-    if (peer) this.#showConversation(peer);
+    if (!peer) this.#conversation?.turnAway();
+    if (peer) this.#showConversation(peer).catch(console.error);
     else if (name === "lines") this.#showLines(asked || null).catch(console.error);
     else this.#fillPane(this.#nothing());
     this.#attend();
@@ -150,15 +155,21 @@ export class App {
   }
 
   async #showConversation(peer) {
+    const { Conversation } = await conversation();
+    if (this.#asked !== peer) return;
+    this.#conversation ??= new Conversation(this.#model, this.#routes);
     this.#fillPane(this.#conversation.element);
     const fine = matchMedia("(pointer: fine)").matches;
     const turned = this.#conversation.turnTo(peer);
     if (fine && !document.querySelector("dialog[open]")) this.#conversation.composer.focus();
+    this.#attend();
+    this.#title();
     await turned;
   }
 
   async #showLines(open) {
     const { Lines } = await lines();
+    if (!location.hash.startsWith("#/lines")) return;
     this.#lines ??= new Lines(this.#model, this.#routes);
     this.#fillPane(this.#lines.element);
     this.#lines.start(open);
@@ -200,16 +211,15 @@ export class App {
 
   #title() {
     const count = this.#model.jid ? this.#model.unread() : 0;
-    const peer = this.#page === "shell" && this.#list && this.#conversation.peer && location.hash.startsWith("#/c/") ? this.#model.name(this.#conversation.peer) : null;
-    document.title = `${count > 0 ? `(${count}) ` : ""}${peer ? `${peer} · ` : ""}${t("app.name")}`;
+    const peer = this.#page === "shell" ? this.#asked : null;
+    document.title = `${count > 0 ? `(${count}) ` : ""}${peer ? `${this.#model.name(peer)} · ` : ""}${t("app.name")}`;
     if (count > 0) navigator.setAppBadge?.(count).catch(() => {});
     else navigator.clearAppBadge?.().catch(() => {});
   }
 
   #attend() {
     const visible = document.visibilityState === "visible" && document.hasFocus();
-    const peer = location.hash.startsWith("#/c/") ? this.#conversation.peer : null;
-    if (this.#model.jid) this.#model.attend({ visible, peer });
+    if (this.#model.jid) this.#model.attend({ visible, peer: this.#asked });
   }
 
   async #arrived({ peer, key, quiet }) {
@@ -225,9 +235,10 @@ export class App {
   }
 
   #escape() {
-    if (this.#conversation.composer.cancel()) return;
+    const composer = this.#conversation?.composer;
+    if (composer?.cancel()) return;
     if (location.hash !== "#/" && matchMedia("(max-width: 760px)").matches) location.hash = "#/";
-    else if (document.activeElement !== this.#conversation.composer.field) this.#conversation.composer.focus();
+    else if (document.activeElement !== composer?.field) composer?.focus();
   }
 }
 

@@ -3,7 +3,7 @@
 // is looked at is said to be read, and nothing else is.
 // Not here: a message's look (`bubble`), what exists of the list (`scroller`), writing (`composer`).
 
-import { dayOf, dayText, reasonText, t } from "../i18n.js";
+import { dayText, reasonText, t } from "../i18n.js";
 import { actionsFor, openMenu } from "./actions.js";
 import { avatar, updateAvatar } from "./avatar.js";
 import { makeBubble, updateBubble } from "./bubble.js";
@@ -12,12 +12,11 @@ import { ask, toast } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { Scroller } from "./scroller.js";
+import { merge, sequence } from "./sequence.js";
 
 /** Messages loaded at first, and at a time from disk. */
 const FIRST = 60;
 const MORE = 300;
-/** Messages of one writer closer than this stand together, in milliseconds. */
-const TOGETHER = 4 * 60_000;
 
 export class Conversation {
   #model;
@@ -218,7 +217,7 @@ export class Conversation {
         this.#loading = false;
         this.#renderTop();
         this.#layout();
-        if (!this.#exhausted && this.#records.length > 0 && this.#view.scrollHeight <= this.#view.clientHeight) this.#loadOlder();
+        if (!this.#exhausted && this.#records.length > 0 && this.#scroller.nearStart) this.#loadOlder();
       }
     }
   }
@@ -255,22 +254,7 @@ export class Conversation {
   // What is seen.
 
   #layout() {
-    const items = [];
-    let day = null;
-    this.#records.forEach((record, at) => {
-      const before = this.#records[at - 1];
-      const after = this.#records[at + 1];
-      const ofDay = dayOf(record.at);
-      if (ofDay !== day) items.push({ key: `day ${ofDay}`, version: "", day: record.at });
-      if (record.key === this.#unreadFrom) items.push({ key: "unread", version: "" });
-      const first = !before || !near(before, record) || ofDay !== day || record.key === this.#unreadFrom;
-      const last = !after || !near(record, after) || dayOf(after.at) !== ofDay;
-      day = ofDay;
-      const quoted = record.reply && this.#quotes.get(record.reply.id);
-      const version = `${record.state}${record.edited ?? ""}${record.retracted ? "r" : ""}${first}${last}${quoted?.edited ?? ""}${quoted?.retracted ?? ""}`;
-      items.push({ key: `m${record.key}`, version, record, first, last });
-    });
-    this.#scroller.set(items);
+    this.#scroller.set(sequence(this.#records, this.#unreadFrom, this.#quotes));
   }
 
   #render(item) {
@@ -400,13 +384,3 @@ export class Conversation {
 }
 
 const looks = () => document.visibilityState === "visible" && document.hasFocus();
-const near = (a, b) => a.out === b.out && b.at - a.at < TOGETHER;
-
-/** Both lists, in order of time, each message once, the later list's version of it. */
-function merge(a, b) {
-  const all = new Map(a.map((record) => [record.key, record]));
-  for (const record of b) all.set(record.key, record);
-  const merged = [...all.values()];
-  const ordered = merged.every((r, at) => at === 0 || merged[at - 1].at < r.at || (merged[at - 1].at === r.at && merged[at - 1].key < r.key));
-  return ordered ? merged : merged.sort((x, y) => x.at - y.at || x.key - y.key);
-}

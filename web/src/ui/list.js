@@ -32,7 +32,7 @@ export class List {
       oninput: () => this.render(),
       onkeydown: (event) => this.#searchKey(event),
     });
-    this.#me = h("button", { type: "button", class: "me", "aria-label": t("list.settings"), onclick: settings });
+    this.#me = h("button", { type: "button", class: "me", title: t("list.settings"), onclick: settings });
     this.#lines = h("button", { type: "button", class: "round", "aria-label": t("list.lines"), title: t("list.lines"), onclick: lines }, icon("lines"));
     const plus = h("button", { type: "button", class: "round", "aria-label": t("list.new"), title: t("list.new"), onclick: addSomeone }, icon("plus"));
     this.element = h(
@@ -85,7 +85,7 @@ export class List {
     const model = this.#model;
     if (!model.jid) return;
     if (!this.#me.firstChild) {
-      this.#me.append(avatar(model, model.jid, { size: 38 }), h("span", { class: "me-text" }, h("b"), h("span", { class: "number" })));
+      this.#me.append(avatar(model, model.jid, { size: 38 }), h("span", { class: "me-text" }, h("b"), h("span", { class: "number" }), spokenOnly(t("list.settings"))));
     }
     updateAvatar(this.#me.firstChild, model, model.jid);
     const [name, number] = this.#me.lastChild.children;

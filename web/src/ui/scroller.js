@@ -45,6 +45,11 @@ export class Scroller {
     return this.#atEnd;
   }
 
+  /** Whether more will soon be wanted at the start. */
+  get nearStart() {
+    return this.#view.scrollTop < START;
+  }
+
   /** How many items exist as elements. */
   get shown() {
     return this.#shown.size;
@@ -54,7 +59,10 @@ export class Scroller {
     return this.#items;
   }
 
-  /** Shows these items: `{ key, version }` and whatever `render` wants. A new version is updated in place. */
+  /**
+   * Shows these items: `{ key, version }` and whatever `render` wants; a new version is updated in place; `floating` ones
+   * are nothing to hold on to.
+   */
   set(items) {
     const anchor = this.#anchor();
     this.#items = items;
@@ -120,7 +128,9 @@ export class Scroller {
   /** The first item in the window and where it stands there. */
   #anchor() {
     if (this.#items.length === 0) return null;
-    const at = this.#at(this.#view.scrollTop - this.#canvas.offsetTop);
+    let at = this.#at(this.#view.scrollTop - this.#canvas.offsetTop);
+    // A day's name may stand elsewhere once more of that day is there.
+    while (this.#items[at].floating && at + 1 < this.#items.length) at += 1;
     return { key: this.#items[at].key, offset: this.#tops[at] - this.#view.scrollTop };
   }
 
@@ -153,7 +163,7 @@ export class Scroller {
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       this.#paint();
-      if (this.#view.scrollTop < START) this.onStart();
+      if (this.nearStart) this.onStart();
       this.onEnd(this.#atEnd);
     });
   }

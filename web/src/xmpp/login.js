@@ -5,6 +5,7 @@
 
 import { NS } from "./ns.js";
 import { MECHANISMS, Scram, ScramError } from "./scram.js";
+import { Stream } from "./stream.js";
 import { TOKEN_MECHANISM, tokenProved, tokenResponse } from "./token.js";
 import { child, children, childText, is, x } from "./xml.js";
 
@@ -37,6 +38,16 @@ export async function logIn(stream, who, agent, acks) {
     : await classicLogIn(stream, who, features);
   if (!outcome.jid && !outcome.resumed) await bindClassic(stream, outcome, acks);
   return outcome;
+}
+
+/** Tells the exchange that a token is worth nothing from now on (XEP-0484 3.4). `place`: `{ url, domain }`. */
+export async function dropToken(place, who, agent) {
+  const stream = new Stream(place.url, place.domain);
+  try {
+    await logIn(stream, { ...who, count: who.count + 1, invalidate: true }, agent, null);
+  } finally {
+    stream.close();
+  }
 }
 
 /** The best password mechanism both sides know. */

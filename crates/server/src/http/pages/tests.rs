@@ -79,7 +79,10 @@ fn files_are_sent_with_type_tag_and_policy() {
         assert_eq!(header(&response, "x-content-type-options"), "nosniff");
         let policy = header(&response, "content-security-policy");
         if matches!(path, "/" | "/index.html" | "/sw.js" | "/icons/icon.svg") {
-            assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");
+            assert!(
+                policy.contains("default-src 'none'") && policy.contains("script-src 'self';"),
+                "{policy}"
+            );
             assert!(!policy.contains("unsafe"), "{policy}");
         }
         // RFC 9110 13.1.2: who has it gets nothing more.
@@ -117,7 +120,7 @@ fn the_first_visit_transfers_less_than_100_kb() {
     let pages = pages();
     let page = text(&pages, "index.html");
     let asked = headers(&[("accept-encoding", "gzip")]);
-    let sent: usize = site
+    let sent: usize = pages
         .assets
         .iter()
         .filter(|(path, _)| path.as_str() == PAGE || page.contains(&format!("href=\"/{path}\"")))

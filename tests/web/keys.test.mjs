@@ -1,0 +1,122 @@
+// By keyboard alone: from the log-in to a retracted message, and every shortcut that is documented.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, afterEach, before, test } from "node:test";
+
+import { Browser, Exchange, PASSWORD } from "./house.mjs";
+
+let browser;
+let exchange;
+before(async () => {
+  browser = await Browser.start();
+  exchange = await Exchange.start();
+});
+afterEach(async () => {
+  browser.check();
+  await browser.clear();
+});
+after(async () => {
+  await browser.end();
+  await exchange.end();
+});
+
+test("nobody needs a mouse", async () => {
+  const [mine, theirs] = [await exchange.account(), await exchange.account()];
+  const b = await browser.person(exchange);
+  await b.logIn(theirs);
+  const a = await browser.person(exchange);
+  const { page } = a;
+  const { keyboard } = page;
+  const focused = (selector) => page.waitForFunction((wanted) => document.activeElement?.matches(wanted), selector);
+
+  // Log in: the first field has the focus.
+  await focused("input[name=username]");
+  await keyboard.type(mine);
+  await keyboard.press("Tab");
+  await keyboard.type(PASSWORD);
+  await keyboard.press("Enter");
+  await a.online();
+
+  // Add someone, by the palette.
+  await keyboard.press("Control+k");
+  await focused("[role=combobox]");
+  await keyboard.type("add some");
+  await page.locator("[role=option][aria-selected=true]", { hasText: "Add someone" }).waitFor();
+  await keyboard.press("Enter");
+  await focused("dialog input");
+  await keyboard.type(theirs);
+  await keyboard.press("Enter");
+  await focused(".composer-field");
+
+  // Write, with a second line.
+  await keyboard.type("first line");
+  await keyboard.press("Shift+Enter");
+  await keyboard.type("second line");
+  await keyboard.press("Enter");
+  await keyboard.type("to be mended");
+  await keyboard.press("Enter");
+  await b.page.getByRole("button", { name: "Accept" }).focus();
+  await b.page.keyboard.press("Enter");
+  await b.open(mine);
+  await b.hears("second line");
+  await a.marked("to be mended", "read");
+
+  // Mend the last one.
+  await keyboard.press("ArrowUp");
+  assert.equal(await page.locator(".composer-field").inputValue(), "to be mended");
+  await keyboard.press("Control+a");
+  await keyboard.type("mended");
+  await keyboard.press("Enter");
+  await b.hears(/^mended/);
+
+  // Walk to the one before, answer it; leave answering; retract.
+  await page.locator(".messages").focus();
+  await keyboard.press("ArrowUp");
+  await page.waitForFunction(() => document.activeElement?.textContent.includes("mended"));
+  await keyboard.press("ArrowUp");
+  await page.waitForFunction(() => document.activeElement?.textContent.includes("second line"));
+  await keyboard.press("r");
+  await page.locator(".banner", { hasText: "Reply to You" }).waitFor();
+  await focused(".composer-field");
+  await keyboard.press("Escape");
+  await page.locator(".banner").waitFor({ state: "hidden" });
+  await page.locator(".messages").focus();
+  await keyboard.press("ArrowUp");
+  await keyboard.press("Enter");
+  await focused("[role=menuitem]");
+  await keyboard.press("Escape");
+  await page.waitForFunction(() => document.activeElement?.matches(".message"));
+  await keyboard.press("Delete");
+  await page.locator(".question-sheet").waitFor();
+  await keyboard.press("Tab");
+  await keyboard.press("Tab");
+  await keyboard.press("Enter");
+  await b.hears("This message was retracted");
+
+  // The sheet, the search, the next conversation, the field.
+  await keyboard.press("Control+/");
+  await page.locator(".keys").waitFor();
+  await keyboard.press("Escape");
+  await page.locator(".keys").waitFor({ state: "detached" });
+  await page.locator(".messages").focus();
+  await keyboard.press("/");
+  await focused(".search");
+  await keyboard.type(theirs);
+  await keyboard.press("ArrowDown");
+  await focused(".conversation-row");
+  await keyboard.press("Enter");
+  await focused(".composer-field");
+  await keyboard.press("Alt+ArrowDown");
+  await keyboard.press("Alt+m");
+  await focused(".composer-field");
+});
+
+test("the documented keys are those of the page, and the other way round", async () => {
+  const a = await browser.person(exchange);
+  const shown = await a.page.evaluate(async () => (await import("/src/ui/shortcuts.js")).SHORTCUTS.map(([, keys]) => keys.join(", ")));
+  const text = await readFile(new URL("../../docs/web-client.md", import.meta.url), "utf8");
+  const table = text.slice(text.indexOf("## Keys")).split("\n## ")[0];
+  const written = [...table.matchAll(/^\| (`[^|]+`) \|/gm)].map(([, keys]) => keys.replaceAll("`", ""));
+  assert.deepEqual(written, shown);
+});

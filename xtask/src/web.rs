@@ -1,0 +1,49 @@
+//! Web: the web client in Debian's Chromium, by node's own test runner. Installs what it needs by apt and npm, and fails
+//! where it cannot.
+//! Not here: the tests themselves (`tests/web/*.test.mjs`).
+
+use crate::interop::install_packages;
+use crate::shell;
+use crate::tally::Tally;
+
+/// The browser, and letters for all that the tests write.
+const PACKAGES: [&str; 4] = ["chromium", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji"];
+
+/// Where the screenshots are that the documents show.
+const SCREENSHOTS: &str = "docs/screenshots";
+
+/// Runs the files of `tests/web` whose name begins with one of `names`, or all of them.
+pub(crate) fn run(names: &[&str], screenshots: bool) -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    install_packages(&PACKAGES)?;
+    shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/web"])?;
+    shell::run(&["cargo", "build", "--release", "--bin", "switchboard"])?;
+    let files = test_files(names)?;
+    // One file after the other: each measures, and has a browser and an exchange of its own.
+    let mut words = vec!["node", "--test", "--test-concurrency=1", "--test-reporter=spec"];
+    words.extend(files.iter().map(String::as_str));
+    let mut node = shell::command(&words);
+    node.env("SWITCHBOARD_BIN", shell::target().join("release/switchboard"));
+    if screenshots {
+        node.env("SWITCHBOARD_SCREENSHOTS", shell::root().join(SCREENSHOTS));
+    }
+    tally.test_command("web client", &mut node);
+    Ok(tally)
+}
+
+fn test_files(names: &[&str]) -> Result<Vec<String>, String> {
+    let folder = shell::root().join("tests/web");
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut files: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|file| file.ends_with(".test.mjs"))
+        .filter(|file| names.is_empty() || names.iter().any(|name| file.starts_with(name)))
+        .map(|file| format!("tests/web/{file}"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        Err(format!("no test of the web client is called {}", names.join(", ")))
+    } else {
+        Ok(files)
+    }
+}
