@@ -55,9 +55,12 @@ impl Header {
         }
         let start = source.start + RECORD_LEN;
         source.take(RECORD_LEN + len);
+        let nanos = u64::from(fraction) * u64::from(self.unit);
         // A fraction of more than a second is carried over rather than refused.
-        let time = Duration::from_secs(secs.into())
-            + Duration::from_nanos(u64::from(fraction) * u64::from(self.unit));
+        let time = match u32::try_from(nanos) {
+            Ok(nanos) if nanos < 1_000_000_000 => Duration::new(secs.into(), nanos),
+            _ => Duration::from_secs(secs.into()) + Duration::from_nanos(nanos),
+        };
         Ok(Some(Found { time, link: self.link, start, len, original_len }))
     }
 }
