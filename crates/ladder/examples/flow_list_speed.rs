@@ -16,7 +16,10 @@ fn main() -> std::io::Result<()> {
     let mut number = |default: u32| words.next().and_then(|word| word.parse().ok()).unwrap_or(default);
     let (packets, octets, flows) = (number(1_000_000), number(700).max(54), number(1000));
     let path = std::env::args().nth(4).unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("switchboard-flow-list-{}.pcap", std::process::id())).display().to_string()
+        std::env::temp_dir()
+            .join(format!("switchboard-flow-list-{}.pcap", std::process::id()))
+            .display()
+            .to_string()
     });
     write(&path, packets, octets, flows)?;
     let size = std::fs::metadata(&path)?.len();
@@ -29,7 +32,10 @@ fn main() -> std::io::Result<()> {
         assert_eq!(found, flows as usize, "every flow is found");
     }
     let rate = size as f64 / best.as_secs_f64() / 1e6;
-    println!("best of 5: {best:.1?}, {rate:.0} MB/s, {:.0} ns a packet", best.as_nanos() as f64 / f64::from(packets));
+    println!(
+        "best of 5: {best:.1?}, {rate:.0} MB/s, {:.0} ns a packet",
+        best.as_nanos() as f64 / f64::from(packets)
+    );
     std::fs::remove_file(&path)
 }
 
