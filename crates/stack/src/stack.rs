@@ -470,7 +470,7 @@ impl Stack {
         for packet in undeliverable {
             // The neighbour does not answer: what a router would say of it, we say to ourselves (RFC 4861 7.2.2).
             if let Some(quoted) = Quoted::parse(&packet) {
-                self.apply_verdict(now, Verdict::Unreachable(tcp::Unreachable::Host), &quoted);
+                self.apply_verdict(now, Verdict::Unreachable(tcp::Unreachable::Neighbor), &quoted);
             }
         }
         self.send_group_reports(now);

@@ -106,6 +106,12 @@ impl TcpHost {
         self.flows.syn_cache.len()
     }
 
+    /// What they weigh, in bytes.
+    #[cfg(test)]
+    pub(crate) fn half_open_bytes(&self) -> usize {
+        self.flows.syn_cache.weight()
+    }
+
     /// The purse that all buffers of the host share.
     pub(crate) fn memory_mut(&mut self) -> &mut Memory {
         &mut self.memory

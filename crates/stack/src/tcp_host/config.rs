@@ -10,7 +10,8 @@ pub struct TcpHostConfig {
     pub connection: TcpConfig,
     /// Sockets, at most: listeners and connections. Default 2^24, some 4 GiB of idle connections.
     pub sockets_max: usize,
-    /// Handshakes that wait for their last ACK, at most, at 64 B (IPv6: 88 B). Beyond, SYN cookies answer. Default 4,096.
+    /// Handshakes that wait for their last ACK, at most, in units of 64 B: one over IPv4 weighs one, one over IPv6 (88 B) a good
+    /// third more. Beyond, SYN cookies answer. Default 4,096, so 256 KiB.
     pub syn_backlog: usize,
     /// Answer by SYN cookies when the SYN cache is full (Linux's `tcp_syncookies`). Default on; off, SYNs are dropped.
     pub syn_cookies: bool,

@@ -102,7 +102,7 @@ impl TcpHost {
         seg: &Segment<'_>,
         iss_floor: Option<SeqNum>,
     ) {
-        let full = self.flows.syn_cache.is_full();
+        let full = self.flows.syn_cache.is_full_for(key);
         let Some(socket) = self.listener_mut(listener) else { return };
         let settings = socket.settings.clone();
         if socket.is_full() || (full && !self.config.syn_cookies) {

@@ -74,6 +74,37 @@ fn a_client_connects_through_a_million_syns() {
     assert_eq!(world.hosts[B].tcp.half_open_len(), 0, "what was half open has been given up");
 }
 
+/// The bound is of bytes, and an IPv6 entry is longer: a flood of either family, or of both, holds no more than 64 bytes times
+/// `syn_backlog`, and what comes beyond it is still answered.
+#[test]
+fn unfinished_handshakes_hold_at_most_the_backlogs_bytes() {
+    const BACKLOG: usize = 100;
+    let v6 = |number: u32| {
+        let net = 0x2001_0db8_u128 << 96;
+        Flying {
+            src: IpAddr::V6((net | 1 << 64 | u128::from(number)).into()),
+            dst: IpAddr::V6((net | 2).into()),
+            ..syn(number, true)
+        }
+    };
+    for (what, entries) in
+        [("v4", BACKLOG), ("v6", BACKLOG * 64 / 88), ("both", 2 * (BACKLOG * 64 / (64 + 88)))]
+    {
+        let mut world = World::with(|config| config.tcp.syn_backlog = BACKLOG);
+        world.hosts[B].floor.addrs.push(addr("[2001:db8::2]:80").ip());
+        world.listen(B, "10.0.0.2:80", 16);
+        world.listen(B, "[2001:db8::2]:80", 16);
+        for number in 0..300 {
+            let of_v6 = what == "v6" || (what == "both" && number % 2 == 0);
+            world.deliver(B, &if of_v6 { v6(number) } else { syn(number, true) });
+        }
+        let tcp = &world.hosts[B].tcp;
+        assert!(tcp.half_open_bytes() <= BACKLOG * 64, "{what}: {}", tcp.half_open_bytes());
+        assert!((entries..=entries + 1).contains(&tcp.half_open_len()), "{what}: {}", tcp.half_open_len());
+        assert_eq!(world.take(B).len(), 300, "{what}: every SYN is answered");
+    }
+}
+
 #[test]
 fn a_cookie_without_timestamps_keeps_the_mss_only() {
     let mut world = World::with(|config| {
