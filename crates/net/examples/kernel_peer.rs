@@ -144,6 +144,9 @@ impl Tally {
             check("refused-by-kernel", &refused_by_kernel);
             check("refused-by-us", &refused_by_us);
             check("no-host", &no_host);
+            if options.kind == Kind::Tap {
+                check("silent-neighbour", &silent_neighbour);
+            }
             check("echo-from-us", &|link| echo(link.we_open()));
             check("echo-from-kernel", &|link| echo(link.kernel_opens()));
             check("half-close-by-us", &half_close_by_us);
@@ -332,6 +335,22 @@ fn no_host(link: &Link) -> Outcome {
     let elsewhere = if link.ours.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
     let elsewhere = elsewhere.parse().expect("an address");
     expect_kind(TcpStream::connect(&link.net, elsewhere), ErrorKind::NetworkUnreachable)
+}
+
+/// Nobody on the link has the address; the kernel's own connect() says so after as long.
+fn silent_neighbour(link: &Link) -> Outcome {
+    let nobody = if link.ours.is_ipv4() { "10.77.0.99:9" } else { "[fd77::99]:9" };
+    let nobody: SocketAddr = nobody.parse().expect("an address");
+    let begun = Instant::now();
+    let kernels = thread::spawn(move || std::net::TcpStream::connect(nobody));
+    expect_kind(TcpStream::connect(&link.net, nobody), ErrorKind::HostUnreachable)?;
+    let took = begun.elapsed();
+    let kernels = kernels.join().map_err(|_| "panicked".to_owned())?;
+    expect_kind(kernels, ErrorKind::HostUnreachable)?;
+    let both = Duration::from_secs(2)..Duration::from_secs(6);
+    ensure(both.contains(&took) && both.contains(&begun.elapsed()), || {
+        format!("{took:?}, the kernel {:?}", begun.elapsed())
+    })
 }
 
 fn echo(pair: io::Result<(TcpStream, std::net::TcpStream)>) -> Outcome {

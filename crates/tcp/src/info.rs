@@ -149,8 +149,11 @@ pub enum End {
 pub enum Unreachable {
     /// No route to the network (code 0, 5, 6, 8, 11; ICMPv6 code 0). Soft.
     Network,
-    /// No answer from the host (code 1, 7, 12; ICMPv6 code 3; the neighbour does not answer). Soft.
+    /// No answer from the host (code 1, 7, 12; ICMPv6 code 3). Soft.
     Host,
+    /// The next hop on our own link does not answer ARP or Neighbour Discovery: said by the stack, not by ICMP, so that nobody can
+    /// have made it up. Ends an active open, as in Linux; soft afterwards.
+    Neighbor,
     /// The host does not speak TCP (code 2; ICMPv6 parameter problem). Hard.
     Protocol,
     /// Nobody listens on the port (code 3; ICMPv6 code 4). Hard.
@@ -162,7 +165,7 @@ pub enum Unreachable {
 }
 
 impl Unreachable {
-    /// RFC 5461 2.2, RFC 9293 MUST-56 and SHLD-26: whether it ends an attempt to open.
+    /// RFC 5461 2.2, RFC 9293 MUST-56 and SHLD-26: whether ICMP's word ends an attempt to open.
     #[must_use]
     pub const fn is_hard(self) -> bool {
         matches!(self, Unreachable::Protocol | Unreachable::Port)

@@ -319,7 +319,8 @@ impl Connection {
         self.soft_error = Some(what);
         // RFC 5461 4.1, RFC 9293 3.9.2.2: hard errors end an attempt to open. In synchronized states an attacker could have
         // made them up (RFC 5927 5.2), so there all are soft; MUST-56: soft ones never end a connection.
-        if what.is_hard() && !self.state.is_synchronized() {
+        let silent_neighbor = what == Unreachable::Neighbor && self.state == State::SynSent;
+        if silent_neighbor || (what.is_hard() && !self.state.is_synchronized()) {
             self.finish(ctx, End::Unreachable(what));
         } else {
             self.events |= Events::TROUBLE;

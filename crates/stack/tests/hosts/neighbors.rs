@@ -4,8 +4,10 @@ use crate::lan::{LINK, Lan, at, ethernet, ip, mac};
 use stack::frame::Medium;
 use stack::socket::udp::{UdpRecvError, UdpSend};
 use stack::{Config, DropReason, InterfaceConfig, NeighborState};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
+use tcp::SendFlags;
 use wire::arp;
 use wire::ethernet::{self, EtherType, MacAddr};
 
@@ -53,6 +55,42 @@ fn a_silent_neighbour_delays_only_its_own_packets() {
     assert_eq!(lan.dropped(0, DropReason::NeighborUnreachable), 32);
     assert_eq!(state(&lan, 0, "10.0.0.77"), None);
     assert_eq!(lan.recv(0, a), Err(UdpRecvError::WouldBlock), "an unreachable host is no refusal");
+}
+
+/// As Linux: connect() to an address on the link that nobody has says EHOSTUNREACH after three unanswered questions. Once open, a
+/// neighbour that has gone ends nothing by itself.
+#[test]
+fn connect_to_a_silent_neighbour_fails_in_three_seconds() {
+    for nobody in ["10.0.0.77:80", "[2001:db8::77]:80"] {
+        let mut lan = Lan::pair();
+        let (now, start) = (lan.now, lan.now);
+        let socket = lan.hosts[0].tcp_connect_to(now, at(nobody)).expect("it begins");
+        lan.run(Duration::from_millis(2_900));
+        assert_eq!(lan.hosts[0].tcp_take_error(socket), None, "{nobody}");
+        lan.run(Duration::from_millis(200));
+        assert_eq!(lan.hosts[0].tcp_take_error(socket), Some(ErrorKind::HostUnreachable), "{nobody}");
+        assert_eq!(lan.now - start, Duration::from_millis(3_100));
+    }
+    let mut lan = Lan::pair();
+    let now = lan.now;
+    let listener = lan.hosts[1].tcp_listener(now, at("10.0.0.2:80"), 16).expect("a free port");
+    let socket = lan.hosts[0].tcp_connect_to(now, at("10.0.0.2:80")).expect("it begins");
+    lan.settle();
+    lan.hosts[1].tcp_accept(listener).expect("it is open");
+    lan.carries = |from, _| from == 0;
+    lan.run(Duration::from_secs(60));
+    let now = lan.now;
+    lan.hosts[0].tcp_send(now, socket, b"?", SendFlags::default()).expect("it is open");
+    lan.run(Duration::from_secs(30));
+    assert_eq!(state(&lan, 0, "10.0.0.2"), None, "the neighbour is gone");
+    assert_eq!(lan.hosts[0].tcp_take_error(socket), None);
+    lan.carries = |_, _| true;
+    lan.run(Duration::from_secs(60));
+    assert_eq!(
+        lan.hosts[0].tcp_info(socket).map(|info| info.unacked),
+        Some(0),
+        "it goes on when the neighbour is back"
+    );
 }
 
 #[test]

@@ -194,6 +194,18 @@ fn refused_timed_out_and_unreachable_tell_apart() {
     host.pass_to_deadline();
     assert_eq!(host.conn.end(), Some(End::Unreachable(Unreachable::Host)));
 
+    // What our own link says ends it too, as in Linux; only in SYN-SENT.
+    let mut silent = Script::connecting(plain(), Settings::default());
+    silent.drain();
+    assert!(silent.with(|conn, ctx| conn.handle_unreachable(ctx, Unreachable::Neighbor, Some(ISS))));
+    assert_eq!(silent.conn.end(), Some(End::Unreachable(Unreachable::Neighbor)));
+    assert_eq!(silent.conn.end().and_then(End::error_kind), Some(std::io::ErrorKind::HostUnreachable));
+    let mut simultaneous = Script::connecting(plain(), Settings::default());
+    simultaneous.drain();
+    simultaneous.arrives(peer(Flags::SYN, 0, 0));
+    assert!(simultaneous.with(|conn, ctx| conn.handle_unreachable(ctx, Unreachable::Neighbor, Some(ISS))));
+    assert_eq!((simultaneous.state(), simultaneous.conn.end()), (State::SynReceived, None));
+
     // RFC 5927 4.1: it must quote what is in flight.
     let mut forged = Script::connecting(plain(), Settings::default());
     forged.drain();
@@ -203,7 +215,8 @@ fn refused_timed_out_and_unreachable_tell_apart() {
 
 #[test]
 fn an_icmp_error_never_ends_an_open_connection() {
-    for what in [Unreachable::Port, Unreachable::Protocol, Unreachable::Network, Unreachable::TimeExceeded] {
+    use Unreachable::{Neighbor, Network, Port, Protocol, TimeExceeded};
+    for what in [Port, Protocol, Network, TimeExceeded, Neighbor] {
         let mut script = Script::established();
         script.write(10);
         script.drain();
