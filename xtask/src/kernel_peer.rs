@@ -1,6 +1,7 @@
 //! The kernel as peer: our stack and the Linux kernel's, at the two ends of TUN and TAP links.
 //! Owns: the network namespace, which `unshare` makes and which goes with the process; nothing outside it is touched.
-//! Not here: the checks themselves (`crates/net/examples/kernel_peer.rs`, which can be run by hand for one link or one check).
+//! Not here: the checks themselves (`crates/net/examples/kernel_peer.rs`, which can be run by hand for one link or one check; the
+//! device's own in `crates/device/tests/tun_kernel.rs`).
 
 use crate::shell;
 use crate::tally::Tally;
@@ -10,6 +11,8 @@ pub(crate) fn run() -> Result<Tally, String> {
     shell::run(&["cargo", "build", "--release", "-p", "switchboard-net", "--example", "kernel_peer"])?;
     let peer = shell::target().join("release/examples/kernel_peer");
     let mut tally = Tally::default();
+    let mut device = shell::command(&["cargo", "test", "-p", "switchboard-device", "--test", "tun_kernel"]);
+    tally.test_command("tun and tap", device.env("SWITCHBOARD_NO_SKIPPING", "1"));
     let mut command = shell::command(&["unshare", "--net", "--", &peer.to_string_lossy()]);
     tally.test_command("kernel as peer", &mut command);
     Ok(tally)
