@@ -274,7 +274,7 @@ fn inner_super_packets() {
     use std::io::{Read as _, Write as _};
     use tcp::Flags;
     const SIZE: u16 = 1000;
-    let text: Vec<u8> = (0..40_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let text: Vec<u8> = (0..40_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
     let mut device = open(Kind::Tun, true);
     assert!(device.capabilities().tso_max >= 60_000 && device.capabilities().gro_max >= 60_000);
     let opening = std::thread::spawn(|| std::net::TcpStream::connect((OURS, 4000)).unwrap());

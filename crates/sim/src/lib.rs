@@ -24,6 +24,7 @@ pub mod clock;
 pub mod datagrams;
 pub mod digest;
 pub mod fault;
+pub mod goodput;
 pub mod host;
 pub mod life;
 pub mod link;

@@ -14,12 +14,14 @@ use crate::ctx::Ctx;
 use crate::delayed_ack::Arrival;
 use crate::events::Events;
 use crate::info::End;
-use crate::recovery::AckInput;
+use crate::recovery::{AckInput, AckOutcome};
 use crate::reset::{RstVerdict, judge_rst, make_reset};
+use crate::retransmit::Acked;
 use crate::segment::{Segment, SegmentOut};
 use crate::seq::{SackBlocks, SeqNum, SeqRange};
 use crate::state::State;
 use crate::tcb::Sending;
+use crate::time::Instant;
 
 /// What became of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -261,14 +263,19 @@ impl Connection {
         let smss = u32::from(self.smss());
         let acked = if let AckPlace::New(acked) = facts.place { acked } else { 0 };
         let rto = self.rtt.rto(ctx.config);
-        let mut sample = Default::default();
+        let (min_rtt, echo) = (self.rtt.min_rtt(), self.agreed.echo(seg));
+        let (mut sample, mut rtt) = (Acked::default(), None);
         if acked > 0 {
             let fin = u32::from(self.bits.has(Bits::FIN_SENT) && seg.ack == nxt);
             sending.queue.acknowledge(&mut ctx.memory.budget, (acked - fin) as usize);
             self.snd.una = seg.ack;
-            sample = sending.retransmit.on_ack(seg.ack, now, rto, ctx.config.rto_max);
+            let recovery = &mut sending.recovery;
+            sample = sending.retransmit.on_ack(seg.ack, now, rto, ctx.config.rto_max, &mut |delivery| {
+                recovery.on_delivered(delivery, now, min_rtt, echo);
+            });
             let echoed = || self.agreed.echoed_rtt(seg, now).filter(|rtt| sample.admits(*rtt, now));
-            if let Some(rtt) = sample.rtt.or_else(echoed) {
+            rtt = sample.rtt.or_else(echoed);
+            if let Some(rtt) = rtt {
                 // RFC 7323 appendix G.
                 self.rtt.on_sample(rtt, flight.div_ceil(2 * smss));
                 sending.retransmit.on_sample();
@@ -283,28 +290,19 @@ impl Connection {
         let blocks = if ctx.config.test.sack { sack_ranges(seg) } else { SackBlocks::new() };
         let input = AckInput {
             una_before,
-            una: self.snd.una,
-            nxt,
-            smss,
-            sack_permitted: self.agreed.sack(),
             blocks: blocks.as_slice(),
             is_duplicate: facts.duplicate,
-            sample: AckSample {
-                now,
-                acked,
-                flight,
-                cwnd_limited: sending.usage.is_limited(),
-                flight_max: sending.usage.flight_max(),
-                srtt: self.rtt.srtt(),
-                rtt: sample.rtt,
-                min_rtt: self.rtt.min_rtt(),
-                rate: sample.rate,
-                in_recovery: sending.recovery.in_recovery(),
-            },
-            probe: self.pmtu.probe(),
+            delivered: sample.delivered,
+            echo,
+            sample: AckSample { acked, flight, rtt, rate: sample.rate, ..self.no_ack(now, sending).sample },
             ece: self.agreed.ecn() && seg.flags.ece() && outstanding(flight),
+            ..self.no_ack(now, sending)
         };
-        let outcome = sending.recovery.on_ack(&input, &mut sending.congestion);
+        let outcome = sending.recovery.on_ack(&input, &mut sending.retransmit, &mut sending.congestion);
+        if sending.recovery.reordering_seen() {
+            self.pmtu.on_reordering();
+        }
+        self.heed_tail_probe(&input, &outcome, sending);
         if outcome.ecn_reduced || (outcome.reduced && self.agreed.ecn()) {
             sending.cwr_due = true;
         }
@@ -323,6 +321,61 @@ impl Connection {
         // What the override timeout allowed was for the window as it stood.
         if self.snd.window.wnd() == 0 {
             self.bits.clear(Bits::OVERRIDE);
+        }
+    }
+
+    /// Where the sending side stands, as recovery is told when no ACK brings news.
+    pub(crate) fn no_ack(&self, now: Instant, sending: &Sending) -> AckInput<'static> {
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        AckInput {
+            una_before: una,
+            una,
+            nxt,
+            smss: u32::from(self.smss()),
+            sack_permitted: self.agreed.sack(),
+            delivered: 0,
+            echo: None,
+            blocks: &[],
+            is_duplicate: false,
+            sample: AckSample {
+                now,
+                una,
+                nxt,
+                acked: 0,
+                flight: nxt - una,
+                cwnd_limited: sending.usage.is_limited(),
+                flight_max: sending.usage.flight_max(),
+                srtt: self.rtt.srtt(),
+                rtt: None,
+                min_rtt: self.rtt.min_rtt(),
+                rate: None,
+                in_recovery: sending.recovery.in_recovery(),
+                paced: self.settings.pacing,
+            },
+            ece: false,
+            probe: self.pmtu.probe(),
+        }
+    }
+
+    /// What an ACK says of a tail loss probe, and when the next is due.
+    fn heed_tail_probe(&mut self, input: &AckInput<'_>, outcome: &AckOutcome, sending: &mut Sending) {
+        if sending.recovery.in_recovery() {
+            sending.tail_probe.forget();
+            return;
+        }
+        let bare_duplicate = input.is_duplicate && input.blocks.is_empty();
+        if sending.tail_probe.on_ack(input.una, outcome.dsack, bare_duplicate) {
+            sending.recovery.on_probe_repaired(
+                input.sample.now,
+                input.sample.flight,
+                &mut sending.congestion,
+            );
+            sending.cwr_due |= self.agreed.ecn();
+        }
+        if self.snd.una == self.snd.nxt {
+            sending.tail_probe.disarm();
+        } else if input.una.after(input.una_before) {
+            sending.tail_probe.arm(input.sample.now);
         }
     }
 

@@ -176,6 +176,9 @@ pub struct Settings {
     pub linger: Linger,
     /// TCP_CONGESTION. CUBIC.
     pub congestion: CongestionKind,
+    /// New data is spread over the round trip where it would else leave in bursts: on paths longer than 2 ms. On; Linux would need
+    /// the fq scheduler for it.
+    pub pacing: bool,
     /// TCP_MAXSEG: no larger segment is sent nor asked for. None: the path decides.
     pub max_segment: Option<u16>,
     /// TCP_NOTSENT_LOWAT: writable only while fewer unsent bytes are queued. u32::MAX.
@@ -211,6 +214,7 @@ impl Default for Settings {
             user_timeout_option: true,
             linger: Linger::Background,
             congestion: CongestionKind::default(),
+            pacing: true,
             max_segment: None,
             not_sent_low_water: u32::MAX,
             send_buffer: None,

@@ -309,11 +309,13 @@ impl Connection {
             retransmits: sending.map_or(0, |sending| sending.retransmit.retries()),
             total_retransmits: sending.map_or(0, |sending| sending.retransmit.total()),
             probes: sending.map_or(0, |sending| sending.persist.probes()),
+            spurious_recoveries: sending.map_or(0, |sending| sending.recovery.spurious()),
+            reordering_seen: self.pmtu.reorders(),
             in_recovery: sending.is_some_and(|sending| sending.recovery.in_recovery()),
             recovery: sending.map_or(RecoveryState::Open, |sending| sending.recovery.state()),
-            sacked: sending.map_or(0, |sending| sending.recovery.sacked(self.snd.una, self.snd.nxt)),
-            lost: sending.map_or(0, |sending| sending.recovery.lost(self.snd.una, self.snd.nxt)),
-            resent: sending.map_or(0, |sending| sending.recovery.resent(self.snd.una, self.snd.nxt)),
+            sacked: sending.map_or(0, |sending| sending.retransmit.sacked()),
+            lost: sending.map_or(0, |sending| sending.recovery.lost(&sending.retransmit)),
+            resent: sending.map_or(0, |sending| sending.retransmit.resent()),
             reordering: DUP_THRESH as u32,
             duplicate_acks: sending.map_or(0, |sending| sending.recovery.duplicate_acks()),
             backoff: sending.map_or(0, |sending| sending.retransmit.backoff()),
@@ -371,10 +373,11 @@ impl Connection {
     /// The working state of the sending side, taken from the pool if the connection was idle.
     pub(crate) fn wake_sending(&mut self, ctx: &mut Ctx<'_>) -> &mut Sending {
         let (resting, kind, smss) = (self.resting, self.settings.congestion, u32::from(self.smss()));
-        let nxt = self.snd.nxt;
+        let (nxt, reorders) = (self.snd.nxt, self.pmtu.reorders());
         self.sending.get_or_insert_with(|| {
             let mut sending = ctx.memory.take_sending();
             sending.tail = nxt;
+            sending.recovery.wake(reorders);
             sending.congestion = Congestion::wake(kind, resting, smss, ctx.now);
             sending
         })

@@ -343,7 +343,9 @@ impl Connection {
         self.snd.una += 1;
         let rto = self.rtt.rto(ctx.config);
         let acked = match &mut self.sending {
-            Some(sending) => sending.retransmit.on_ack(self.snd.una, now, rto, ctx.config.rto_max),
+            Some(sending) => {
+                sending.retransmit.on_ack(self.snd.una, now, rto, ctx.config.rto_max, &mut |_| {})
+            }
             None => Default::default(),
         };
         let resent = self.bits.has(Bits::SYN_RESENT);

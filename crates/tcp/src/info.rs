@@ -61,6 +61,10 @@ pub struct TcpInfo {
     pub total_retransmits: u32,
     /// Zero-window probes sent since the window closed.
     pub probes: u32,
+    /// Recoveries that proved uncalled for (RFC 3522, 3708, 5682) since data last started to flow.
+    pub spurious_recoveries: u32,
+    /// The path has been seen to deliver out of order (RFC 8985).
+    pub reordering_seen: bool,
     /// Recovering from a loss.
     pub in_recovery: bool,
     /// Where loss recovery stands.

@@ -57,6 +57,20 @@ impl Connection {
                 );
                 assert!(!sending.retransmit.is_empty() || sending.retransmit.deadline().is_none());
                 assert!(sending.congestion.window() > 0, "cwnd is never zero");
+                let counts = (sending.retransmit.sacked(), sending.retransmit.lost());
+                // Each record is looked at only where there is something to find: this runs after every event.
+                let counted = counts == (0, 0) || counts == sending.retransmit.recount();
+                assert!(counted, "what is SACKed and what is lost is counted: {counts:?}");
+                assert!(counts.0 + counts.1 <= self.snd.flight(), "no more is SACKed or lost than is out");
+                assert_eq!(
+                    counts.0,
+                    sending.recovery.sacked(self.snd.una, self.snd.nxt),
+                    "records and scoreboard agree"
+                );
+                assert!(
+                    counts.1 == 0 || sending.recovery.in_recovery(),
+                    "what is lost is being recovered: {counts:?}"
+                );
             }
         }
         if let Some(receiving) = self.receiving.as_deref() {

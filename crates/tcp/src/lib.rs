@@ -24,12 +24,12 @@
 //! 2. `connection`: the conductor. `arrives`: a segment, step by step. `transmit`: what leaves. `user`: the calls. `timers`.
 //! 3. Opening and closing: `listen`, `handshake`, `options`; `close`, `time_wait`, `reset`.
 //! 4. Receiving: `acceptability`, `reassembly`, `buffer`, `window`, `delayed_ack`.
-//! 5. Sending: `ack`, `rtt`, `retransmit`, `recovery`, `sack`, `congestion`, `persist`, `keepalive`,
-//!    `user_timeout`, `pmtu`.
+//! 5. Sending: `ack`, `rtt`, `retransmit`, `sack`, `rack`, `recovery`, `prr`, `tail_probe`, `congestion`, `pacing`, `persist`,
+//!    `keepalive`, `user_timeout`, `pmtu`.
 //! 6. `invariants`: what holds between any two events.
 //!
 //! # RFCs
-//! 9293 (TCP); 5681, 6582, 6675, 3042, 6928, 9438 (congestion and loss); 6298 (RTO); 7323 (scale, timestamps, PAWS); 2018, 2883
+//! 9293 (TCP); 5681, 6582, 8985, 9937, 3042, 6928, 9406, 9438 (congestion and loss); 3522, 3708, 4015, 5682 (false alarms); 6298 (RTO); 7323 (scale, timestamps, PAWS); 2018, 2883
 //! (SACK, D-SACK); 3168 (ECN); 5961 (attacks); 1337, 6191 (TIME-WAIT); 5482 (user timeout); 6093 (urgent); 5461, 5927 (ICMP);
 //! 1191, 8201, 4821 (path MTU).
 //!
@@ -57,8 +57,11 @@ mod invariants;
 mod keepalive;
 mod listen;
 mod options;
+mod pacing;
 mod persist;
 mod pmtu;
+mod prr;
+mod rack;
 mod reassembly;
 mod recovery;
 mod reset;
@@ -68,6 +71,7 @@ mod sack;
 mod segment;
 mod seq;
 mod state;
+mod tail_probe;
 mod tcb;
 #[cfg(test)]
 mod testing;

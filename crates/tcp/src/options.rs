@@ -11,6 +11,7 @@ use wire::tcp::{Flags, TcpOptions, Timestamps};
 use crate::config::{EcnPolicy, Settings, TcpConfig};
 use crate::segment::Segment;
 use crate::seq::SeqNum;
+use crate::tick::Tick;
 use crate::time::Instant;
 
 /// RFC 7323 2.3: a shift above 14 is taken as 14.
@@ -225,6 +226,12 @@ impl Agreed {
         let ticks = timestamp_clock(now, self.ts_offset).wrapping_sub(stamps.tsecr);
         // An echo of zero is none (old stacks), one from the future or from hours ago is not ours.
         (stamps.tsecr != 0 && ticks < 600_000).then(|| Duration::from_millis(u64::from(ticks.max(1))))
+    }
+
+    /// When the segment that this echo answers was sent, to the tick.
+    pub(crate) fn echo(&self, seg: &Segment<'_>) -> Option<Tick> {
+        let stamps = seg.options.timestamps.filter(|_| self.timestamps())?;
+        (stamps.tsecr != 0).then(|| Tick::from_millis(stamps.tsecr.wrapping_sub(self.ts_offset)))
     }
 
     /// The secret that moves our timestamp clock.

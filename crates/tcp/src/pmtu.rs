@@ -21,6 +21,9 @@ pub(crate) struct Pmtu {
     mss: u16,
     /// Octets of the probe in flight; 0 if there is none.
     probe: u16,
+    /// The path has been seen to deliver out of order (RFC 8985, RACK.reordering_seen): kept here, beside what else is known of it, since
+    /// an idle connection has no other room.
+    reorders: bool,
     probe_end: SeqNum,
     changed: Tick,
 }
@@ -32,9 +35,20 @@ impl Pmtu {
             ceiling: path_mss,
             mss: path_mss,
             probe: 0,
+            reorders: false,
             probe_end: SeqNum(0),
             changed: Tick::at(Instant::ZERO),
         }
+    }
+
+    /// The path delivers out of order.
+    pub(crate) const fn on_reordering(&mut self) {
+        self.reorders = true;
+    }
+
+    /// Whether it ever did.
+    pub(crate) const fn reorders(&self) -> bool {
+        self.reorders
     }
 
     /// The largest segment text now, before options are taken off.

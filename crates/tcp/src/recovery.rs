@@ -1,23 +1,30 @@
-//! Loss recovery: infers loss from ACKs, and names what is sent again.
-//! Spec: RFC 5681 3.2 (fast retransmit); RFC 6675 (with SACK); RFC 6582 (NewReno, without); RFC 3042 (limited transmit);
+//! Loss recovery: what follows from a loss, what is sent again, and what if it was none.
+//! Spec: RFC 5681 3.2 (fast retransmit); RFC 8985 (with SACK, by way of `rack`); RFC 9937 (by way of `prr`); RFC 6582 (NewReno,
+//! without SACK); RFC 3042 (limited transmit); RFC 5682 (F-RTO), RFC 3522 (Eifel) and RFC 3708 (D-SACK) to tell a false alarm;
 //! RFC 3168 6.1.2 (ECN-Echo, once a window); RFC 4821 7.6.2 (a lost probe is no congestion).
-//! Owns: the scoreboard, the phase, HighRxt, RecoveryPoint. Borrows: congestion control, which it tells of loss.
+//! Owns: the scoreboard, RACK, the phase, RecoveryPoint. Borrows: the records, congestion control, which it tells of loss.
 //! Invariants: the window is reduced at most once for what was out at one time; RecoveryPoint is never before SND.UNA
 //! while recovery lasts; what the peer SACKed is not sent again.
-//! Not here: silence (`retransmit`), the segment itself (`transmit`).
+//! Not here: silence (`retransmit`, `tail_probe`), the segment itself (`transmit`).
 //!
 //! ```text
-//!            duplicate ACK             3rd duplicate, or IsLost(SND.UNA)
+//!            duplicate ACK             RACK finds a loss, or (no SACK) 3rd duplicate
 //!    Open ------------------> Disorder ------------------> FastRecovery
 //!     ^ ^---- new data acked ----'                            |
-//!     '------------- RecoveryPoint acked ---------------------'
-//!     '------------- RecoveryPoint acked ------------ Loss <--- timeout, from anywhere
+//!     '------ RecoveryPoint acked, or a false alarm ----------'
+//!     '------ RecoveryPoint acked, or a false alarm ---- Loss <--- timeout, from anywhere
 //! ```
+
+use core::time::Duration;
 
 use crate::congestion::{AckSample, Congestion, LossKind};
 use crate::info::RecoveryState;
+use crate::prr::{Prr, PrrInput};
+use crate::rack::{Look, Rack};
+use crate::retransmit::{Delivery, Judgment, Retransmit};
 use crate::sack::{DUP_THRESH, Scoreboard};
 use crate::seq::{SeqNum, SeqRange};
+use crate::tick::Tick;
 use crate::time::Instant;
 
 /// Where recovery stands.
@@ -30,7 +37,7 @@ pub(crate) enum Phase {
     Disorder,
     /// Loss was inferred; what is missing is sent again.
     FastRecovery,
-    /// The timer expired: all that is not SACKed counts as lost.
+    /// The timer expired: all that is not SACKed, and has had its time, counts as lost.
     Loss,
 }
 
@@ -45,6 +52,10 @@ pub(crate) struct AckInput<'a> {
     pub(crate) nxt: SeqNum,
     pub(crate) smss: u32,
     pub(crate) sack_permitted: bool,
+    /// Octets that this ACK acknowledges cumulatively and that were not SACKed before.
+    pub(crate) delivered: u32,
+    /// The timestamp that came back.
+    pub(crate) echo: Option<Tick>,
     /// The SACK option as received.
     pub(crate) blocks: &'a [SeqRange],
     /// By RFC 5681 section 2.
@@ -56,7 +67,7 @@ pub(crate) struct AckInput<'a> {
     pub(crate) probe: Option<SeqRange>,
 }
 
-/// What an ACK changed.
+/// What an ACK, or the reordering timer, changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct AckOutcome {
     /// Fast recovery began.
@@ -65,29 +76,67 @@ pub(crate) struct AckOutcome {
     pub(crate) reduced: bool,
     /// Recovery ended.
     pub(crate) left: bool,
+    /// Recovery proved uncalled for, and what it took was given back.
+    pub(crate) undone: bool,
     pub(crate) newly_sacked: u32,
     pub(crate) dsack: Option<SeqRange>,
     /// The window was reduced for ECN: the next new data says CWR.
     pub(crate) ecn_reduced: bool,
 }
 
+/// What tells whether a recovery was called for.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// Where it began: SND.UNA.
+    from: SeqNum,
+    /// What went out again first, and when (RFC 3522 3.2: RetransmitTS).
+    first_again: Option<(SeqNum, Instant)>,
+    /// Octets that went out again and that no D-SACK has reported as surplus (RFC 3708).
+    unexcused: u32,
+    /// SND.NXT when that recovery ended: once it is acknowledged no D-SACK speaks of it any more.
+    until: Option<SeqNum>,
+}
+
+impl Trial {
+    const fn from(una: SeqNum) -> Self {
+        Trial { from: una, first_again: None, unexcused: 0, until: None }
+    }
+}
+
+/// RFC 5682 3.1, the SACK-enhanced algorithm and the basic one alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Frto {
+    /// Not asked, or answered.
+    #[default]
+    Off,
+    /// Step 1: the first segment went out again; the next ACK decides.
+    Asked,
+    /// Step 2b: new data is to go out in place of old.
+    NewData,
+    /// Step 3: it has; the next ACK decides.
+    Answered,
+}
+
 /// The state of recovery.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recovery {
     board: Scoreboard,
+    rack: Rack,
     phase: Phase,
     sack: bool,
     smss: u32,
     duplicates: u32,
     /// RecoveryPoint, RFC 6582's `recover`: SND.NXT when loss was last noticed.
     recover: Option<SeqNum>,
-    /// The octet after HighRxt.
-    high_rxt: SeqNum,
-    rescued: bool,
-    rescue: Option<SeqRange>,
     must_send: bool,
     /// NewReno: octets that duplicate ACKs say have left the network.
     left_network: u32,
+    /// With SACK, in fast recovery for which the window was reduced.
+    prr: Option<Prr>,
+    trial: Option<Trial>,
+    frto: Frto,
+    /// Recoveries that proved uncalled for.
+    spurious: u32,
     /// The octet after a path MTU probe, as long as that is all this recovery misses: the window is not reduced.
     only_probe: Option<SeqNum>,
     /// SND.NXT when the window was last reduced for ECN.
@@ -98,14 +147,60 @@ pub(crate) struct Recovery {
 
 impl Recovery {
     pub(crate) fn new() -> Self {
-        Self::default()
+        Recovery::with(Scoreboard::default(), false)
+    }
+
+    fn with(board: Scoreboard, reordering_seen: bool) -> Self {
+        Recovery {
+            board,
+            rack: Rack::new(reordering_seen),
+            phase: Phase::Open,
+            sack: false,
+            smss: 0,
+            duplicates: 0,
+            recover: None,
+            must_send: false,
+            left_network: 0,
+            prr: None,
+            trial: None,
+            frto: Frto::Off,
+            spurious: 0,
+            only_probe: None,
+            ecn_point: None,
+            timed_out_at: None,
+        }
     }
 
     /// New, but with room in its scoreboard.
     pub(crate) fn reset(&mut self) {
         let mut board = core::mem::take(&mut self.board);
         board.clear();
-        *self = Recovery { board, ..Self::default() };
+        *self = Recovery::with(board, false);
+    }
+
+    /// For a connection that wakes: `reordering_seen` is what it remembers of its path.
+    pub(crate) fn wake(&mut self, reordering_seen: bool) {
+        self.rack = Rack::new(reordering_seen);
+    }
+
+    /// Whether the path has been seen to reorder.
+    pub(crate) const fn reordering_seen(&self) -> bool {
+        self.rack.reordering_seen()
+    }
+
+    /// When to look for losses again though no ACK comes: RACK's reordering timer.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.rack.deadline()
+    }
+
+    /// Recoveries that proved uncalled for since the room was new.
+    pub(crate) const fn spurious(&self) -> u32 {
+        self.spurious
+    }
+
+    /// RFC 8985 7.2: a tail loss probe may be scheduled.
+    pub(crate) fn allows_probe(&self) -> bool {
+        !self.in_recovery() && self.board.is_empty()
     }
 
     #[cfg(test)]
@@ -128,40 +223,173 @@ impl Recovery {
         self.board.is_sacked(seq)
     }
 
+    /// A segment was acknowledged cumulatively; [`Recovery::on_ack`] follows once all were heard.
+    pub(crate) fn on_delivered(
+        &mut self,
+        delivery: Delivery,
+        now: Instant,
+        min_rtt: Option<Duration>,
+        echo: Option<Tick>,
+    ) {
+        self.rack.on_delivered(delivery, now, min_rtt, echo);
+    }
+
+    /// Octets of a range that the scoreboard holds; for `invariants`.
+    #[cfg_attr(not(debug_assertions), allow(dead_code))]
+    pub(crate) fn sacked(&self, start: SeqNum, end: SeqNum) -> u32 {
+        self.board.sacked(start, end)
+    }
+
     /// Hears an ACK, and lets congestion control hear what it means.
-    pub(crate) fn on_ack(&mut self, input: &AckInput<'_>, congestion: &mut Congestion) -> AckOutcome {
+    pub(crate) fn on_ack(
+        &mut self,
+        input: &AckInput<'_>,
+        records: &mut Retransmit,
+        congestion: &mut Congestion,
+    ) -> AckOutcome {
         self.sack = input.sack_permitted;
         self.smss = input.smss;
-        let blocks = if self.sack { input.blocks } else { &[] };
-        let update = self.board.update(input.una, input.nxt, blocks);
-        let mut outcome =
-            AckOutcome { newly_sacked: update.newly_sacked, dsack: update.dsack, ..AckOutcome::default() };
+        let mut outcome = AckOutcome::default();
+        let (mut of_once_sent, sample, recover) = (false, &input.sample, self.recover);
+        if self.sack {
+            if self.board.advance_to(input.una) {
+                records.forget_sacked();
+            }
+            let rack = &mut self.rack;
+            let update = self.board.update(input.una, input.nxt, input.blocks, &mut |fresh| {
+                records.on_sacked(fresh, &mut |delivery| {
+                    of_once_sent |=
+                        !delivery.again && recover.is_some_and(|recover| !delivery.end.after(recover));
+                    rack.on_delivered(delivery, sample.now, sample.min_rtt, input.echo);
+                });
+            });
+            (outcome.newly_sacked, outcome.dsack) = (update.newly_sacked, update.dsack);
+        }
         let advanced = input.una.after(input.una_before);
         let acked = input.una - input.una_before;
         let recovering = self.phase == Phase::FastRecovery;
+        // With SACK a duplicate ACK is one that SACKs something new (RFC 6675 section 2).
+        let duplicate = if self.sack { outcome.newly_sacked > 0 && !advanced } else { input.is_duplicate };
 
+        if self.is_spurious(input, outcome.dsack) || self.frto_excuses(input, of_once_sent, duplicate) {
+            self.undo(records, congestion, &mut outcome);
+        }
         if advanced {
-            self.high_rxt = self.high_rxt.later(input.una);
             self.on_new_ack(input, acked, congestion, &mut outcome);
         }
-        // RFC 6675 section 2: with SACK, a duplicate ACK is one that SACKs something new.
-        let duplicate = if self.sack { update.newly_sacked > 0 && !advanced } else { input.is_duplicate };
         if duplicate {
             self.on_duplicate(input);
         }
-        if matches!(self.phase, Phase::Open | Phase::Disorder) && self.seems_lost(input) {
+        let lost = if self.sack {
+            self.rack.adapt(input.una, input.nxt, outcome.dsack, outcome.left);
+            self.rack.detect(&self.look(sample), records)
+        } else {
+            0
+        };
+        if matches!(self.phase, Phase::Open | Phase::Disorder) && self.seems_lost(input, records) {
             self.enter(input);
             outcome.entered = true;
         }
-        outcome.reduced = self.reduce(input, outcome.entered, congestion);
+        let delivered = input.delivered + outcome.newly_sacked;
+        outcome.reduced = self.reduce(input, outcome.entered, delivered, records, congestion);
         if input.ece {
             outcome.ecn_reduced = self.on_ecn_echo(input, congestion);
         }
+        if delivered > 0 && self.phase == Phase::FastRecovery {
+            let in_flight = self.pipe(records, input.nxt - input.una);
+            if let Some(prr) = &mut self.prr {
+                let (ssthresh, smss, safe) = (congestion.ssthresh(), input.smss, advanced && lost == 0);
+                let window = prr.on_ack(&PrrInput { delivered, in_flight, ssthresh, smss, safe });
+                congestion.set_recovery_window(window);
+            }
+        }
         if advanced {
-            let in_recovery = recovering || outcome.entered || outcome.ecn_reduced;
+            let in_recovery = recovering || outcome.entered || outcome.ecn_reduced || outcome.undone;
             congestion.on_ack(&AckSample { acked, in_recovery, ..input.sample });
         }
         outcome
+    }
+
+    fn look(&self, sample: &AckSample) -> Look {
+        Look {
+            now: sample.now,
+            in_recovery: self.in_recovery(),
+            dup_thresh_sacked: self.board.lost_edge(self.smss).is_some(),
+            min_rtt: sample.min_rtt,
+            srtt: sample.srtt,
+        }
+    }
+
+    /// RACK's reordering timer expired (RFC 8985 6.2 step 5, by time instead of by ACK).
+    pub(crate) fn on_reordering_timeout(
+        &mut self,
+        input: &AckInput<'_>,
+        records: &mut Retransmit,
+        congestion: &mut Congestion,
+    ) -> AckOutcome {
+        let mut outcome = AckOutcome::default();
+        let lost = self.rack.detect(&self.look(&input.sample), records);
+        if lost > 0 && !self.in_recovery() && self.seems_lost(input, records) {
+            self.enter(input);
+            outcome.entered = true;
+        }
+        outcome.reduced = self.reduce(input, outcome.entered, 0, records, congestion);
+        if outcome.reduced {
+            // No ACK comes with it: as much as PRR lets a first retransmission.
+            let in_flight = self.pipe(records, input.nxt - input.una);
+            congestion.set_recovery_window(in_flight.saturating_add(input.smss));
+        }
+        outcome
+    }
+
+    /// Whether this ACK shows that what seemed lost was late. RFC 3522: the first ACK of what went out again echoes a timestamp from
+    /// before that. RFC 3708: all that went out again was surplus.
+    fn is_spurious(&mut self, input: &AckInput<'_>, dsack: Option<SeqRange>) -> bool {
+        let Some(trial) = &mut self.trial else { return false };
+        let Some((first, at)) = trial.first_again else { return false };
+        let answered = input.una_before.at_or_before(first) && input.una.after(first);
+        if answered && self.phase != Phase::Open && input.echo.is_some_and(|echo| echo.is_before(at)) {
+            return true;
+        }
+        if let Some(surplus) = dsack.filter(|range| range.start.at_or_after(trial.from)) {
+            trial.unexcused = trial.unexcused.saturating_sub(surplus.len());
+            return trial.unexcused == 0;
+        }
+        false
+    }
+
+    /// RFC 5682 3.1, asked after a timeout where no timestamps tell: what was sent before it and never again still arrives.
+    fn frto_excuses(&mut self, input: &AckInput<'_>, of_once_sent: bool, duplicate: bool) -> bool {
+        if self.frto == Frto::Off || self.phase != Phase::Loss {
+            return false;
+        }
+        let advanced = input.una.after(input.una_before);
+        let complete = self.recover.is_none_or(|recover| input.una.at_or_after(recover));
+        match self.frto {
+            // Step 2: an ACK of everything, or a duplicate, proves nothing: conventional recovery (2a).
+            Frto::Asked if advanced && !complete => self.frto = Frto::NewData,
+            // Step 3b: SND.UNA moves on, or something that was sent once is SACKed, though only new data has left since.
+            Frto::NewData | Frto::Answered if advanced || of_once_sent => {
+                self.frto = Frto::Off;
+                return true;
+            }
+            _ if advanced || duplicate => self.frto = Frto::Off,
+            _ => {}
+        }
+        false
+    }
+
+    /// A false alarm: what it took is given back (RFC 4015), and nothing counts as lost.
+    fn undo(&mut self, records: &mut Retransmit, congestion: &mut Congestion, outcome: &mut AckOutcome) {
+        congestion.undo();
+        records.clear_lost();
+        self.trial = None;
+        self.recover = None;
+        self.spurious = self.spurious.saturating_add(1);
+        outcome.undone = true;
+        if self.in_recovery() {
+            self.leave(outcome);
+        }
     }
 
     fn on_new_ack(
@@ -175,6 +403,9 @@ impl Recovery {
         self.duplicates = 0;
         if self.ecn_point.is_some_and(|point| input.una.at_or_after(point)) {
             self.ecn_point = None;
+        }
+        if self.trial.is_some_and(|trial| trial.until.is_some_and(|until| input.una.after(until))) {
+            self.trial = None;
         }
         let complete = self.recover.is_none_or(|recover| input.una.at_or_after(recover));
         match self.phase {
@@ -190,8 +421,12 @@ impl Recovery {
                     congestion.on_recovered(input.sample.now);
                 }
                 self.leave(outcome);
+                self.close_trial(input.nxt);
             }
-            Phase::Loss if complete => self.leave(outcome),
+            Phase::Loss if complete => {
+                self.leave(outcome);
+                self.close_trial(input.nxt);
+            }
             Phase::FastRecovery if !self.sack => {
                 // RFC 6582 3.2 step 3, partial acknowledgment: send the next hole, deflate by what was acknowledged, and add
                 // back one segment if that was at least one.
@@ -209,11 +444,17 @@ impl Recovery {
         self.phase = if self.board.is_empty() { Phase::Open } else { Phase::Disorder };
         self.must_send = false;
         self.left_network = 0;
-        self.rescue = None;
-        self.rescued = false;
+        self.prr = None;
+        self.frto = Frto::Off;
         self.timed_out_at = None;
         self.only_probe = None;
         outcome.left = true;
+    }
+
+    fn close_trial(&mut self, nxt: SeqNum) {
+        if let Some(trial) = &mut self.trial {
+            trial.until = Some(nxt);
+        }
     }
 
     fn on_duplicate(&mut self, input: &AckInput<'_>) {
@@ -228,7 +469,7 @@ impl Recovery {
         }
     }
 
-    fn seems_lost(&self, input: &AckInput<'_>) -> bool {
+    fn seems_lost(&self, input: &AckInput<'_>, records: &Retransmit) -> bool {
         // RFC 6582 3.2 step 2, and RFC 6675 5.1 after a timeout: what was out when the window was last reduced does not reduce
         // it again.
         let guard = |recover: SeqNum| {
@@ -237,17 +478,15 @@ impl Recovery {
         if input.una == input.nxt || self.recover.is_some_and(guard) {
             return false;
         }
-        let third = self.duplicates as usize >= DUP_THRESH;
-        third || self.board.lost_edge(input.smss).is_some_and(|edge| edge.after(input.una))
+        if self.sack { records.lost() > 0 } else { self.duplicates as usize >= DUP_THRESH }
     }
 
     fn enter(&mut self, input: &AckInput<'_>) {
         self.phase = Phase::FastRecovery;
         self.recover = Some(input.nxt);
-        self.high_rxt = input.una;
         self.must_send = true;
-        self.rescue = None;
-        self.rescued = false;
+        self.prr = None;
+        self.trial = None;
         // RFC 5681 3.2 step 3: cwnd = ssthresh + 3 * SMSS, here as octets that are no longer in flight.
         self.left_network = if self.sack { 0 } else { DUP_THRESH as u32 * input.smss };
         let probe = input.probe.filter(|probe| input.una.between(probe.start, probe.end));
@@ -256,26 +495,35 @@ impl Recovery {
 
     /// Loss is congestion, once for each recovery. But not if all that is missing is a path MTU probe (RFC 4821 7.6.2, RFC 8899
     /// 3): that was dropped for its size. The moment something else is missing, it counts.
-    fn reduce(&mut self, input: &AckInput<'_>, entered: bool, congestion: &mut Congestion) -> bool {
+    fn reduce(
+        &mut self,
+        input: &AckInput<'_>,
+        entered: bool,
+        delivered: u32,
+        records: &Retransmit,
+        congestion: &mut Congestion,
+    ) -> bool {
         let counts = match self.only_probe {
             None => entered,
-            Some(probe_end) => self.misses_more_than(probe_end, input),
+            Some(probe_end) => self.misses_more_than(probe_end, input, records),
         };
         if counts {
             self.only_probe = None;
-            congestion.on_loss(input.sample.now, LossKind::FastRetransmit, input.nxt - input.una);
+            let flight = input.nxt - input.una;
+            congestion.on_loss(input.sample.now, LossKind::FastRetransmit, flight);
+            // RFC 9937 section 6: what was in flight before this ACK and not known to have arrived.
+            self.prr = self.sack.then(|| Prr::new(flight - records.sacked() + delivered));
+            self.trial = Some(Trial::from(input.una));
         }
         counts
     }
 
-    fn misses_more_than(&self, probe_end: SeqNum, input: &AckInput<'_>) -> bool {
+    fn misses_more_than(&self, probe_end: SeqNum, input: &AckInput<'_>, records: &Retransmit) -> bool {
         if self.phase != Phase::FastRecovery {
             return false;
         }
         if self.sack {
-            let lost = self.board.lost_edge(input.smss);
-            let from = probe_end.later(input.una);
-            lost.is_some_and(|edge| self.board.next_hole(from, edge, input.smss).is_some())
+            records.has_lost_beyond(probe_end.later(input.una))
         } else {
             // RFC 6582: an ACK that ends no recovery tells where the next hole begins.
             input.una.at_or_after(probe_end)
@@ -289,88 +537,106 @@ impl Recovery {
             return false;
         }
         self.ecn_point = Some(input.nxt);
+        self.trial = None;
         congestion.on_loss(input.sample.now, LossKind::Ecn, input.nxt - input.una_before);
         true
     }
 
-    /// The retransmission timer expired.
+    /// The retransmission timer expired. `timestamps`: echoes will tell whether it was right, so F-RTO need not.
     pub(crate) fn on_timeout(
         &mut self,
-        now: Instant,
-        una: SeqNum,
-        nxt: SeqNum,
-        smss: u32,
+        input: &AckInput<'_>,
+        timestamps: bool,
+        records: &mut Retransmit,
         congestion: &mut Congestion,
     ) {
+        let (una, flight) = (input.una, input.nxt - input.una);
+        self.sack = input.sack_permitted;
+        self.smss = input.smss;
         let again = self.phase == Phase::Loss && self.timed_out_at == Some(una);
-        let flight = if self.phase == Phase::Loss { self.pipe(una, nxt) } else { nxt - una };
-        congestion.on_timeout(now, flight, !again);
+        // As Linux: what this window lost has been answered once, when fast recovery began.
+        let answered = self.phase == Phase::FastRecovery && self.only_probe.is_none();
+        let out = if self.phase == Phase::Loss { self.pipe(records, flight) } else { flight };
+        // RFC 5682 3.1 step 1: asked once for each row of timeouts, and not if what is out went out again before.
+        let ask = !timestamps && !self.in_recovery();
+        congestion.on_timeout(input.sample.now, out, !again && !answered);
         if again {
             // Twice in silence: the peer may have dropped what it SACKed (RFC 2018 section 8).
             self.board.clear();
+            records.forget_sacked();
+        } else {
+            self.trial = Some(Trial::from(una));
         }
-        self.smss = smss;
-        self.phase = Phase::Loss;
+        let look = Look { in_recovery: true, ..self.look(&input.sample) };
+        self.begin_loss(input.nxt);
+        if self.sack && !again {
+            self.rack.on_timeout(&look, records);
+        } else {
+            self.rack.stop();
+            records.judge(|_, _| Judgment::Lost);
+        }
         self.timed_out_at = Some(una);
-        self.recover = Some(nxt);
-        self.high_rxt = una;
-        self.must_send = true;
-        self.duplicates = 0;
-        self.left_network = 0;
-        self.rescue = None;
-        self.only_probe = None;
+        self.frto = if ask { Frto::Asked } else { Frto::Off };
     }
 
     /// The path carries less than was thought: all that is out may have been dropped for its size, and is sent again in
     /// smaller pieces. No congestion was seen, so the window stays (RFC 1191 6.5, RFC 8201 5.4).
-    pub(crate) fn on_path_shrunk(&mut self, una: SeqNum, nxt: SeqNum, smss: u32) {
+    pub(crate) fn on_path_shrunk(&mut self, nxt: SeqNum, smss: u32, records: &mut Retransmit) {
         self.smss = smss;
+        self.begin_loss(nxt);
+        self.trial = None;
+        self.rack.stop();
+        records.judge(|_, _| Judgment::Lost);
+    }
+
+    fn begin_loss(&mut self, nxt: SeqNum) {
         self.phase = Phase::Loss;
         self.recover = Some(nxt);
-        self.high_rxt = una;
         self.must_send = true;
         self.duplicates = 0;
         self.left_network = 0;
-        self.rescue = None;
+        self.prr = None;
+        self.frto = Frto::Off;
         self.only_probe = None;
     }
 
-    /// What to send again next, at most `smss` octets; RFC 6675 `NextSeg()` rule 1. Does not ask whether it may be sent.
-    pub(crate) fn next_retransmission(&self, una: SeqNum, nxt: SeqNum, smss: u32) -> Option<SeqRange> {
-        let recover = self.recover?.earlier(nxt);
-        let from = self.high_rxt.later(una);
+    /// What to send again next, at most `smss` octets. Does not ask whether the window lets it.
+    pub(crate) fn next_retransmission(
+        &self,
+        records: &Retransmit,
+        una: SeqNum,
+        nxt: SeqNum,
+        smss: u32,
+    ) -> Option<SeqRange> {
+        let first = || Some(SeqRange::new(una, nxt.earlier(una + smss)));
         match self.phase {
             Phase::Open | Phase::Disorder => None,
-            Phase::Loss => self.board.next_hole(from, recover, smss),
-            Phase::FastRecovery if self.must_send => self.board.next_hole(una, nxt, smss),
-            Phase::FastRecovery if self.sack => self.board.next_hole(from, self.board.lost_edge(smss)?, smss),
-            Phase::FastRecovery => None,
+            // RFC 6582: one hole for each partial acknowledgment.
+            Phase::FastRecovery if !self.sack => first().filter(|_| self.must_send),
+            // RFC 5682 3.1 step 2b: new data first.
+            Phase::Loss if self.wants_new_data() || self.frto == Frto::Answered => None,
+            Phase::FastRecovery | Phase::Loss => records.first_lost(smss),
         }
     }
 
-    /// What to send again when there is room in the window and no new data: `NextSeg()` rules 3 (a hole not yet known to be
-    /// lost) and 4 (once, the very end, in case the last segments were lost).
-    pub(crate) fn next_rescue(&mut self, una: SeqNum, nxt: SeqNum, smss: u32) -> Option<SeqRange> {
-        if self.phase != Phase::FastRecovery || !self.sack {
-            return None;
+    /// A tail loss probe has repaired a loss that nobody saw (RFC 8985 7.4.2): congestion all the same.
+    pub(crate) fn on_probe_repaired(&mut self, now: Instant, flight: u32, congestion: &mut Congestion) {
+        if !self.in_recovery() {
+            self.trial = None;
+            congestion.on_loss(now, LossKind::FastRetransmit, flight);
         }
-        let from = self.high_rxt.later(una);
-        if let Some(edge) = self.board.last_hole_end()
-            && let Some(hole) = self.board.next_hole(from, edge, smss)
-        {
-            return Some(hole);
+    }
+
+    /// RFC 5682 3.1 step 2b: there was no new data to send, so the question is dropped.
+    pub(crate) fn on_no_new_data(&mut self) {
+        if self.frto == Frto::NewData {
+            self.frto = Frto::Off;
         }
-        if self.rescued {
-            return None;
-        }
-        // The highest outstanding un-SACKed octet and up to SMSS - 1 before it. What lies below a SACKed range was rule 3's.
-        let tail = self.board.highest().map_or(una, |highest| highest.later(una)).later(from);
-        if !tail.before(nxt) {
-            return None;
-        }
-        let start = tail.later(nxt - smss);
-        self.rescue = Some(SeqRange::new(start, nxt));
-        self.rescue
+    }
+
+    /// Whether F-RTO waits for new data to leave.
+    pub(crate) fn wants_new_data(&self) -> bool {
+        self.frto == Frto::NewData
     }
 
     /// This one goes out whatever the window says: the first of fast retransmit (RFC 5681 3.2 step 2), the first after a
@@ -380,35 +646,31 @@ impl Recovery {
     }
 
     /// `range` went out.
-    pub(crate) fn on_sent(&mut self, range: SeqRange, retransmission: bool) {
-        if !retransmission {
+    pub(crate) fn on_sent(&mut self, range: SeqRange, again: bool, now: Instant) {
+        if let Some(prr) = &mut self.prr {
+            prr.on_sent(range.len());
+        }
+        if !again {
+            if self.frto == Frto::NewData {
+                self.frto = Frto::Answered;
+            }
             return;
         }
         self.must_send = false;
-        if self.rescue.take() == Some(range) {
-            // Rule 4: HighRxt must not be updated, and it happens once.
-            self.rescued = true;
-        } else {
-            self.high_rxt = self.high_rxt.later(range.end);
+        if self.in_recovery()
+            && let Some(trial) = &mut self.trial
+        {
+            trial.first_again.get_or_insert((range.start, now));
+            trial.unexcused = trial.unexcused.saturating_add(range.len());
         }
     }
 
-    /// Octets thought to be in the network (RFC 6675 `SetPipe()`; without SACK, what is out less what duplicate ACKs say has
-    /// left).
-    pub(crate) fn pipe(&self, una: SeqNum, nxt: SeqNum) -> u32 {
-        let resent = || self.board.unsacked(una, self.high_rxt.earlier(nxt));
+    /// Octets thought to be in the network: what is out, less what is SACKed, less what is lost and was not sent again (RFC 8985
+    /// has it so); without SACK, less what duplicate ACKs say has left.
+    pub(crate) fn pipe(&self, records: &Retransmit, flight: u32) -> u32 {
         match self.phase {
-            Phase::Loss => {
-                let recover = self.recover.unwrap_or(una).later(una);
-                let edge = self.board.lost_edge(self.smss).map_or(recover, |edge| edge.later(recover));
-                resent() + self.board.unsacked(edge, nxt)
-            }
-            Phase::FastRecovery if self.sack => {
-                let edge = self.board.lost_edge(self.smss).map_or(una, |edge| edge.later(una));
-                resent() + self.board.unsacked(edge, nxt)
-            }
-            Phase::FastRecovery => (nxt - una).saturating_sub(self.left_network),
-            Phase::Open | Phase::Disorder => self.board.unsacked(una, nxt),
+            Phase::FastRecovery if !self.sack => flight.saturating_sub(self.left_network),
+            _ => flight.saturating_sub(records.sacked()).saturating_sub(records.lost()),
         }
     }
 
@@ -433,25 +695,9 @@ impl Recovery {
         }
     }
 
-    /// Octets in flight that were SACKed.
-    pub(crate) fn sacked(&self, una: SeqNum, nxt: SeqNum) -> u32 {
-        (nxt - una) - self.board.unsacked(una, nxt)
-    }
-
-    /// Octets in flight that are taken for lost.
-    pub(crate) fn lost(&self, una: SeqNum, nxt: SeqNum) -> u32 {
-        let edge = match self.phase {
-            Phase::Open | Phase::Disorder => return 0,
-            Phase::Loss => self.recover.unwrap_or(una),
-            Phase::FastRecovery if self.sack => self.board.lost_edge(self.smss).unwrap_or(una),
-            Phase::FastRecovery => una + self.smss,
-        };
-        self.board.unsacked(una, edge.later(una).earlier(nxt))
-    }
-
-    /// Octets in flight that went out again.
-    pub(crate) fn resent(&self, una: SeqNum, nxt: SeqNum) -> u32 {
-        if self.in_recovery() { self.board.unsacked(una, self.high_rxt.earlier(nxt)) } else { 0 }
+    /// Octets in flight that were taken for lost, as Linux counts them: sent again or not yet.
+    pub(crate) fn lost(&self, records: &Retransmit) -> u32 {
+        records.lost() + if self.in_recovery() { records.resent() } else { 0 }
     }
 }
 

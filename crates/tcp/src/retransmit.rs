@@ -2,8 +2,9 @@
 //! Spec: RFC 9293 3.8.1 and 3.8.3 (R1, R2); RFC 6298 sections 3 (Karn) and 5; delivery rate by
 //! draft-ietf-ccwg-bbr 4.1.   Units: sequence space in octets, SYN and FIN counting one.
 //! Owns: one record a segment sent, the timer, the backoff. Borrows: the RTO from `rtt`, the time from the caller.
-//! Invariants: records are contiguous and cover exactly SND.UNA..SND.NXT; the timer never runs without records.
-//! Not here: which octets are sent again (`recovery`), zero windows (`persist`), R1's hint to IP (the conductor).
+//! Invariants: records are contiguous and cover exactly SND.UNA..SND.NXT; a record is SACKed, or lost, or neither; the timer never
+//! runs without records.
+//! Not here: who says that a record is lost (`rack`, `recovery`), zero windows (`persist`), R1's hint to IP (the conductor).
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -50,6 +51,30 @@ pub(crate) struct Acked {
     pub(crate) rate: Option<RateSample>,
     /// When the latest of the acknowledged segments that went out again did so.
     pub(crate) resent: Option<Instant>,
+    /// Octets that the peer was not known to hold: what was SACKed before does not count again.
+    pub(crate) delivered: u32,
+}
+
+/// A segment, or a piece of one, that the peer turns out to hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Delivery {
+    /// When it was sent last.
+    pub(crate) sent: Instant,
+    /// The octet after it.
+    pub(crate) end: SeqNum,
+    /// It had been sent before.
+    pub(crate) again: bool,
+}
+
+/// What is thought of a segment that is out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judgment {
+    /// It is lost.
+    Lost,
+    /// Perhaps, later.
+    NotYet,
+    /// It was sent after everything that could tell.
+    SentLater,
 }
 
 /// A tick of the timestamp clock, by which an echo may seem older than it is.
@@ -74,6 +99,10 @@ struct Record {
     phase_start: Instant,
     retransmitted: bool,
     app_limited: bool,
+    /// The peer says it holds it.
+    sacked: bool,
+    /// It is thought to be lost, and has not been sent again since.
+    lost: bool,
 }
 
 /// The unacknowledged segments and their timer.
@@ -91,6 +120,11 @@ pub(crate) struct Retransmit {
     delivered_at: Instant,
     phase_start: Instant,
     app_limited_until: u64,
+    /// Octets of SACKed records, and of lost ones.
+    sacked: u32,
+    lost: u32,
+    /// The octet after the highest record that went out again: beyond it records lie in the order of their sending.
+    resent_end: Option<SeqNum>,
 }
 
 impl Retransmit {
@@ -145,6 +179,8 @@ impl Retransmit {
             phase_start: self.phase_start,
             retransmitted: false,
             app_limited: self.app_limited_until > self.delivered,
+            sacked: false,
+            lost: false,
         });
     }
 
@@ -154,13 +190,17 @@ impl Retransmit {
         self.split(range.end);
         let first = self.index_of(range.start);
         let (delivered, delivered_at, phase_start) = (self.delivered, self.delivered_at, self.phase_start);
-        for record in self.records.iter_mut().skip(first) {
+        for record in self.records.range_mut(first..) {
             if record.range.start.at_or_after(range.end) {
                 break;
+            }
+            if core::mem::take(&mut record.lost) {
+                self.lost -= record.range.len();
             }
             *record =
                 Record { sent: now, retransmitted: true, delivered, delivered_at, phase_start, ..*record };
         }
+        self.resent_end = Some(self.resent_end.map_or(range.end, |end| end.later(range.end)));
     }
 
     fn index_of(&self, seq: SeqNum) -> usize {
@@ -177,8 +217,16 @@ impl Retransmit {
         }
     }
 
-    /// SND.UNA moved to `una`. `rto` is the timeout without backoff.
-    pub(crate) fn on_ack(&mut self, una: SeqNum, now: Instant, rto: Duration, rto_max: Duration) -> Acked {
+    /// SND.UNA moved to `una`. `rto` is the timeout without backoff; `hear` is told of each record that was not SACKed before.
+    pub(crate) fn on_ack(
+        &mut self,
+        una: SeqNum,
+        now: Instant,
+        rto: Duration,
+        rto_max: Duration,
+        hear: &mut impl FnMut(Delivery),
+    ) -> Acked {
+        let mut delivered = 0;
         let mut oldest_sent = None;
         let mut latest: Option<Record> = None;
         let mut ambiguous = false;
@@ -190,7 +238,17 @@ impl Retransmit {
             }
             let whole = record.range.end.at_or_before(una);
             let end = if whole { record.range.end } else { una };
-            progress += end - record.range.start;
+            let len = end - record.range.start;
+            progress += len;
+            if record.sacked {
+                self.sacked -= len;
+            } else {
+                delivered += len;
+                hear(Delivery { sent: record.sent, end, again: record.retransmitted });
+            }
+            if record.lost {
+                self.lost -= len;
+            }
             ambiguous |= record.retransmitted;
             if record.retransmitted {
                 resent = resent.max(Some(record.sent));
@@ -208,6 +266,7 @@ impl Retransmit {
         if progress == 0 {
             return Acked::default();
         }
+        self.resent_end = self.resent_end.filter(|end| end.after(una));
         self.delivered += u64::from(progress);
         self.delivered_at = now;
         // RFC 6298 section 3: a segment that was sent twice times nothing. The oldest one includes the peer's delay.
@@ -221,7 +280,124 @@ impl Retransmit {
         } else {
             self.deadline = Some(now + backed_off(rto, self.backoff, rto_max)); // RFC 6298 5.3
         }
-        Acked { rtt, rate: latest.and_then(|record| self.rate(&record, now)), resent }
+        Acked { rtt, rate: latest.and_then(|record| self.rate(&record, now)), resent, delivered }
+    }
+
+    /// The peer says that it holds `range`, which it had not said before.
+    pub(crate) fn on_sacked(&mut self, range: SeqRange, hear: &mut impl FnMut(Delivery)) {
+        self.split(range.start);
+        self.split(range.end);
+        let first = self.index_of(range.start);
+        for record in self.records.range_mut(first..) {
+            if record.range.start.at_or_after(range.end) {
+                break;
+            }
+            debug_assert!(!record.sacked, "the scoreboard tells of each octet once");
+            let len = record.range.len();
+            record.sacked = true;
+            self.sacked += len;
+            if core::mem::take(&mut record.lost) {
+                self.lost -= len;
+            }
+            hear(Delivery { sent: record.sent, end: record.range.end, again: record.retransmitted });
+        }
+    }
+
+    /// The peer may have thrown away what it SACKed (RFC 2018 section 8).
+    pub(crate) fn forget_sacked(&mut self) {
+        self.records.iter_mut().for_each(|record| record.sacked = false);
+        self.sacked = 0;
+    }
+
+    /// Asks `judge`, given when each was sent and where it ends, about the records that are neither SACKed nor lost; returns how
+    /// many octets it found lost. Looks no further than what was sent before the latest delivery.
+    pub(crate) fn judge(&mut self, mut judge: impl FnMut(Instant, SeqNum) -> Judgment) -> u32 {
+        let mut lost = 0;
+        for record in &mut self.records {
+            if record.sacked || record.lost {
+                continue;
+            }
+            match judge(record.sent, record.range.end) {
+                Judgment::Lost => {
+                    record.lost = true;
+                    lost += record.range.len();
+                }
+                Judgment::NotYet => {}
+                Judgment::SentLater => {
+                    if self.resent_end.is_none_or(|end| record.range.start.at_or_after(end)) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.lost += lost;
+        lost
+    }
+
+    /// The oldest record is lost whatever else is: the timer expired on it.
+    pub(crate) fn lose_first(&mut self) {
+        if let Some(first) = self.records.front_mut().filter(|first| !first.lost && !first.sacked) {
+            first.lost = true;
+            self.lost += first.range.len();
+        }
+    }
+
+    /// What seemed lost was late.
+    pub(crate) fn clear_lost(&mut self) {
+        self.records.iter_mut().for_each(|record| record.lost = false);
+        self.lost = 0;
+    }
+
+    /// The first lost octets, at most `len_max` of them in one piece.
+    pub(crate) fn first_lost(&self, len_max: u32) -> Option<SeqRange> {
+        if self.lost == 0 {
+            return None;
+        }
+        let mut records = self.records.iter().skip_while(|record| !record.lost);
+        let mut range = records.next()?.range;
+        for record in records.take_while(|record| record.lost) {
+            if range.len() >= len_max {
+                break;
+            }
+            range.end = record.range.end;
+        }
+        range.end = range.end.earlier(range.start + len_max);
+        Some(range)
+    }
+
+    /// Whether anything lost ends beyond `from`.
+    pub(crate) fn has_lost_beyond(&self, from: SeqNum) -> bool {
+        self.lost > 0 && self.records.iter().rev().any(|record| record.lost && record.range.end.after(from))
+    }
+
+    /// The end of what is out, at most `len_max` octets of the last record.
+    pub(crate) fn tail(&self, len_max: u32) -> Option<SeqRange> {
+        let last = self.records.back()?.range;
+        Some(SeqRange::new(last.start.later(last.end - len_max), last.end))
+    }
+
+    /// Octets that the peer says it holds beyond SND.UNA.
+    pub(crate) const fn sacked(&self) -> u32 {
+        self.sacked
+    }
+
+    /// Octets that are thought to be lost and have not been sent again.
+    pub(crate) const fn lost(&self) -> u32 {
+        self.lost
+    }
+
+    /// Octets that went out again and are neither SACKed nor thought to be lost anew.
+    pub(crate) fn resent(&self) -> u32 {
+        let out = self.records.iter().filter(|record| record.retransmitted && !record.sacked && !record.lost);
+        out.map(|record| record.range.len()).sum()
+    }
+
+    /// What the two counts are by the records themselves; for `invariants`.
+    #[cfg_attr(not(debug_assertions), allow(dead_code))]
+    pub(crate) fn recount(&self) -> (u32, u32) {
+        let count =
+            |is: fn(&Record) -> bool| self.records.iter().filter(|r| is(r)).map(|r| r.range.len()).sum();
+        (count(|record| record.sacked), count(|record| record.lost))
     }
 
     fn rate(&mut self, record: &Record, now: Instant) -> Option<RateSample> {

@@ -1,9 +1,9 @@
 //! The scoreboard: which octets in flight the peer says it holds, and what follows from that.
-//! Spec: RFC 2018 section 5; RFC 6675 section 4 (`Update`, `IsLost`, `SetPipe`); RFC 2883 (recognising D-SACK).
+//! Spec: RFC 2018 section 5; RFC 6675 section 4 (`Update`, `IsLost`); RFC 2883 (recognising D-SACK).
 //! Owns: the SACKed ranges. Borrows: SND.UNA, SND.NXT, SMSS from the caller.
 //! Invariants: ranges ascend, neither touch nor overlap, lie within SND.UNA..SND.NXT, never begin at SND.UNA, and are at
 //! most [`MAX_RANGES`].
-//! Not here: what is sent again, and when (`recovery`).
+//! Not here: when each of them was sent (`retransmit`), what is lost (`rack`), what is sent again, and when (`recovery`).
 
 use crate::seq::{SeqNum, SeqRange};
 
@@ -37,8 +37,22 @@ impl Scoreboard {
         self.ranges.is_empty()
     }
 
-    /// RFC 6675 `Update()`: `una` is the acknowledgment that came with the blocks, which are as received.
-    pub(crate) fn update(&mut self, una: SeqNum, nxt: SeqNum, blocks: &[SeqRange]) -> Update {
+    /// SND.UNA is now `una`. True if the peer reneged.
+    pub(crate) fn advance_to(&mut self, una: SeqNum) -> bool {
+        let had = self.ranges.last().is_some_and(|last| last.end.after(una));
+        self.advance(una);
+        had && self.ranges.is_empty()
+    }
+
+    /// RFC 6675 `Update()`: `una` is the acknowledgment that came with the blocks, which are as received. `hear` is told of each
+    /// range that was not SACKed before.
+    pub(crate) fn update(
+        &mut self,
+        una: SeqNum,
+        nxt: SeqNum,
+        blocks: &[SeqRange],
+        hear: &mut impl FnMut(SeqRange),
+    ) -> Update {
         self.advance(una);
         let mut update = Update::default();
         let flight = nxt - una;
@@ -50,7 +64,7 @@ impl Scoreboard {
             // Only what is in flight can have been received; what begins at SND.UNA would have been acknowledged.
             let sane = block.start.after(una) && block.end - una <= flight && block.end.after(block.start);
             if sane && block.start.before(nxt) {
-                update.newly_sacked += self.insert(*block);
+                update.newly_sacked += self.insert(*block, hear);
             }
         }
         update
@@ -66,23 +80,27 @@ impl Scoreboard {
         }
     }
 
-    /// Adds a range; returns how many of its octets are new.
-    fn insert(&mut self, mut range: SeqRange) -> u32 {
+    /// Adds a range; returns how many of its octets are new, and tells which.
+    fn insert(&mut self, mut range: SeqRange, hear: &mut impl FnMut(SeqRange)) -> u32 {
         let first = self.ranges.partition_point(|held| held.end.before(range.start));
-        let mut known = 0;
-        let mut after = first;
-        for held in &self.ranges[first..] {
-            if held.start.after(range.end) {
-                break;
-            }
-            known += held.end.earlier(range.end).distance(held.start.later(range.start)).max(0) as u32;
-            after += 1;
+        let joined = self.ranges[first..].iter().take_while(|held| !held.start.after(range.end)).count();
+        let after = first + joined;
+        if first == after && self.ranges.len() == MAX_RANGES {
+            return 0;
         }
-        let new = range.len() - known;
-        if first == after {
-            if self.ranges.len() == MAX_RANGES {
-                return 0;
+        let (mut new, mut at) = (0, range.start);
+        for held in &self.ranges[first..after] {
+            if held.start.after(at) {
+                new += held.start - at;
+                hear(SeqRange::new(at, held.start));
             }
+            at = at.later(held.end);
+        }
+        if range.end.after(at) {
+            new += range.end - at;
+            hear(SeqRange::new(at, range.end));
+        }
+        if first == after {
             self.ranges.insert(first, range);
             return new;
         }
@@ -100,16 +118,6 @@ impl Scoreboard {
         self.ranges.get(index).is_some_and(|range| range.contains(seq))
     }
 
-    /// The start of the highest SACKed range: holes end there.
-    pub(crate) fn last_hole_end(&self) -> Option<SeqNum> {
-        self.ranges.last().map(|range| range.start)
-    }
-
-    /// The octet after the highest SACKed one.
-    pub(crate) fn highest(&self) -> Option<SeqNum> {
-        self.ranges.last().map(|range| range.end)
-    }
-
     /// RFC 6675 `IsLost()` holds for exactly the un-SACKed octets before this edge: above it lie DupThresh discontiguous
     /// ranges, or more than (DupThresh - 1) * SMSS SACKed octets. At most DupThresh ranges are looked at.
     pub(crate) fn lost_edge(&self, smss: u32) -> Option<SeqNum> {
@@ -123,35 +131,15 @@ impl Scoreboard {
         None
     }
 
-    /// Octets of `start..end` that are not SACKed.
-    pub(crate) fn unsacked(&self, start: SeqNum, end: SeqNum) -> u32 {
-        if !start.before(end) {
-            return 0;
-        }
+    /// Octets of `start..end` that are SACKed.
+    #[cfg_attr(not(debug_assertions), allow(dead_code))]
+    pub(crate) fn sacked(&self, start: SeqNum, end: SeqNum) -> u32 {
         let first = self.ranges.partition_point(|range| range.end.at_or_before(start));
-        let sacked: u32 = self.ranges[first..]
+        self.ranges[first..]
             .iter()
             .take_while(|range| range.start.before(end))
             .map(|range| range.end.earlier(end) - range.start.later(start))
-            .sum();
-        (end - start) - sacked
-    }
-
-    /// The first un-SACKed octets at or after `from` and before `limit`, at most `smss` of them.
-    pub(crate) fn next_hole(&self, from: SeqNum, limit: SeqNum, smss: u32) -> Option<SeqRange> {
-        let mut start = from;
-        let index = self.ranges.partition_point(|range| range.end.at_or_before(from));
-        let mut rest = self.ranges[index..].iter();
-        let mut next = rest.next();
-        if let Some(range) = next.filter(|range| range.start.at_or_before(from)) {
-            start = range.end;
-            next = rest.next();
-        }
-        if !start.before(limit) {
-            return None;
-        }
-        let end = next.map_or(limit, |range| range.start.earlier(limit));
-        Some(SeqRange::new(start, end.earlier(start + smss)))
+            .sum()
     }
 }
 

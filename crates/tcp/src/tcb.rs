@@ -20,11 +20,13 @@
 use crate::budget::Budget;
 use crate::buffer::{ReceiveQueue, SendQueue};
 use crate::congestion::{Congestion, CongestionKind, Resting};
+use crate::pacing::Pacer;
 use crate::persist::Persist;
 use crate::reassembly::Reassembly;
 use crate::recovery::Recovery;
 use crate::retransmit::Retransmit;
 use crate::seq::SeqNum;
+use crate::tail_probe::TailProbe;
 use crate::time::Instant;
 use crate::transmit::{Records, Usage};
 use crate::window::{ReceiveWindow, SendWindow};
@@ -68,6 +70,10 @@ pub(crate) struct Sending {
     pub(crate) recovery: Recovery,
     /// The congestion window.
     pub(crate) congestion: Congestion,
+    /// Asking for the tail of what is out.
+    pub(crate) tail_probe: TailProbe,
+    /// How fast new data may leave.
+    pub(crate) pacer: Pacer,
     /// Probing when nothing may be sent.
     pub(crate) persist: Persist,
     /// Where records end (MSG_EOR).
@@ -91,6 +97,8 @@ impl Default for Sending {
             retransmit: Retransmit::new(),
             recovery: Recovery::new(),
             congestion: Congestion::wake(CongestionKind::default(), Resting::new(0), 1, Instant::ZERO),
+            tail_probe: TailProbe::default(),
+            pacer: Pacer::default(),
             persist: Persist::new(),
             records: Records::default(),
             up: None,
@@ -108,6 +116,8 @@ impl Sending {
         self.queue.clear(budget);
         self.retransmit.reset();
         self.recovery.reset();
+        self.tail_probe.reset();
+        self.pacer.reset();
         self.persist.reset();
         self.records.reset();
         self.up = None;

@@ -25,6 +25,16 @@ impl Tick {
         Tick(Tick::at(now).0.wrapping_sub(1 << 31))
     }
 
+    /// From milliseconds on the driver's clock, modulo 2^32.
+    pub(crate) const fn from_millis(millis: u32) -> Self {
+        Tick(millis)
+    }
+
+    /// Whether it is older than the tick that `at` falls into.
+    pub(crate) const fn is_before(self, at: Instant) -> bool {
+        self.0.wrapping_sub(Tick::at(at).0).cast_signed() < 0
+    }
+
     /// How long before `now` this tick was; zero if it lies ahead.
     pub(crate) const fn elapsed(self, now: Instant) -> Duration {
         let millis = Tick::at(now).0.wrapping_sub(self.0);

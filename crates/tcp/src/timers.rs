@@ -11,13 +11,20 @@ use crate::info::End;
 use crate::keepalive::KeepAliveVerdict;
 use crate::retransmit::{GiveUp, Timeout};
 use crate::state::State;
+use crate::tcb::Sending;
 use crate::time::Instant;
 
 /// The timers of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Timer {
+    /// The end of what was sent is not acknowledged: the tail loss probe (RFC 8985 7). Before the next, which it puts off.
+    TailProbe,
     /// Sent, and not acknowledged (RFC 6298).
     Retransmit,
+    /// Something overtook what may yet come (RFC 8985 6.2 step 5).
+    Reordering,
+    /// New data is ahead of its time (`pacing`).
+    Pacing,
     /// Waiting to be sent, and nothing in flight whose ACK would help (3.8.6.1).
     Persist,
     /// Received, and not acknowledged (3.8.6.3).
@@ -31,8 +38,17 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    pub(crate) const ALL: [Timer; 6] =
-        [Timer::Retransmit, Timer::Persist, Timer::DelayedAck, Timer::KeepAlive, Timer::Quiet, Timer::Linger];
+    pub(crate) const ALL: [Timer; 9] = [
+        Timer::TailProbe,
+        Timer::Retransmit,
+        Timer::Reordering,
+        Timer::Pacing,
+        Timer::Persist,
+        Timer::DelayedAck,
+        Timer::KeepAlive,
+        Timer::Quiet,
+        Timer::Linger,
+    ];
 }
 
 impl Connection {
@@ -47,7 +63,14 @@ impl Connection {
         for timer in Timer::ALL {
             if self.deadline(timer, ctx).is_some_and(|deadline| deadline <= ctx.now) {
                 match timer {
+                    Timer::TailProbe => self.on_probe_timeout(ctx),
                     Timer::Retransmit => self.on_retransmission_timeout(ctx),
+                    Timer::Reordering => self.on_reordering_timeout(ctx),
+                    Timer::Pacing => {
+                        if let Some(sending) = self.sending.as_deref_mut() {
+                            sending.pacer.on_timeout();
+                        }
+                    }
                     Timer::Persist => self.on_persist_timeout(ctx),
                     Timer::DelayedAck => self.delayed_ack.on_timeout(ctx.now, ctx.config),
                     Timer::KeepAlive => self.on_keepalive_timeout(ctx),
@@ -62,7 +85,10 @@ impl Connection {
     fn deadline(&self, timer: Timer, ctx: &Ctx<'_>) -> Option<Instant> {
         let sending = self.sending.as_deref();
         match timer {
+            Timer::TailProbe => sending.and_then(|sending| self.probe_deadline(sending)),
             Timer::Retransmit => sending.and_then(|sending| sending.retransmit.deadline()),
+            Timer::Reordering => sending.and_then(|sending| sending.recovery.deadline()),
+            Timer::Pacing => sending.and_then(|sending| sending.pacer.deadline()),
             Timer::Persist => sending.and_then(|sending| sending.persist.deadline()),
             Timer::DelayedAck => self.delayed_ack.deadline(ctx.now, ctx.config),
             Timer::KeepAlive => {
@@ -81,14 +107,43 @@ impl Connection {
             && self.state != State::TimeWait
     }
 
+    /// RFC 8985 7.2: outside recovery, with SACK, while nothing is SACKed.
+    fn probe_deadline(&self, sending: &Sending) -> Option<Instant> {
+        let asks = self.agreed.sack() && !self.syn_is_out() && sending.recovery.allows_probe();
+        let single = self.snd.flight() <= u32::from(self.smss());
+        let rto_at = sending.retransmit.deadline().filter(|_| asks)?;
+        sending.tail_probe.deadline(self.rtt.srtt(), single, Some(rto_at))
+    }
+
+    /// RFC 8985 7.3: one segment asks; whether it can be sent or not, the retransmission timer starts anew.
+    fn on_probe_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let rto = self.rtt.rto(ctx.config);
+        if let Some(sending) = self.sending.as_deref_mut() {
+            sending.tail_probe.on_timeout();
+            sending.retransmit.restart(ctx.now, rto);
+        }
+    }
+
+    fn on_reordering_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(mut sending) = self.sending.take() else { return };
+        let input = self.no_ack(ctx.now, &sending);
+        let outcome =
+            sending.recovery.on_reordering_timeout(&input, &mut sending.retransmit, &mut sending.congestion);
+        sending.cwr_due |= outcome.reduced && self.agreed.ecn();
+        if sending.recovery.in_recovery() {
+            sending.tail_probe.forget();
+        }
+        self.sending = Some(sending);
+    }
+
     /// RFC 6298 section 5, RFC 9293 3.8.3.
     fn on_retransmission_timeout(&mut self, ctx: &mut Ctx<'_>) {
         let now = ctx.now;
         let rto = self.rtt.rto(ctx.config);
         let give_up = self.give_up(ctx);
-        let smss = u32::from(self.smss());
-        let (una, nxt, opening) = (self.snd.una, self.snd.nxt, self.syn_is_out());
-        let Some(sending) = self.sending.as_deref_mut() else { return };
+        let (una, opening) = (self.snd.una, self.syn_is_out());
+        let input = self.sending.as_deref().map(|sending| self.no_ack(now, sending));
+        let (Some(sending), Some(input)) = (self.sending.as_deref_mut(), input) else { return };
         if !ctx.config.test.retransmission {
             sending.retransmit.stop();
             return;
@@ -115,7 +170,9 @@ impl Connection {
             // RFC 4821 7.6.4: with a timeout nothing is known of what else was lost, so it counts as congestion; the size does not.
             self.pmtu.on_probe_lost(now);
         }
-        sending.recovery.on_timeout(now, una, nxt, smss, &mut sending.congestion);
+        let timestamps = self.agreed.timestamps();
+        sending.recovery.on_timeout(&input, timestamps, &mut sending.retransmit, &mut sending.congestion);
+        sending.tail_probe.forget();
         // A peer whose window is shut may have dropped it for that.
         let heard = self.snd.window.wnd() == 0;
         if !heard && self.pmtu.on_timeout(now, retries, lost_len, ctx.config) {

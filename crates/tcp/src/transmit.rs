@@ -16,6 +16,7 @@ use crate::connection::{Bits, Connection, to_u32};
 use crate::ctx::Ctx;
 use crate::handshake::syn_window;
 use crate::options::offer;
+use crate::pacing::LEAD;
 use crate::segment::{Segment, SegmentOut, passing_len};
 use crate::seq::{SeqNum, SeqRange};
 use crate::state::State;
@@ -226,6 +227,8 @@ impl Connection {
             _ => self
                 .send_again(ctx)
                 .or_else(|| self.send_new(ctx))
+                .or_else(|| self.send_after_all(ctx))
+                .or_else(|| self.send_tail_probe(ctx))
                 .or_else(|| self.send_probe(ctx))
                 .or_else(|| self.send_owed_ack(ctx)),
         }
@@ -274,12 +277,12 @@ impl Connection {
         if !recovers || !ctx.config.test.retransmission {
             return None;
         }
-        let range = self.next_again(ctx, u32::from(self.smss()))?;
+        let range = self.next_again(u32::from(self.smss()))?;
         let options = self.make_options(ctx);
         // SACK blocks and the like take room from the text: the same range again, perhaps shorter.
         let range = match passing_len(&options) {
             0 => range,
-            taken => self.next_again(ctx, u32::from(self.smss() - taken))?,
+            taken => self.next_again(u32::from(self.smss() - taken))?,
         };
         if self.pmtu.is_probe(range.start) {
             self.pmtu.on_probe_lost(ctx.now);
@@ -288,27 +291,46 @@ impl Connection {
     }
 
     /// The range to send again now, in pieces of `mss`.
-    fn next_again(&mut self, ctx: &Ctx<'_>, mss: u32) -> Option<SeqRange> {
+    fn next_again(&self, mss: u32) -> Option<SeqRange> {
         let (una, nxt, wnd) = (self.snd.una, self.snd.nxt, self.snd.window.wnd());
-        let new_may_go = self.may_send_new(ctx);
-        let sending = self.sending.as_deref_mut()?;
-        let pipe = sending.recovery.pipe(una, nxt);
-        let cwnd = sending.congestion.window();
-        let range = match sending.recovery.next_retransmission(una, nxt, mss) {
-            Some(range) if sending.recovery.must_send() || pipe + range.len() <= cwnd => range,
-            Some(_) => return None,
-            // RFC 6675 NextSeg: new text (rule 2) goes before what is only perhaps lost (rules 3 and 4).
-            None if pipe + mss <= cwnd && !new_may_go => sending.recovery.next_rescue(una, nxt, mss)?,
-            None => return None,
-        };
+        let sending = self.sending.as_deref()?;
+        let recovery = &sending.recovery;
+        let range = recovery.next_retransmission(&sending.retransmit, una, nxt, mss)?;
+        let room =
+            sending.congestion.window().saturating_sub(recovery.pipe(&sending.retransmit, self.snd.flight()));
+        let allowed = recovery.must_send() || range.len() <= room;
         // RFC 9293 3.8.6, MUST-34: a window that was taken back holds what lies beyond it; the first segment probes.
-        (range.start == una || range.end.since(una) <= wnd).then_some(range)
+        (allowed && (range.start == una || range.end.since(una) <= wnd)).then_some(range)
     }
 
-    fn may_send_new(&self, ctx: &Ctx<'_>) -> bool {
-        let Some(sending) = self.sending.as_deref() else { return false };
-        let mss = u32::from(self.smss());
-        matches!(decide(&self.outlook(ctx, sending, mss)), Decision::Send { .. })
+    /// RFC 5682 3.1: F-RTO would have new data leave in place of old, but there is none, or no window for it.
+    fn send_after_all(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        let recovery = &mut self.sending.as_deref_mut()?.recovery;
+        if !recovery.wants_new_data() {
+            return None;
+        }
+        recovery.on_no_new_data();
+        self.send_again(ctx)
+    }
+
+    /// RFC 8985 7.3, `TLP_send_probe()`, where new data did not serve: the last segment again.
+    fn send_tail_probe(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        if !self.sending.as_deref().is_some_and(|sending| sending.tail_probe.is_due()) {
+            return None;
+        }
+        let options = self.make_options(ctx);
+        let (mss, una, wnd) =
+            (u32::from(self.smss() - passing_len(&options)), self.snd.una, self.snd.window.wnd());
+        let sending = self.sending.as_deref_mut()?;
+        sending.tail_probe.give_up();
+        let range = sending.retransmit.tail(mss)?;
+        if !ctx.config.test.retransmission || range.end.since(una) > wnd.max(1) {
+            return None;
+        }
+        let segment = self.send_range(ctx, range, &options, true);
+        let nxt = self.snd.nxt;
+        self.sending.as_deref_mut()?.tail_probe.on_sent(nxt, true);
+        Some(segment)
     }
 
     /// New text and FIN.
@@ -334,11 +356,13 @@ impl Connection {
                 return None;
             }
         }
+        let allowance = self.pace(ctx, smss)?;
         let options = self.make_options(ctx);
         // SACK blocks and the like take room from the text; decide anew with what is left.
         let mss = smss - u32::from(passing_len(&options));
         let sending = self.sending.as_deref()?;
         let look = if mss == smss { look } else { self.outlook(ctx, sending, mss) };
+        let look = Outlook { burst: look.burst.min(allowance - allowance % mss).max(mss), ..look };
         let Decision::Send { len, fin } = decide(&look) else { return None };
         let probe = self.probe_len(ctx, &look, len);
         let len = probe.unwrap_or(len);
@@ -357,6 +381,14 @@ impl Connection {
         let mut segment = self.send_range(ctx, range, &options, false);
         self.bits.clear(Bits::OVERRIDE);
         self.bits.clear(Bits::FLUSH);
+        let nxt = self.snd.nxt;
+        if let Some(sending) = self.sending.as_deref_mut() {
+            if sending.tail_probe.is_due() {
+                sending.tail_probe.on_sent(nxt, false);
+            } else {
+                sending.tail_probe.arm(ctx.now);
+            }
+        }
         if let Some(len) = probe {
             segment.segment_size = u16::try_from(len).unwrap_or(u16::MAX);
         }
@@ -380,6 +412,29 @@ impl Connection {
         }
     }
 
+    /// Octets of new data that may leave now, by the clock; none: the pacing timer runs. A tail probe does not wait, nor does what
+    /// F-RTO asks for.
+    fn pace(&mut self, ctx: &Ctx<'_>, smss: u32) -> Option<u32> {
+        let rate = self.pacing_rate();
+        let sending = self.sending.as_deref_mut()?;
+        let Some(rate) = rate else { return Some(u32::MAX) };
+        if sending.tail_probe.is_due() {
+            return Some(smss);
+        }
+        let allowance = sending.pacer.allowance(ctx.now, smss, rate);
+        if allowance.is_none() {
+            // Held back by the clock of the window, so by the window.
+            sending.usage.on_refused(self.snd.una, self.snd.nxt);
+        }
+        allowance
+    }
+
+    /// What new data is paced at, where it is: on paths that are longer than what a timer can tell.
+    fn pacing_rate(&self) -> Option<u64> {
+        let srtt = self.rtt.srtt().filter(|srtt| self.settings.pacing && *srtt > LEAD)?;
+        self.sending.as_deref()?.congestion.pacing_rate(Some(srtt))
+    }
+
     /// RFC 4821 7.3: one segment of a larger size, of text that is there anyway, if there is enough of it to notice its loss.
     fn probe_len(&self, ctx: &Ctx<'_>, look: &Outlook, len: u32) -> Option<u32> {
         let size = self.pmtu.probe_size(ctx.now, ctx.config)?;
@@ -392,13 +447,18 @@ impl Connection {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let all = self.unsent();
         let record = sending.records.end_after(nxt).map_or(all, |end| end.since(nxt).min(all));
-        let budget = sending.congestion.window().saturating_add(sending.recovery.limited_transmit());
+        let extra = match sending.tail_probe.is_due() {
+            // RFC 8985 7.3: a probe may exceed the window by one segment.
+            true => mss,
+            false => sending.recovery.limited_transmit(),
+        };
+        let budget = sending.congestion.window().saturating_add(extra);
         Outlook {
             unsent: record,
             fin: self.fin_waits() && record == all,
             window: self.snd.window.usable(una, nxt),
             window_max: self.snd.window.max(),
-            room: budget.saturating_sub(sending.recovery.pipe(una, nxt)),
+            room: budget.saturating_sub(sending.recovery.pipe(&sending.retransmit, self.snd.flight())),
             mss,
             burst: self.burst(ctx, sending, mss),
             nodelay: self.settings.nodelay,
@@ -538,9 +598,11 @@ impl Connection {
         self.snd.nxt = self.snd.nxt.later(range.end);
         self.last_sent = Tick::at(ctx.now);
         let flight = self.snd.flight();
+        let rate = self.pacing_rate();
         if let Some(sending) = self.sending.as_deref_mut() {
             sending.retransmit.on_sent(range, again, ctx.now, rto);
-            sending.recovery.on_sent(range, again);
+            sending.recovery.on_sent(range, again, ctx.now);
+            sending.pacer.on_sent(ctx.now, range.len(), rate);
             sending.congestion.on_sent(ctx.now, range.len(), flight);
             sending.persist.stop();
         }

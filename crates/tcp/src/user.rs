@@ -352,7 +352,7 @@ impl Connection {
             // once, and the window keeps its size.
             if self.smss_fell(before) && una != nxt {
                 let sending = self.sending.as_deref_mut().expect("looked at just now");
-                sending.recovery.on_path_shrunk(una, nxt, smss);
+                sending.recovery.on_path_shrunk(nxt, smss, &mut sending.retransmit);
             }
         }
         self.settle(ctx);

@@ -53,6 +53,9 @@ struct Wire {
     text: Vec<u8>,
     tso_max: u32,
     segments: u64,
+    /// Of so many segments with text one is lost; 0: none.
+    lose_every: u64,
+    lost: u64,
 }
 
 fn open(config: TcpConfig, mss: u16, tso_max: u32) -> Wire {
@@ -70,7 +73,7 @@ fn open(config: TcpConfig, mss: u16, tso_max: u32) -> Wire {
     assert_eq!(b.handle_segment(&mut ctx, &last.as_arriving(&[])), Disposition::Taken);
     assert_eq!((a.state(), b.state()), (State::Established, State::Established));
     let text = vec![0; 70_000];
-    Wire { now, config, memory, ends: [a, b], text, tso_max, segments: 0 }
+    Wire { now, config, memory, ends: [a, b], text, tso_max, segments: 0, lose_every: 0, lost: 0 }
 }
 
 impl Wire {
@@ -90,6 +93,10 @@ impl Wire {
                     self.segments += 1;
                     let len = seg.text_len as usize;
                     assert_eq!(self.ends[end].payload(&seg).copy_to(&mut self.text[..len]), len);
+                    if len > 0 && self.lose_every > 0 && self.segments.is_multiple_of(self.lose_every) {
+                        self.lost += 1;
+                        continue;
+                    }
                     let mut ctx = Ctx::new(self.now, &self.config, &mut self.memory);
                     let mut arriving = seg.as_arriving(&self.text[..len]);
                     arriving.segments = seg.text_len.div_ceil(u32::from(seg.segment_size)).max(1) as u16;
@@ -133,6 +140,20 @@ impl Wire {
             self.read(1);
             self.settle();
             self.now += Duration::from_micros(10);
+            self.run_timers(sent == 0);
+        }
+    }
+
+    /// Runs what is due; `stuck`: time goes on until something is.
+    fn run_timers(&mut self, stuck: bool) {
+        let deadlines = [0, 1].map(|end| self.with(end, |conn, ctx| conn.next_deadline(ctx)));
+        if stuck && let Some(next) = deadlines.into_iter().flatten().min() {
+            self.now = self.now.max(next);
+        }
+        for (end, deadline) in deadlines.into_iter().enumerate() {
+            if deadline.is_some_and(|deadline| deadline <= self.now) {
+                self.with(end, |conn, ctx| conn.handle_timer(ctx));
+            }
         }
     }
 }
@@ -154,6 +175,24 @@ fn a_warm_connection_does_not_allocate() {
     let before = wire.segments;
     assert_eq!(allocations(|| wire.bulk(&data)), 0, "4 MiB in segments");
     assert!(wire.segments - before > 2000);
+}
+
+/// Nor does recovery: one segment of fifty is lost, which is found by SACK, by the reordering timer, by probes and by timeouts.
+#[test]
+fn a_warm_connection_that_loses_segments_does_not_allocate() {
+    let settings =
+        Settings { send_buffer: Some(256 << 10), receive_buffer: Some(1 << 20), ..Settings::default() };
+    let config = TcpConfig { defaults: Arc::new(settings), ..TcpConfig::default() };
+    let mut wire = open(config, 1460, 0);
+    let data = vec![3; 4 << 20];
+    wire.lose_every = 50;
+    for _ in 0..4 {
+        wire.bulk(&data);
+    }
+    let (segments, lost) = (wire.segments, wire.lost);
+    assert_eq!(allocations(|| wire.bulk(&data)), 0, "4 MiB in segments, one of fifty lost");
+    assert!(wire.segments - segments > 2000);
+    assert!(wire.lost - lost > 30, "{}", wire.lost - lost);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! give the same bits on every machine), times in seconds.
 //! Owns: W_max, K, the epoch, the Reno-friendly estimate.
 //! Invariants: a step never exceeds half of the window (target <= 1.5 cwnd); no growth is counted for time not used.
-//! Not here: slow start and bounds, which all algorithms share (`mod`); HyStart++.
+//! Not here: slow start and bounds, which all algorithms share (`mod`); HyStart++ (`hystart`).
 
 use core::time::Duration;
 
@@ -23,6 +23,7 @@ pub(super) struct Cubic {
     /// In octets, since the MSS is not known at rest.
     w_max_at_rest: u32,
     w_max_prior: f64,
+    w_max_at_rest_prior: u32,
     /// cwnd just before the last reduction (4.3: from there on alpha is 1).
     cwnd_prior: f64,
     epoch: Option<Epoch>,
@@ -61,6 +62,7 @@ impl Cubic {
             w_max: 0.0,
             w_max_at_rest,
             w_max_prior: 0.0,
+            w_max_at_rest_prior: 0,
             cwnd_prior: 0.0,
             epoch: None,
             last: now,
@@ -156,7 +158,7 @@ impl Cubic {
 
     pub(super) fn back_off(&mut self, window: &mut Window, flight: u32) {
         let cwnd = f64::from(window.cwnd) / f64::from(window.smss);
-        self.w_max_prior = self.w_max;
+        (self.w_max_prior, self.w_max_at_rest_prior) = (self.w_max, self.w_max_at_rest);
         // 4.7, fast convergence: a flow that did not get back to its old height leaves room to newcomers.
         let w_max = if cwnd < self.w_max { cwnd * (1.0 + BETA) / 2.0 } else { cwnd };
         self.set_w_max(w_max, window.smss);
@@ -175,9 +177,7 @@ impl Cubic {
     }
 
     pub(super) fn undo(&mut self) {
-        if self.w_max_prior > 0.0 {
-            self.w_max = self.w_max_prior;
-        }
+        (self.w_max, self.w_max_at_rest) = (self.w_max_prior, self.w_max_at_rest_prior);
         self.epoch = None;
     }
 }

@@ -1,17 +1,20 @@
 //! Congestion control: how much may be in flight, told by a small vocabulary of events.
-//! Spec: RFC 5681 sections 3 and 4.1; RFC 6928 (initial window); RFC 9438 in `cubic`, Reno in `reno`.
+//! Spec: RFC 5681 sections 3 and 4.1; RFC 6928 (initial window); RFC 9438 in `cubic`, Reno in `reno`; RFC 9406 in `hystart`.
 //! Units: windows in octets, rates in octets a second.
 //! Owns: cwnd, ssthresh and what the algorithm remembers. Borrows: everything it is told.
 //! Invariants: cwnd is at least one SMSS, ssthresh at least two; a window grows only while it is what limits the sender.
 //! Not here: what is in flight and what is lost (`recovery`), when segments leave (`transmit`).
 
 mod cubic;
+mod hystart;
 mod reno;
 
 use core::time::Duration;
 
+use crate::seq::SeqNum;
 use crate::time::Instant;
 use cubic::Cubic;
+use hystart::{Growth, HyStart};
 use reno::Reno;
 
 /// TCP_CONGESTION.
@@ -52,9 +55,13 @@ pub(crate) struct RateSample {
 
 /// An ACK of new data, as congestion control sees it.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "the vocabulary carries what HyStart++ and rate-based control will read")]
+#[expect(dead_code, reason = "the vocabulary carries what rate-based control will read")]
 pub(crate) struct AckSample {
     pub(crate) now: Instant,
+    /// SND.UNA, now.
+    pub(crate) una: SeqNum,
+    /// SND.NXT.
+    pub(crate) nxt: SeqNum,
     /// Octets newly acknowledged, cumulatively.
     pub(crate) acked: u32,
     /// Octets in flight before.
@@ -69,6 +76,8 @@ pub(crate) struct AckSample {
     pub(crate) rate: Option<RateSample>,
     /// Fast recovery is under way: the window is `recovery`'s business.
     pub(crate) in_recovery: bool,
+    /// New data is paced, so that no ACK makes a burst.
+    pub(crate) paced: bool,
 }
 
 /// How congestion made itself known.
@@ -107,6 +116,11 @@ impl Window {
         self.cwnd < self.ssthresh
     }
 
+    /// Nothing has told yet how much the path takes (RFC 9406 4.3: HyStart++ is for this one).
+    const fn is_in_first_slow_start(&self) -> bool {
+        self.ssthresh == u32::MAX
+    }
+
     /// RFC 5681 3.1, with RFC 3465's byte counting. All that was acknowledged counts, as in Linux, since one ACK may stand
     /// for a whole super-segment. Returns what is left for congestion avoidance once ssthresh is reached.
     fn slow_start(&mut self, acked: u32) -> u32 {
@@ -139,6 +153,7 @@ enum Algorithm {
 #[derive(Clone, Debug)]
 pub(crate) struct Congestion {
     window: Window,
+    hystart: HyStart,
     algorithm: Algorithm,
 }
 
@@ -150,7 +165,7 @@ impl Congestion {
             CongestionKind::Cubic => Algorithm::Cubic(Cubic::new(resting.w_max, now)),
             CongestionKind::Reno => Algorithm::Reno(Reno::new()),
         };
-        Congestion { window, algorithm }
+        Congestion { window, hystart: HyStart::new(), algorithm }
     }
 
     /// What to remember while nothing is in flight.
@@ -213,7 +228,17 @@ impl Congestion {
             return;
         }
         let mut acked = ack.acked;
-        if self.window.in_slow_start() {
+        if self.window.is_in_first_slow_start() {
+            match self.hystart.on_ack(ack, acked, self.window.smss) {
+                Growth::By(octets) => self.window.grow(octets),
+                // RFC 9406 4.2: ssthresh = cwnd, and congestion avoidance from here on.
+                Growth::Last(octets) => {
+                    self.window.grow(octets);
+                    self.window.ssthresh = self.window.cwnd;
+                }
+            }
+            acked = 0;
+        } else if self.window.in_slow_start() {
             acked = self.window.slow_start(acked);
         }
         if acked > 0 {
@@ -245,19 +270,25 @@ impl Congestion {
     }
 
     fn back_off(&mut self, flight: u32) {
+        // RFC 5681 3.1: what limited transmit sent beyond the window does not count.
+        let flight = flight.min(self.window.cwnd);
         match &mut self.algorithm {
             Algorithm::Reno(reno) => reno.back_off(&mut self.window, flight),
             Algorithm::Cubic(cubic) => cubic.back_off(&mut self.window, flight),
         }
     }
 
-    /// Everything that was out when loss was noticed is acknowledged (RFC 5681 3.2 step 6: deflate).
+    /// Everything that was out when loss was noticed is acknowledged (RFC 5681 3.2 step 6: deflate; RFC 9937 6: cwnd = ssthresh).
     pub(crate) fn on_recovered(&mut self, _now: Instant) {
-        self.window.cwnd = self.window.cwnd.min(self.window.ssthresh).max(self.window.smss);
+        self.window.cwnd = self.window.ssthresh.max(self.window.smss);
+    }
+
+    /// Fast recovery sets the window itself, ACK by ACK (RFC 9937).
+    pub(crate) fn set_recovery_window(&mut self, cwnd: u32) {
+        self.window.cwnd = cwnd.clamp(self.window.smss, CWND_MAX);
     }
 
     /// The reduction was uncalled for: what seemed lost was late.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the detection of spurious recoveries to come"))]
     pub(crate) fn undo(&mut self) {
         if let Some((cwnd, ssthresh)) = self.window.prior.take() {
             self.window.cwnd = self.window.cwnd.max(cwnd);

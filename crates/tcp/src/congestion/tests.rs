@@ -1,4 +1,5 @@
 use super::{AckSample, Congestion, CongestionKind, LossKind, Resting, initial_window};
+use crate::seq::SeqNum;
 use crate::time::Instant;
 use core::time::Duration;
 use proptest::prelude::*;
@@ -9,6 +10,8 @@ const RTT: Duration = Duration::from_millis(100);
 fn ack(now: Instant, acked: u32) -> AckSample {
     AckSample {
         now,
+        una: SeqNum(0),
+        nxt: SeqNum(1),
         acked,
         flight: acked,
         cwnd_limited: true,
@@ -18,6 +21,7 @@ fn ack(now: Instant, acked: u32) -> AckSample {
         min_rtt: Some(RTT),
         rate: None,
         in_recovery: false,
+        paced: true,
     }
 }
 

@@ -1,66 +1,114 @@
 use super::{AckInput, AckOutcome, Phase, Recovery};
 use crate::congestion::{AckSample, Congestion, CongestionKind, Resting};
+use crate::retransmit::Retransmit;
 use crate::seq::{SeqNum, SeqRange};
+use crate::tick::Tick;
 use crate::time::Instant;
+use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const SMSS: u32 = 1000;
+const RTT: Duration = Duration::from_millis(100);
+const RTO: Duration = Duration::from_millis(300);
 
-/// A sender with `sent` segments out, told of ACKs by segment number.
+/// A sender with `sent` segments out, told of ACKs by segment number a round trip after they left.
 struct Sender {
     room: Recovery,
+    records: Retransmit,
     congestion: Congestion,
     sack: bool,
+    timestamps: bool,
     una: u32,
     nxt: u32,
+    now: Instant,
+    echo: Option<Tick>,
     probe: Option<SeqRange>,
+}
+
+fn segments(from: u32, to: u32) -> SeqRange {
+    SeqRange::new(SeqNum(from * SMSS), SeqNum(to * SMSS))
 }
 
 impl Sender {
     fn new(sack: bool, sent: u32) -> Self {
         let resting = Resting { cwnd: sent * SMSS, ssthresh: u32::MAX, w_max: 0 };
-        Sender {
+        let mut sender = Sender {
             room: Recovery::new(),
+            records: Retransmit::new(),
             congestion: Congestion::wake(CongestionKind::Reno, resting, SMSS, Instant::ZERO),
             sack,
+            timestamps: true,
             una: 0,
-            nxt: sent,
+            nxt: 0,
+            now: Instant::from_secs(1),
+            echo: None,
             probe: None,
+        };
+        sender.send(sent);
+        sender.now += RTT;
+        sender
+    }
+
+    /// New segments leave.
+    fn send(&mut self, count: u32) {
+        for _ in 0..count {
+            let range = segments(self.nxt, self.nxt + 1);
+            self.records.on_sent(range, false, self.now, RTO);
+            self.room.on_sent(range, false, self.now);
+            self.nxt += 1;
+        }
+    }
+
+    fn input<'a>(&self, before: u32, blocks: &'a [SeqRange]) -> AckInput<'a> {
+        AckInput {
+            una_before: SeqNum(before * SMSS),
+            una: SeqNum(self.una * SMSS),
+            nxt: SeqNum(self.nxt * SMSS),
+            smss: SMSS,
+            sack_permitted: self.sack,
+            delivered: 0,
+            echo: self.echo,
+            blocks,
+            is_duplicate: false,
+            sample: AckSample {
+                now: self.now,
+                una: SeqNum(self.una * SMSS),
+                nxt: SeqNum(self.nxt * SMSS),
+                acked: (self.una - before) * SMSS,
+                flight: (self.nxt - before) * SMSS,
+                cwnd_limited: true,
+                flight_max: 0,
+                srtt: Some(RTT),
+                rtt: None,
+                min_rtt: Some(RTT),
+                rate: None,
+                in_recovery: self.room.in_recovery(),
+                paced: true,
+            },
+            ece: false,
+            probe: self.probe,
         }
     }
 
     fn ack_with(&mut self, una: u32, blocks: &[(u32, u32)], ece: bool) -> AckOutcome {
-        let before = SeqNum(self.una * SMSS);
-        let duplicate = una == self.una;
+        let before = self.una;
+        let duplicate = una == before;
+        let (room, now, echo) = (&mut self.room, self.now, self.echo);
+        let acked = self.records.on_ack(SeqNum(una * SMSS), now, RTO, RTO, &mut |delivery| {
+            room.on_delivered(delivery, now, Some(RTT), echo);
+        });
         self.una = una;
-        let blocks: Vec<SeqRange> =
-            blocks.iter().map(|(a, b)| SeqRange::new(SeqNum(a * SMSS), SeqNum(b * SMSS))).collect();
-        let sample = AckSample {
-            now: Instant::ZERO,
-            acked: SeqNum(una * SMSS) - before,
-            flight: SeqNum(self.nxt * SMSS) - before,
-            cwnd_limited: true,
-            flight_max: 0,
-            srtt: None,
-            rtt: None,
-            min_rtt: None,
-            rate: None,
-            in_recovery: self.room.in_recovery(),
-        };
+        let blocks: Vec<SeqRange> = blocks.iter().map(|(a, b)| segments(*a, *b)).collect();
         let input = AckInput {
-            una_before: before,
-            una: SeqNum(una * SMSS),
-            nxt: SeqNum(self.nxt * SMSS),
-            smss: SMSS,
-            sack_permitted: self.sack,
-            blocks: &blocks,
+            delivered: acked.delivered,
             is_duplicate: duplicate,
-            sample,
             ece,
-            probe: self.probe,
+            ..self.input(before, &blocks)
         };
-        self.room.on_ack(&input, &mut self.congestion)
+        let outcome = self.room.on_ack(&input, &mut self.records, &mut self.congestion);
+        assert_eq!((self.records.sacked(), self.records.lost()), self.records.recount());
+        outcome
     }
 
     fn ack(&mut self, una: u32, blocks: &[(u32, u32)]) -> AckOutcome {
@@ -68,32 +116,34 @@ impl Sender {
     }
 
     fn timeout(&mut self) {
-        let (una, nxt) = (SeqNum(self.una * SMSS), SeqNum(self.nxt * SMSS));
-        self.room.on_timeout(Instant::ZERO, una, nxt, SMSS, &mut self.congestion);
+        let input = self.input(self.una, &[]);
+        self.room.on_timeout(&input, self.timestamps, &mut self.records, &mut self.congestion);
+    }
+
+    /// The reordering timer, if it runs.
+    fn wait_for_reordering(&mut self) -> Option<AckOutcome> {
+        self.now = self.now.max(self.room.deadline()?);
+        let input = self.input(self.una, &[]);
+        Some(self.room.on_reordering_timeout(&input, &mut self.records, &mut self.congestion))
     }
 
     fn pipe(&self) -> u32 {
-        self.room.pipe(SeqNum(self.una * SMSS), SeqNum(self.nxt * SMSS)) / SMSS
+        self.room.pipe(&self.records, (self.nxt - self.una) * SMSS) / SMSS
     }
 
     /// Sends again all that may be sent; returns the segments' numbers.
     fn resend(&mut self) -> Vec<u32> {
         let (una, nxt) = (SeqNum(self.una * SMSS), SeqNum(self.nxt * SMSS));
         let mut sent = Vec::new();
-        while let Some(range) = self.room.next_retransmission(una, nxt, SMSS) {
+        while let Some(range) = self.room.next_retransmission(&self.records, una, nxt, SMSS) {
             if !self.room.must_send() && self.pipe() * SMSS + SMSS > self.congestion.window() {
                 break;
             }
-            self.room.on_sent(range, true);
+            self.records.on_sent(range, true, self.now, RTO);
+            self.room.on_sent(range, true, self.now);
             sent.push(range.start.raw() / SMSS);
         }
         sent
-    }
-
-    fn rescue(&mut self) -> Option<u32> {
-        let range = self.room.next_rescue(SeqNum(self.una * SMSS), SeqNum(self.nxt * SMSS), SMSS)?;
-        self.room.on_sent(range, true);
-        Some(range.start.raw() / SMSS)
     }
 }
 
@@ -156,12 +206,12 @@ fn a_loss_beside_a_probe_is_congestion_once() {
     let probe = Some(SeqRange::new(SeqNum(0), SeqNum(2 * SMSS)));
     let mut s = Sender { probe, ..Sender::new(true, 10) };
     assert!(s.ack(0, &[(3, 7)]).reduced, "at once");
-    assert_eq!(s.congestion.window(), 5 * SMSS);
+    assert_eq!(s.congestion.ssthresh(), 5 * SMSS);
 
     let mut s = Sender { probe, ..Sender::new(true, 20) };
     assert!(!s.ack(0, &[(2, 6)]).reduced);
     assert!(s.ack(0, &[(7, 11), (2, 6)]).reduced, "later");
-    assert_eq!(s.congestion.window(), 10 * SMSS);
+    assert_eq!(s.congestion.ssthresh(), 10 * SMSS);
     assert!(!s.ack(0, &[(12, 16), (7, 11), (2, 6)]).reduced, "once");
 
     let mut s = Sender { probe, ..Sender::new(false, 10) };
@@ -203,7 +253,7 @@ fn duplicates_at_the_recovery_point_do_not_start_over() {
     s.timeout();
     s.resend();
     s.ack(10, &[]);
-    s.nxt = 14;
+    s.send(4);
     for _ in 0..5 {
         assert!(!s.ack(10, &[]).entered);
     }
@@ -214,24 +264,48 @@ fn duplicates_at_the_recovery_point_do_not_start_over() {
     assert!(s.ack(11, &[]).entered);
 }
 
-/// RFC 6675: segments 0, 3 and 4 of ten are lost.
+/// RFC 8985 and 9937: segments 0, 3 and 4 of ten are lost. At the third SACKed one all three are, and go out again one for each that
+/// arrives, since what is in flight is below ssthresh already.
 #[test]
 fn with_sack_only_what_is_missing_is_sent_again() {
     let mut s = Sender::new(true, 10);
     assert!(!s.ack(0, &[(1, 2)]).entered);
     assert!(!s.ack(0, &[(1, 3)]).entered);
-    assert_eq!(s.pipe(), 8);
+    assert_eq!((s.pipe(), s.room.phase()), (8, Phase::Disorder));
     let outcome = s.ack(0, &[(5, 6), (1, 3)]);
     assert!(outcome.entered && outcome.newly_sacked == SMSS);
-    assert_eq!(s.congestion.window(), 5 * SMSS);
+    assert_eq!((s.congestion.ssthresh(), s.pipe()), (5 * SMSS, 4));
     assert_eq!(s.resend(), [0]);
     s.ack(0, &[(5, 7), (1, 3)]);
+    assert_eq!(s.resend(), [3]);
     s.ack(0, &[(5, 8), (1, 3)]);
-    // 3 and 4 now have three SACKed segments above them: lost. Out: 0 again, 8, 9.
-    assert_eq!(s.pipe(), 3);
-    assert_eq!(s.resend(), [3, 4]);
-    assert_eq!(s.pipe(), 5);
+    assert_eq!(s.resend(), [4]);
     assert!(s.ack(10, &[]).left);
+    assert_eq!(s.congestion.window(), 5 * SMSS, "RFC 9937: cwnd = ssthresh");
+}
+
+/// RFC 8985 6.2 step 5: fewer than three SACKed, and nobody knows yet; a quarter of the round trip later it is a loss.
+#[test]
+fn a_loss_near_the_end_is_found_by_the_reordering_timer() {
+    let mut s = Sender::new(true, 3);
+    assert!(!s.ack(0, &[(1, 2)]).entered);
+    let before = s.now;
+    assert!(s.wait_for_reordering().expect("it runs").entered);
+    assert_eq!(s.now - before, RTT / 4);
+    assert_eq!(s.resend(), [0]);
+    assert_eq!(s.room.deadline(), None);
+}
+
+/// A segment that is only late: the timer runs, it comes, and nothing was done.
+#[test]
+fn a_late_segment_is_no_loss() {
+    let mut s = Sender::new(true, 3);
+    s.ack(0, &[(1, 2)]);
+    s.now += RTT / 8;
+    let outcome = s.ack(2, &[]);
+    assert!(!outcome.entered && !outcome.reduced);
+    assert!(s.room.reordering_seen());
+    assert_eq!((s.room.deadline(), s.congestion.ssthresh()), (None, u32::MAX));
 }
 
 #[test]
@@ -243,25 +317,115 @@ fn a_peer_with_sack_that_sacks_nothing_sends_no_duplicates() {
     assert_eq!(s.room.phase(), Phase::Open);
 }
 
-/// RFC 6675 section 4, NextSeg rules 3 and 4.
+/// RFC 3522 and 4015: the ACK of the segment that went out again echoes the first one's timestamp, so that one was late.
 #[test]
-fn with_no_new_data_holes_not_yet_lost_and_then_the_end_are_tried_once() {
-    let mut s = Sender::new(true, 8);
-    for block in [(1, 2), (1, 3), (1, 4)] {
-        s.ack(0, &[block]);
+fn an_echo_from_before_the_retransmission_undoes_it() {
+    for timeout in [false, true] {
+        for false_alarm in [true, false] {
+            let mut s = Sender::new(true, 10);
+            if timeout {
+                s.now += RTO;
+                s.timeout();
+            } else {
+                s.ack(0, &[(1, 4)]);
+            }
+            assert!(s.congestion.ssthresh() < u32::MAX);
+            assert_eq!(s.resend(), [0]);
+            let sent = s.now;
+            s.now += RTT;
+            s.echo = Some(Tick::at(if false_alarm { sent - RTT } else { sent }));
+            let outcome = s.ack(4, &[]);
+            assert_eq!(outcome.undone, false_alarm, "timeout {timeout}");
+            assert_eq!(s.congestion.ssthresh() == u32::MAX, false_alarm);
+            if false_alarm {
+                assert_eq!(s.congestion.window(), 10 * SMSS, "timeout {timeout}");
+                assert_eq!((s.room.phase(), s.records.lost(), s.room.spurious()), (Phase::Open, 0, 1));
+                assert!(s.resend().is_empty());
+            }
+        }
     }
-    assert_eq!(s.resend(), [0]);
-    s.ack(0, &[(5, 6), (1, 4)]);
-    assert!(s.resend().is_empty(), "4 is not lost by the rules");
-    assert_eq!(s.rescue(), Some(4), "rule 3");
-    assert_eq!(s.rescue(), Some(7), "rule 4: the highest one out");
-    assert_eq!(s.rescue(), None, "once");
+}
+
+/// RFC 3708: every segment that went out again is reported as surplus, here after recovery has ended.
+#[test]
+fn dsacks_for_all_that_went_out_again_undo_it() {
+    for all in [true, false] {
+        let mut s = Sender::new(true, 10);
+        s.ack(0, &[(2, 6)]);
+        assert_eq!(s.resend(), [0]);
+        s.ack(0, &[(2, 7)]);
+        assert_eq!(s.resend(), [1]);
+        assert!(s.ack(10, &[]).left);
+        s.send(2);
+        assert!(!s.ack(10, &[(0, 1)]).undone, "one of two");
+        let outcome = if all { s.ack(10, &[(1, 2)]) } else { s.ack(12, &[]) };
+        assert_eq!(outcome.undone, all);
+        assert_eq!(s.congestion.ssthresh() == u32::MAX, all);
+        if all {
+            assert_eq!(s.congestion.window(), 10 * SMSS);
+        }
+    }
+}
+
+/// RFC 5682 3.1, where no timestamps tell: after the timeout's segment new data leaves, and what was out before still arrives.
+#[test]
+fn frto_tells_a_timeout_that_was_none() {
+    let late = |s: &mut Sender| {
+        s.now += RTO;
+        s.timeout();
+        assert_eq!(s.resend(), [0], "step 1");
+        s.now += RTT;
+        s.ack(1, &[]);
+        assert!(s.room.wants_new_data());
+        assert!(s.resend().is_empty(), "step 2b");
+        s.send(2);
+        assert!(s.resend().is_empty());
+    };
+    for sack in [true, false] {
+        let mut s = Sender { timestamps: false, ..Sender::new(sack, 10) };
+        late(&mut s);
+        let outcome = s.ack(2, &[]);
+        assert!(outcome.undone, "step 3b");
+        assert_eq!((s.congestion.window(), s.congestion.ssthresh()), (10 * SMSS, u32::MAX));
+        assert_eq!((s.room.phase(), s.pipe()), (Phase::Open, 10));
+    }
+    // Selectively: segment 4, sent before the timeout and once.
+    let mut s = Sender { timestamps: false, ..Sender::new(true, 10) };
+    late(&mut s);
+    assert!(s.ack(1, &[(4, 5)]).undone);
+    // Step 3a: only the new data arrives.
+    let mut s = Sender { timestamps: false, ..Sender::new(true, 10) };
+    late(&mut s);
+    assert!(!s.ack(1, &[(10, 11)]).undone);
+    assert!(!s.resend().is_empty());
+    // There was nothing new to send.
+    let mut s = Sender { timestamps: false, ..Sender::new(true, 10) };
+    s.now += RTO;
+    s.timeout();
+    s.resend();
+    s.ack(1, &[]);
+    s.room.on_no_new_data();
+    assert_eq!(s.resend(), [1, 2]);
+}
+
+/// As Linux: the window has been reduced for what this flight lost.
+#[test]
+fn a_timeout_in_fast_recovery_leaves_ssthresh() {
+    let mut s = Sender::new(true, 20);
+    s.ack(0, &[(1, 5)]);
+    let ssthresh = s.congestion.ssthresh();
+    assert_eq!(ssthresh, 10 * SMSS);
+    s.resend();
+    s.now += RTO;
+    s.timeout();
+    assert_eq!((s.congestion.ssthresh(), s.congestion.window()), (ssthresh, SMSS));
 }
 
 #[test]
 fn after_a_timeout_all_that_is_not_sacked_is_sent_again_in_slow_start() {
     let mut s = Sender::new(true, 10);
     s.ack(0, &[(4, 6)]);
+    s.now += RTO;
     s.timeout();
     assert_eq!((s.room.phase(), s.congestion.window(), s.pipe()), (Phase::Loss, SMSS, 0));
     assert_eq!(s.resend(), [0]);
@@ -295,7 +459,7 @@ fn ecn_echo_reduces_once_a_window() {
     let window = s.congestion.window();
     assert!(!s.ack_with(2, &[], true).ecn_reduced);
     assert_eq!(s.congestion.window(), window);
-    s.nxt = 14;
+    s.send(4);
     s.ack_with(10, &[], false);
     assert!(s.ack_with(11, &[], true).ecn_reduced);
 }
@@ -346,11 +510,15 @@ proptest! {
                 wire.extend(again);
                 while s.nxt < TOTAL && s.pipe() * SMSS + SMSS <= s.congestion.window() {
                     wire.push(s.nxt);
-                    s.nxt += 1;
+                    s.send(1);
                 }
             }
+            s.now += RTT;
             if !heard && wire.is_empty() {
-                s.timeout();
+                if s.wait_for_reordering().is_none() {
+                    s.now += RTO;
+                    s.timeout();
+                }
                 wire.extend(s.resend());
             }
         }

@@ -28,11 +28,11 @@ fn the_timer_runs_while_something_is_out() {
     send(&mut room, 0, 100, 0);
     send(&mut room, 100, 200, 50);
     assert_eq!(room.deadline(), Some(ms(200)), "the second segment does not postpone it");
-    room.on_ack(SeqNum(100), ms(60), RTO, RTO_MAX);
+    room.on_ack(SeqNum(100), ms(60), RTO, RTO_MAX, &mut |_| {});
     assert_eq!(room.deadline(), Some(ms(260)));
-    room.on_ack(SeqNum(100), ms(70), RTO, RTO_MAX);
+    room.on_ack(SeqNum(100), ms(70), RTO, RTO_MAX, &mut |_| {});
     assert_eq!(room.deadline(), Some(ms(260)), "no progress, no restart");
-    room.on_ack(SeqNum(200), ms(80), RTO, RTO_MAX);
+    room.on_ack(SeqNum(200), ms(80), RTO, RTO_MAX, &mut |_| {});
     assert_eq!(room.deadline(), None);
     assert!(room.is_empty());
 }
@@ -52,9 +52,12 @@ fn silence_doubles_the_timeout_and_an_unambiguous_ack_ends_it() {
     assert_eq!((room.retries(), room.backoff(), room.total()), (4, 4, 4));
     // Karn: the ACK of what was sent twice ends the count of failures, not the backoff.
     send(&mut room, 100, 200, 3100);
-    assert_eq!(room.on_ack(SeqNum(100), ms(3200), RTO, RTO_MAX).rtt, None);
+    assert_eq!(room.on_ack(SeqNum(100), ms(3200), RTO, RTO_MAX, &mut |_| {}).rtt, None);
     assert_eq!((room.retries(), room.backoff()), (0, 4));
-    assert_eq!(room.on_ack(SeqNum(200), ms(3300), RTO, RTO_MAX).rtt, Some(Duration::from_millis(200)));
+    assert_eq!(
+        room.on_ack(SeqNum(200), ms(3300), RTO, RTO_MAX, &mut |_| {}).rtt,
+        Some(Duration::from_millis(200))
+    );
     assert_eq!(room.backoff(), 0);
 }
 
@@ -97,8 +100,11 @@ fn a_super_segment_resent_in_part_is_ambiguous_in_that_part_only() {
     let mut room = Retransmit::new();
     send(&mut room, 0, 1000, 0);
     room.on_sent(range(0, 100), true, ms(50), RTO);
-    assert_eq!(room.on_ack(SeqNum(100), ms(60), RTO, RTO_MAX).rtt, None);
-    assert_eq!(room.on_ack(SeqNum(1000), ms(70), RTO, RTO_MAX).rtt, Some(Duration::from_millis(70)));
+    assert_eq!(room.on_ack(SeqNum(100), ms(60), RTO, RTO_MAX, &mut |_| {}).rtt, None);
+    assert_eq!(
+        room.on_ack(SeqNum(1000), ms(70), RTO, RTO_MAX, &mut |_| {}).rtt,
+        Some(Duration::from_millis(70))
+    );
 }
 
 /// The ACK of the first transmission was lost, the second one only provoked it again: its echo is of the first.
@@ -107,7 +113,7 @@ fn an_echo_from_before_the_retransmission_times_nothing() {
     let mut room = Retransmit::new();
     send(&mut room, 0, 100, 0);
     room.on_sent(range(0, 100), true, ms(5_000), RTO);
-    let acked = room.on_ack(SeqNum(100), ms(5_030), RTO, RTO_MAX);
+    let acked = room.on_ack(SeqNum(100), ms(5_030), RTO, RTO_MAX, &mut |_| {});
     assert!(!acked.admits(Duration::from_millis(5_030), ms(5_030)));
     assert!(acked.admits(Duration::from_millis(30), ms(5_030)));
     assert!(super::Acked::default().admits(Duration::from_millis(5_030), ms(5_030)), "sent once");
@@ -122,7 +128,7 @@ fn the_delivery_rate_is_that_of_the_path() {
     }
     let mut last = None;
     for i in 0..10 {
-        last = room.on_ack(SeqNum((i + 1) * 1000), ms(20 + 2 * u64::from(i)), RTO, RTO_MAX).rate;
+        last = room.on_ack(SeqNum((i + 1) * 1000), ms(20 + 2 * u64::from(i)), RTO, RTO_MAX, &mut |_| {}).rate;
     }
     let last = last.expect("an interval passed");
     assert_eq!(last.delivered, 10_000);
@@ -131,7 +137,8 @@ fn the_delivery_rate_is_that_of_the_path() {
     send(&mut room, 10_000, 11_000, 100);
     room.on_app_limited();
     send(&mut room, 11_000, 12_000, 101);
-    let sample = room.on_ack(SeqNum(12_000), ms(130), RTO, RTO_MAX).rate.expect("an interval passed");
+    let sample =
+        room.on_ack(SeqNum(12_000), ms(130), RTO, RTO_MAX, &mut |_| {}).rate.expect("an interval passed");
     assert!(sample.app_limited);
 }
 
@@ -164,7 +171,7 @@ proptest! {
                 }
                 _ => {
                     una += a.min(nxt - una);
-                    room.on_ack(una, now, RTO, RTO_MAX);
+                    room.on_ack(una, now, RTO, RTO_MAX, &mut |_| {});
                 }
             }
             let mut edge = una;

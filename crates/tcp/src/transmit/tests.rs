@@ -422,5 +422,7 @@ fn retransmissions_carry_sack_too() {
     script.arrives(ack(1001, 1).octets(100));
     script.drain();
     script.pass_to_deadline();
+    script.sends(&["P. 1013:2001(988) ack 1 sack 1001:1101"]);
+    script.pass_to_deadline();
     script.sends(&[". 1:989(988) ack 1 sack 1001:1101"]);
 }
