@@ -131,7 +131,7 @@ impl Connection {
         let usable = self.snd.window.usable(una, nxt);
         let sending = self.sending.as_deref_mut().expect("woken by the caller");
         let queued = to_u32(sending.queue.len());
-        let pipe = sending.recovery.pipe(una, nxt);
+        let pipe = sending.recovery.pipe(&sending.retransmit, nxt - una);
         let leaves = if opens { 0 } else { usable.min(sending.congestion.window().saturating_sub(pipe)) };
         // What can leave at once does not wait.
         let front = (nxt.later(start) + leaves).earlier(nxt.later(start) + (1 << 30));
