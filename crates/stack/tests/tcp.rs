@@ -54,6 +54,7 @@ fn a_batch_with_a_hole_is_answered_segment_by_segment() {
         let mut pair = Pair::with(1500, |_, config| {
             config.tcp.connection.sack = sack;
             // The batch is to leave as one.
+            config.tcp.connection.initial_window_segments = BATCH as u8;
             std::sync::Arc::make_mut(&mut config.tcp.connection.defaults).pacing = false;
         });
         pair.delay = Duration::from_millis(10);
