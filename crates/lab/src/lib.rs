@@ -1,6 +1,6 @@
 //! The lab: every rule of connecting and closing as an exact, repeatable scenario, played on our stack at both ends.
 //!
-//! A [`Scenario`] is a play for two hosts. It is played on a [`Stage`](stage::Stage): two stacks of `stack`, a link of `sim` between them, and
+//! A [`Scenario`] is a play for two hosts. It is played on a [`Stage`]: two stacks of `stack`, a link of `sim` between them, and
 //! a clock that jumps from event to event, so that sixty seconds of TIME_WAIT take none. What passes becomes a ladder; explanations
 //! stand beside the steps; at the end stands what was checked, on real outcomes, and whether it held.
 //!
