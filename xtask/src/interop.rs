@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::kernel_peer;
+use crate::net_examples;
 use crate::shell;
 use crate::tally::Tally;
 use crate::web;
@@ -18,6 +19,7 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     let mut tally = Tally::default();
     if names.is_empty() || names.contains(&"kernel") {
         tally.add(kernel_peer::run()?);
+        tally.add(net_examples::run()?);
     }
     if names == ["kernel"] {
         return Ok(tally);

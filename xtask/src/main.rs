@@ -7,8 +7,11 @@
 mod features;
 mod fuzz;
 mod graph;
+mod instructions;
 mod interop;
 mod kernel_peer;
+mod net_examples;
+mod packetdrill;
 mod shell;
 mod simulate;
 mod tally;
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 
 use tally::Tally;
 
-const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | web-test [--screenshots] [NAME...] | features | fuzz [--seconds N [--seed S]] | graph
+const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | web-test [--screenshots] [NAME...] | features | fuzz [--seconds N [--seed S]] | graph | instructions | packetdrill PROGRAM SCRIPT...
 
   check      format, clippy, documentation, all tests of the workspace
   simulate   a thousand fresh seeds of the simulated network, and a million connections, in release
@@ -27,6 +30,10 @@ const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop
              writes docs/screenshots anew
   features   takes each feature file of the router away in turn and builds
   fuzz       runs every fuzz target for N seconds (default 10), on seeds of its own or from one seed
+  instructions
+             counts what the stack's paths cost and compares with crates/stack/instructions.txt (installs valgrind by apt)
+  packetdrill
+             runs packetdrill's scripts (files or folders) against the stack (needs root, iproute2, python3; see docs/conformance.md)
   graph      prints the crate graph for docs/ARCHITECTURE.md (Mermaid)";
 
 fn main() -> ExitCode {
@@ -52,6 +59,8 @@ fn main() -> ExitCode {
             (Ok(seconds), Ok(seed)) => fuzz::run(seconds, Some(seed)),
             _ => return usage(),
         },
+        ["instructions"] => instructions::run(),
+        ["packetdrill", program, scripts @ ..] if !scripts.is_empty() => packetdrill::run(program, scripts),
         ["graph"] => graph::run(),
         _ => return usage(),
     };

@@ -1,7 +1,8 @@
 //! Bench: side-by-side measurements of the exchange and the stack.
 //!
 //! `cargo run --release -p bench -- chat|idle|offline|churn [--against prosody,ejabberd]` starts each server on loopback,
-//! puts the same load on each in turn, and prints a JSON line a figure, then the ratios. The method and the last figures
+//! puts the same load on each in turn, and prints a JSON line a figure, then the ratios. `bench stack` does so for the TCP/IP stack,
+//! beside smoltcp and the kernel. The method and the last figures
 //! stand in docs/benchmarks.md. Loads are bounded in count and time; traffic stays on loopback.
 
 mod chat;
@@ -11,6 +12,7 @@ mod load;
 mod offline;
 mod process;
 mod report;
+mod stack;
 mod sut;
 
 use std::io;
@@ -19,6 +21,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use report::{Report, Side};
+
+/// Every byte that is allocated is counted: what the stack's cases of memory read.
+#[global_allocator]
+static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
 
 /// Side-by-side measurements: JSON lines on standard output, the rest on standard error.
 #[derive(Parser)]
@@ -67,6 +73,16 @@ enum Case {
         /// Log-ins.
         #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(10..=50_000))]
         log_ins: u32,
+    },
+    /// The TCP/IP stack beside smoltcp and the kernel: memory, echoes, opening and closing, goodput. Over TUN it needs root.
+    Stack {
+        /// Cases to run; all if none is named, except idle-bytes-10m.
+        cases: Vec<String>,
+        /// What a process of one case alone is told.
+        #[arg(long, hide = true, requires = "side")]
+        apart: Option<String>,
+        #[arg(long, hide = true)]
+        side: Option<String>,
     },
 }
 
@@ -117,6 +133,16 @@ fn main() -> ExitCode {
         }
         Case::Idle { sides, sessions } => sides.run(|side, report| idle::run(side, sessions, report)),
         Case::Offline { sides, messages } => sides.run(|side, report| offline::run(side, messages, report)),
+        Case::Stack { apart: Some(case), side, .. } => {
+            let side = side.as_deref().and_then(Side::by_name);
+            let outcome = side
+                .map_or_else(|| Err(io::Error::other("no such side")), |side| stack::measure(&case, side));
+            if let Err(error) = &outcome {
+                eprintln!("bench: {case}: {error}");
+            }
+            outcome.is_ok()
+        }
+        Case::Stack { cases, .. } => stack::run(&cases),
         Case::Churn { sides, log_ins } => sides.run(|side, report| churn::run(side, log_ins, report)),
     };
     if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }

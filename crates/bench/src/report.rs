@@ -10,6 +10,8 @@ pub(crate) enum Side {
     Ours,
     Prosody,
     Ejabberd,
+    Smoltcp,
+    Kernel,
 }
 
 impl Side {
@@ -18,7 +20,16 @@ impl Side {
             Side::Ours => "ours",
             Side::Prosody => "prosody",
             Side::Ejabberd => "ejabberd",
+            Side::Smoltcp => "smoltcp",
+            Side::Kernel => "kernel",
         }
+    }
+
+    /// The side that prints so.
+    pub(crate) fn by_name(name: &str) -> Option<Side> {
+        [Side::Ours, Side::Prosody, Side::Ejabberd, Side::Smoltcp, Side::Kernel]
+            .into_iter()
+            .find(|side| side.name() == name)
     }
 }
 

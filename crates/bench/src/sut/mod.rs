@@ -41,6 +41,7 @@ impl Sut {
             Side::Ours => ours::start(accounts, false),
             Side::Prosody => prosody::start(accounts),
             Side::Ejabberd => ejabberd::start(accounts),
+            Side::Smoltcp | Side::Kernel => Err(io::Error::other("a stack is no exchange")),
         }
     }
 
