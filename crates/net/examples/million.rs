@@ -114,8 +114,8 @@ impl Clients {
             for index in first..count.min(first + TOGETHER) {
                 clients.push(self.stack.tcp_connect_to(self.now(), server(index / PER_PORT))?);
             }
-            for index in first..clients.len() {
-                self.ask(clients[index])?;
+            for client in clients.iter().skip(first) {
+                self.ask(*client)?;
             }
         }
         println!(

@@ -112,7 +112,7 @@ pub(crate) fn measure(case: &str, side: Side) -> io::Result<()> {
         }
         ("conn-close-per-s", Side::Ours) => say(case, ours::open_and_close(0, 200_000)?, "1/s", 200_000),
         ("conn-close-1m-per-s", Side::Ours) => {
-            say(case, ours::open_and_close(1 << 20, 200_000)?, "1/s", 200_000)
+            say(case, ours::open_and_close(1 << 20, 200_000)?, "1/s", 200_000);
         }
         ("conn-close-per-s", Side::Smoltcp) => say(case, smol::open_and_close(2_000)?, "1/s", 2_000),
         ("conn-close-per-s", Side::Kernel) => say(case, kernel::open_and_close(10_000)?, "1/s", 10_000),
