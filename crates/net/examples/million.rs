@@ -20,6 +20,8 @@ const PER_PORT: usize = 60_000;
 const TOGETHER: usize = 256;
 /// Echoes once all are there.
 const ECHOES: usize = 10_000;
+/// No answer takes longer, unless something is broken.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const WORDS: &[u8] = b"are you there?";
 
 #[tokio::main(flavor = "current_thread")]
@@ -94,14 +96,24 @@ impl Clients {
         Ok(())
     }
 
-    /// Says the words to the server and waits until it has said them back.
-    fn ask(&mut self, client: TcpHandle) -> io::Result<()> {
+    /// Says the words to the server, from each of `clients`, and waits until it has said them back to all.
+    fn ask(&mut self, clients: &[TcpHandle]) -> io::Result<()> {
         let mut answer = [0; 64];
-        self.stack.tcp_send(self.now(), client, WORDS, SendFlags::default()).map_err(io::Error::other)?;
-        let mut got = 0;
-        while got < WORDS.len() {
+        for client in clients {
+            let sent = self.stack.tcp_send(self.now(), *client, WORDS, SendFlags::default());
+            sent.map_err(io::Error::other)?;
+        }
+        let mut missing = WORDS.len() * clients.len();
+        let asked = std::time::Instant::now();
+        while missing > 0 {
+            if asked.elapsed() > PATIENCE {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             self.turn()?;
-            got += self.stack.tcp_recv(self.now(), client, &mut answer).unwrap_or(0); // not yet
+            for client in clients {
+                // Nothing yet is no error: the next turn may bring it.
+                missing -= self.stack.tcp_recv(self.now(), *client, &mut answer).unwrap_or(0);
+            }
         }
         Ok(())
     }
@@ -114,9 +126,7 @@ impl Clients {
             for index in first..count.min(first + TOGETHER) {
                 clients.push(self.stack.tcp_connect_to(self.now(), server(index / PER_PORT))?);
             }
-            for client in clients.iter().skip(first) {
-                self.ask(*client)?;
-            }
+            self.ask(&clients[first..])?;
         }
         println!(
             "{count} clients, {} B of the process each, both ends",
@@ -126,7 +136,7 @@ impl Clients {
         let mut at = 0;
         for _ in 0..ECHOES.min(count) {
             at = (at + 7_919_317) % count; // a prime, so that it jumps about
-            self.ask(clients[at])?;
+            self.ask(&clients[at..=at])?;
         }
         println!("an echo among them: {} us", begun.elapsed().as_micros() / ECHOES.min(count) as u128);
         Ok(())

@@ -105,9 +105,9 @@ fn main() {
             }
             for counts in rounds {
                 if receives {
-                    receive(&mut cable, (client, server), counts)
+                    receive(&mut cable, (client, server), counts);
                 } else {
-                    send(&mut cable, (client, server), counts)
+                    send(&mut cable, (client, server), counts);
                 }
             }
         }
