@@ -69,6 +69,15 @@ pub fn hub(capabilities: Capabilities, ends: usize) -> Vec<Memory> {
         .collect()
 }
 
+impl Memory {
+    /// Frames that the other ends have yet to take, of all that were sent to them.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let others = self.cable.iter().enumerate().filter(|(end, _)| *end != self.end);
+        others.map(|(_, inbox)| open(inbox).frames.len()).sum()
+    }
+}
+
 impl Device for Memory {
     fn capabilities(&self) -> Capabilities {
         self.capabilities

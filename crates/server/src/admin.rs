@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use xmpp::time::Now;
+
+use crate::network::trace::TracedFrame;
 
 pub(crate) mod serve;
 #[cfg(test)]
@@ -32,6 +35,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub enum Request {
     /// Every line: one [`Item::Line`] each.
     Who,
+    /// The frames of a number's lines since this was last asked: for each line one [`Item::Trace`] and its [`Item::Frame`]s. Asking
+    /// begins it; not asking for ten seconds ends it.
+    Trace {
+        /// Whose.
+        number: u64,
+    },
     /// A new account: one [`Item::Account`].
     AccountCreate {
         /// The number asked for; the first free one without.
@@ -77,6 +86,10 @@ pub enum Request {
 pub enum Item {
     /// One session.
     Line(Line),
+    /// One line that is traced; its frames follow.
+    Trace(Traced),
+    /// One frame of the line before.
+    Frame(Frame),
     /// One account.
     Account(Account),
     /// The end of the answer: all done.
@@ -125,6 +138,82 @@ pub struct Line {
     pub encrypted: bool,
     /// Since when, in seconds since 1970-01-01T00:00:00Z.
     pub since: u64,
+}
+
+/// A line that is traced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// The line.
+    pub line: Line,
+    /// Whether its network shows frames: our own stack does, the kernel does not.
+    pub shown: bool,
+    /// Frames that were lost since the last answer, since nobody took them.
+    pub lost: u64,
+}
+
+/// A frame of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// When, in nanoseconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+    /// The exchange sent it.
+    pub sent: bool,
+    /// The exchange's state in TCP once it was sent or dealt with, in the RFC's spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// How long it was.
+    pub len: u32,
+    /// Its first octets, from the IP header on, in hexadecimal.
+    pub octets: String,
+}
+
+/// What a loop answers to `trace`, for one line.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace {
+    pub(crate) about: Traced,
+    pub(crate) frames: Vec<Frame>,
+}
+
+impl Trace {
+    /// `now` is when it is told: the frames' times are on the loop's clock, and go out as civil time.
+    pub(crate) fn new(line: Line, now: Now, frames: Option<Vec<TracedFrame>>, lost: u64) -> Self {
+        let wall = now.wall.as_millis() * 1_000_000;
+        let shown = frames.is_some();
+        let frames = frames.unwrap_or_default().into_iter().map(|frame| Frame {
+            at: wall.saturating_sub(now.mono.as_nanos().saturating_sub(frame.at.as_nanos())),
+            sent: frame.sent,
+            state: frame.state.map(|state| ladder_name(state).to_owned()),
+            len: frame.len,
+            octets: hex(&frame.octets),
+        });
+        Self { about: Traced { line, shown, lost }, frames: frames.collect() }
+    }
+}
+
+/// RFC 9293 3.3.2.
+fn ladder_name(state: tcp::State) -> &'static str {
+    use tcp::State;
+    match state {
+        State::Closed => "CLOSED",
+        State::SynSent => "SYN-SENT",
+        State::SynReceived => "SYN-RECEIVED",
+        State::Established => "ESTABLISHED",
+        State::FinWait1 => "FIN-WAIT-1",
+        State::FinWait2 => "FIN-WAIT-2",
+        State::CloseWait => "CLOSE-WAIT",
+        State::Closing => "CLOSING",
+        State::LastAck => "LAST-ACK",
+        State::TimeWait => "TIME-WAIT",
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    octets
+        .iter()
+        .flat_map(|o| [DIGITS[usize::from(o >> 4)], DIGITS[usize::from(o & 15)]])
+        .map(char::from)
+        .collect()
 }
 
 /// One account, without its keys.

@@ -83,6 +83,8 @@ pub(crate) enum Letter {
     Who(Sender<Vec<admin::Line>>),
     /// `/metrics` and `/healthz`: what has happened here.
     Counts(Sender<Box<LoopCounts>>),
+    /// `trace`: the frames of this number's lines since it was last asked, then the end.
+    Trace { number: AccountNumber, answer: Sender<Vec<admin::Trace>> },
     /// The exchange is leaving: ask every client to go.
     Leave,
     /// Time is up: close what is left.

@@ -21,6 +21,7 @@ use xmpp::time::Instant;
 mod contract;
 pub mod kernel;
 pub mod stack;
+pub mod trace;
 
 /// What the caller calls a socket, a listener or a datagram socket; handed back in [`Readiness`].
 pub type Key = usize;
@@ -182,6 +183,17 @@ pub trait Network: Send {
 
     /// When the next turn is due though no event comes. A moment that has passed means at once.
     fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The peer's address, where the network is asked for frames by it.
+    fn remote(&self, _socket: SocketId) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Watches a conversation from now on, for as long as this is called again, and takes its frames since the last call. `None`: this
+    /// network shows no frames, or too many are watched.
+    fn trace(&mut self, _flow: trace::Flow) -> Option<trace::Traced> {
         None
     }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use client::{Over, Server};
+use server::config::NetworkSpec;
 use xmpp::address::AccountNumber;
 
 /// Instant messaging by number, over TCP and UDP.
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Account(Account),
     /// Show every line: number, resource, carrier, network, remote address, state, since
     Who(Who),
+    /// Draw the segments or datagrams of a number's line, live; for lines on our own stack (`serve --network tun:...`)
+    Trace(Trace),
     /// Send a message; succeeds only once the exchange has acknowledged it
     Send(Send),
     /// Print each message as it comes
@@ -66,13 +69,17 @@ pub(crate) struct Serve {
     /// The domain that the numbers live at [default: the one the data folder remembers, or localhost]
     #[arg(long, value_name = "D")]
     pub(crate) domain: Option<String>,
-    /// Listen for XMPP over TCP with STARTTLS; may repeat; `none` switches it off [default: 127.0.0.1:5222]
+    /// Listen on this network: `kernel`, or `tun:NAME,ADDR/PREFIX[,ADDR6/PREFIX]`, our own TCP and UDP over a TUN interface that is
+    /// made, and removed at the end (needs CAP_NET_ADMIN); may repeat [default: kernel]
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    pub(crate) network: Vec<NetworkSpec>,
+    /// Listen for XMPP over TCP with STARTTLS; may repeat; `none` switches it off [default: port 5222 of 127.0.0.1, or of the network's own address]
     #[arg(long, value_name = "ADDR", value_parser = listener)]
     pub(crate) tcp: Vec<Listener>,
-    /// Listen for XMPP over direct TLS; may repeat; `none` [default: 127.0.0.1:5223]
+    /// Listen for XMPP over direct TLS; may repeat; `none` [default: port 5223 there]
     #[arg(long, value_name = "ADDR", value_parser = listener)]
     pub(crate) tls: Vec<Listener>,
-    /// Listen for XMPP over QUIC, on UDP; may repeat; `none` [default: 127.0.0.1:5222]
+    /// Listen for XMPP over QUIC, on UDP; may repeat; `none` [default: port 5222 there]
     #[arg(long, value_name = "ADDR", value_parser = listener)]
     pub(crate) quic: Vec<Listener>,
     /// Listen for HTTP, with WebSocket at /xmpp-websocket; may repeat; `none` [default: 127.0.0.1:5280]
@@ -95,6 +102,10 @@ pub(crate) struct Serve {
 /// An address to listen on, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listener(pub(crate) Option<SocketAddr>);
+
+fn network(text: &str) -> Result<NetworkSpec, String> {
+    text.parse()
+}
 
 fn listener(text: &str) -> Result<Listener, String> {
     server::config::parse_listener(text).map(Listener)
@@ -187,6 +198,29 @@ pub(crate) struct Who {
     #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "1", conflicts_with = "json")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) watch: Option<u32>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Whose line
+    #[arg(value_name = "NUMBER", value_parser = number)]
+    pub(crate) number: AccountNumber,
+    /// The line of this resource [default: the youngest]
+    #[arg(long, value_name = "R")]
+    pub(crate) resource: Option<String>,
+    /// Go on until the line ends, not only for --seconds
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// How long to watch
+    #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "follow")]
+    pub(crate) seconds: u64,
+    /// Write what passes to this pcapng file too; the first 2048 octets of each packet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) drawing: Drawing,
 }
 
 /// What `send` and `listen` need to get to the exchange.

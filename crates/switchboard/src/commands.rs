@@ -12,6 +12,7 @@ mod listen;
 mod man;
 mod send;
 mod serve;
+mod trace;
 mod who;
 
 use crate::args::{Args, Command};
@@ -22,6 +23,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args),
         Command::Account(args) => account::run(args.command),
         Command::Who(args) => who::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),
         Command::Ladder(args) => ladder::run(&args),

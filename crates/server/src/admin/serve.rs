@@ -208,6 +208,7 @@ type Refusal = (ErrorCode, String);
 fn answer(desk: &Desk, request: Request, each: &mut dyn FnMut(Item)) -> Result<(), Refusal> {
     match request {
         Request::Who => who(desk, each),
+        Request::Trace { number } => trace(desk, known_number(number)?, each),
         Request::AccountCreate { number, name, password } => {
             let number = number.map(known_number).transpose()?;
             let credentials = Box::new(credentials(desk, &password)?);
@@ -261,6 +262,23 @@ fn who(desk: &Desk, each: &mut dyn FnMut(Item)) -> Result<(), Refusal> {
     }
     all.sort_by_key(|line| (line.number.is_none(), line.number, line.since));
     all.into_iter().for_each(|line| each(Item::Line(line)));
+    Ok(())
+}
+
+fn trace(desk: &Desk, number: AccountNumber, each: &mut dyn FnMut(Item)) -> Result<(), Refusal> {
+    let (answer, lines) = channel();
+    let loops = desk.control.loops();
+    for to in 0..loops {
+        if !desk.control.to_loop(to, Letter::Trace { number, answer: Sender::clone(&answer) }) {
+            return Err(unavailable());
+        }
+    }
+    for _ in 0..loops {
+        for trace in lines.recv_timeout(ANSWER_WITHIN).map_err(|_| unavailable())? {
+            each(Item::Trace(trace.about));
+            trace.frames.into_iter().for_each(|frame| each(Item::Frame(frame)));
+        }
+    }
     Ok(())
 }
 

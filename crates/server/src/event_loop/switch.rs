@@ -334,6 +334,9 @@ impl EventLoop {
                 };
                 let _ = answer.send(Box::new(counts));
             }
+            Letter::Trace { number, answer } => {
+                let _ = answer.send(self.trace(number)); // as above
+            }
             Letter::Leave => self.leave(),
             Letter::Stop => {
                 self.leave();

@@ -198,10 +198,14 @@ impl Steered {
         self.desk.send(now.mono);
     }
 
-    /// When a loop wants to turn, or the store has a log-in to answer. A moment that has passed means at once.
+    /// When a loop wants to turn. A moment that has passed means at once.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let loops = self.loops.iter().filter_map(EventLoop::next_deadline);
-        loops.chain(self.desk.next_deadline()).min()
+        self.loops.iter().filter_map(EventLoop::next_deadline).min()
+    }
+
+    /// When the store has a log-in to look up or to answer.
+    pub fn store_deadline(&self) -> Option<Instant> {
+        self.desk.next_deadline()
     }
 
     /// Whether a bell has rung for a loop since its last turn.

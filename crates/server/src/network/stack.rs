@@ -25,6 +25,7 @@ use xmpp::time::Instant;
 use super::kernel::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, NETWORK_SHIFT, UDP_BUFFER, USER_TIMEOUT,
 };
+use super::trace::{Flow, Tap, Traced, Watches, ends};
 use super::{
     DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, SocketId, Stream,
     UdpId,
@@ -92,6 +93,9 @@ pub struct StackNetwork<D> {
     /// Other loops have a stack at the same address.
     shared: bool,
     strays: Vec<Vec<u8>>,
+    watches: Watches,
+    /// Where frames are looked at on their way out, while something is watched.
+    space: Vec<u8>,
     failed: bool,
 }
 
@@ -111,6 +115,8 @@ impl<D: Device> StackNetwork<D> {
             has_frames: true,
             shared,
             strays: Vec::new(),
+            watches: Watches::default(),
+            space: Vec::new(),
             failed: false,
         }
     }
@@ -195,8 +201,38 @@ impl<D: Device> StackNetwork<D> {
                     (0..batch.len()).map(|index| batch.frame(index).bytes).filter(|f| is_icmp_error(f));
                 self.strays.extend(strays.take(room).map(<[u8]>::to_vec));
             }
-            self.stack.handle_frames(self.now, INTERFACE, batch);
+            let watched = self.watches.is_on()
+                && (0..batch.len()).any(|at| {
+                    ends(batch.frame(at).bytes).is_some_and(|ends| self.watches.wants(false, ends))
+                });
+            if !watched {
+                self.stack.handle_frames(self.now, INTERFACE, batch);
+                continue;
+            }
+            // One by one, so that the state that is told is the one after each.
+            for at in 0..batch.len() {
+                let frame = batch.frame(at);
+                self.stack.handle_frame(self.now, INTERFACE, frame);
+                if let Some((protocol, remote, local)) = ends(frame.bytes) {
+                    let state = (protocol == Flow::TCP).then(|| self.stack.tcp_state(local, remote));
+                    let state = state.map(|state| state.unwrap_or(tcp::State::Closed));
+                    self.watches.record(self.now, false, frame.bytes, state);
+                }
+            }
         }
+    }
+
+    /// Hands out what the stack has to send; through a tap, while something is watched.
+    fn transmit(&mut self, nanos: Nanos) -> usize {
+        let mut sink = self.device.transmit(nanos, 0);
+        if !self.watches.is_on() {
+            return self.stack.poll_transmit(self.now, &mut sink);
+        }
+        let mut tap = Tap { now: self.now, watches: &mut self.watches, inner: sink, space: &mut self.space };
+        let sent = self.stack.poll_transmit(self.now, &mut tap);
+        let stack = &self.stack;
+        self.watches.fill(|local, remote| stack.tcp_state(local, remote));
+        sent
     }
 
     /// Tells what the stack says has become ready.
@@ -435,6 +471,9 @@ impl<D: Device + Send> Network for StackNetwork<D> {
 
     fn begin_turn(&mut self, now: Instant, ready: &mut Vec<Readiness>) {
         self.now = tcp::Instant::from_nanos(now.as_nanos());
+        if self.watches.is_on() {
+            self.watches.expire(self.now);
+        }
         if self.failed {
             return self.tell(ready);
         }
@@ -450,7 +489,7 @@ impl<D: Device + Send> Network for StackNetwork<D> {
     fn end_turn(&mut self) {
         let nanos = Nanos(self.now.as_nanos());
         for _ in 0..TRANSMITS_A_TURN {
-            let sent = self.stack.poll_transmit(self.now, &mut self.device.transmit(nanos, 0));
+            let sent = self.transmit(nanos);
             if let Err(error) = self.device.flush(nanos, 0) {
                 self.failed = true;
                 tracing::error!(network = self.name, %error, "the network's device is gone; its sessions end with it");
@@ -469,6 +508,14 @@ impl<D: Device + Send> Network for StackNetwork<D> {
         let device = self.device.next_deadline().map(|at| at.0);
         let stack = self.stack.next_deadline(self.now).map(tcp::Instant::as_nanos);
         device.into_iter().chain(stack).min().map(Instant::from_nanos)
+    }
+
+    fn remote(&self, socket: SocketId) -> Option<SocketAddr> {
+        self.stack.tcp_peer_addr(self.handle(socket))
+    }
+
+    fn trace(&mut self, flow: Flow) -> Option<Traced> {
+        self.watches.ask(self.now, flow)
     }
 
     fn poll_stray(&mut self) -> Option<Vec<u8>> {

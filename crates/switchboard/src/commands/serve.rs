@@ -66,6 +66,9 @@ fn config(args: Serve) -> Result<Config, Failure> {
     } else if !named && let Some(remembered) = remembered_domain(&config.data)? {
         config.domain = remembered;
     }
+    if !args.network.is_empty() {
+        config.set_networks(args.network);
+    }
     for (flag, given, listeners) in [
         ("--tcp", args.tcp, &mut config.listen.tcp),
         ("--tls", args.tls, &mut config.listen.tls),
