@@ -62,6 +62,8 @@ pub(crate) struct Account {
     /// Something that a feature must know could not be read, so the roster will not be taken either.
     pub(crate) unknown: bool,
     pub(crate) roster: Roster,
+    /// The hash of its picture (XEP-0153), for its lines' presence.
+    pub(crate) photo: Option<Box<str>>,
     pub(crate) lines: SmallVec<[LineId; 4]>,
     pub(crate) binding: Vec<Binding>,
     pub(crate) pending: VecDeque<Pending>,
@@ -82,6 +84,7 @@ impl Account {
             unread: false,
             unknown: false,
             roster: Roster::default(),
+            photo: None,
             lines: SmallVec::new(),
             binding: Vec::new(),
             pending: VecDeque::new(),

@@ -14,7 +14,7 @@ use xmpp::time::Wallclock;
 use xmpp::{ns, write};
 
 use crate::account::{Pending, Shared};
-use crate::features::{self, Copies, Copy, Query, Scope};
+use crate::features::{self, Copies, Copy, Query, Scope, TurnedAway};
 use crate::line::{LineId, SessionId};
 use crate::parcel::{Letter, Undelivered};
 use crate::route::{Addressed, Audience, Kind, MessageType, PresenceType, Verdict, verdict};
@@ -51,6 +51,16 @@ impl Router {
     fn carry_out(&mut self, letter: Letter<'_>, new: bool) {
         let Some(account) = self.accounts.get(letter.to) else { return self.processed(letter.ack) };
         let (lines, last_write) = (account.lines.clone(), account.last_write);
+        if new
+            && letter.from != letter.to
+            && (letter.kind.may_be_refused() || matches!(letter.kind, Kind::Event | Kind::Wish))
+            && let Some(away) = features::turn_away(self, &letter)
+        {
+            return match away {
+                TurnedAway::Silently => self.processed(letter.ack),
+                TurnedAway::With(error) => self.refuse(letter, &error),
+            };
+        }
         if let Some(token) = last_write
             && self.waits_for_write(letter, token)
         {
@@ -112,6 +122,26 @@ impl Router {
             Verdict::Answer => self.answer_for_account(letter),
             Verdict::Subscription => self.subscription_arrived(letter),
             Verdict::Probe => self.probe_arrived(letter),
+            Verdict::ToThoseWhoWant => {
+                if let Ok(event) = Stanza::parse(letter.stanza) {
+                    let wants = |line: LineId| {
+                        self.lines[line].is_available()
+                            && !self.lines[line].closing
+                            && named.is_none_or(|named| named == line)
+                            && features::wants_event(self, line, &event)
+                    };
+                    let takers: Targets = lines.iter().copied().filter(|&line| wants(line)).collect();
+                    let stanza = self.out.put(letter.stanza);
+                    for line in takers {
+                        self.deliver(line, stanza.clone(), None);
+                    }
+                }
+                self.processed(letter.ack);
+            }
+            Verdict::Wish => {
+                features::on_wish(self, &letter);
+                self.processed(letter.ack);
+            }
         }
     }
 
@@ -128,7 +158,7 @@ impl Router {
                 self.load(letter.to);
                 self.put_off_letter(letter);
             }
-            Verdict::Probe if self.waiting.len() < self.cfg.probe_requests_max => {
+            Verdict::Probe | Verdict::Wish if self.waiting.len() < self.cfg.probe_requests_max => {
                 self.load(letter.to);
                 self.put_off_letter(letter);
             }
@@ -162,7 +192,9 @@ impl Router {
     /// be a client (4.3.1), and hears of the next change.
     pub(crate) fn refuse_as_busy(&mut self, letter: Letter<'_>) {
         match letter.kind {
-            Kind::Presence(PresenceType::Probe | PresenceType::Available | PresenceType::Unavailable) => {
+            Kind::Event
+            | Kind::Wish
+            | Kind::Presence(PresenceType::Probe | PresenceType::Available | PresenceType::Unavailable) => {
                 self.processed(letter.ack);
             }
             _ => self.refuse(letter, &busy()),

@@ -55,6 +55,24 @@ pub struct RouterConfig {
     pub archive: ArchivePolicy,
     /// The highest id that any archive has: ids are drawn above it. Default 0.
     pub archive_floor: ArchiveId,
+    /// Whether strangers may read vCards (XEP-0054). Default no.
+    pub profiles_open: bool,
+    /// Bytes of one account's vCard, a published picture included. Default 512 KiB.
+    pub vcard_bytes_max: u64,
+    /// Elements of private XML that one account may keep (XEP-0049). Default 100.
+    pub private_documents_max: u64,
+    /// Their bytes together. Default 512 KiB.
+    pub private_bytes_max: u64,
+    /// Different strangers that one number may write to, or ask to see, within an hour. Default 200.
+    pub strangers_per_hour: usize,
+    /// What strangers may do. Default: all.
+    pub strangers: StrangerPolicy,
+    /// Nodes that one account may publish (XEP-0163). Default 200.
+    pub pep_nodes_max: u32,
+    /// Items that one node may hold; what `max_items` = `max` means. Default 1,000.
+    pub pep_items_max: u32,
+    /// Bytes of items that one account may hold. Default 16 MiB.
+    pub pep_bytes_max: u64,
     /// How long a session may take to confirm before the next waiting messages follow regardless. Default 30 s.
     pub offline_confirm_max: Duration,
 }
@@ -77,6 +95,15 @@ impl RouterConfig {
             directed_max: 128,
             shared_max: 1_024,
             archive: ArchivePolicy::Never,
+            profiles_open: false,
+            vcard_bytes_max: 512 * 1024,
+            private_documents_max: 100,
+            private_bytes_max: 512 * 1024,
+            strangers_per_hour: 200,
+            strangers: StrangerPolicy::Allow,
+            pep_nodes_max: 200,
+            pep_items_max: 1_000,
+            pep_bytes_max: 16 << 20,
             archive_floor: ArchiveId(0),
             offline_hold_max: 64,
             offline_window_rows: 200,
@@ -112,5 +139,34 @@ impl ArchivePolicy {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Always, Self::Roster, Self::Never].into_iter().find(|policy| policy.name() == name)
+    }
+}
+
+/// What strangers may do: numbers that an account neither sees nor is seen by, and never wrote to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrangerPolicy {
+    /// Write.
+    Allow,
+    /// Ask to see the account; messages are refused with `subscription-required` until they may.
+    Ask,
+    /// Nothing: messages are refused as if the number did not exist, requests to see it are dropped.
+    Refuse,
+}
+
+impl StrangerPolicy {
+    /// Its name, in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Refuse => "refuse",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Allow, Self::Ask, Self::Refuse].into_iter().find(|policy| policy.name() == name)
     }
 }

@@ -17,6 +17,7 @@ use xmpp::stanza::{Node, Stanza};
 use crate::config::RouterConfig;
 use crate::line::{LineId, SessionId};
 use crate::parcel::Letter;
+use crate::route::Kind;
 use crate::router::Router;
 
 /// What a feature may do. All of it is optional: a feature says what it wants to hear of.
@@ -34,6 +35,8 @@ pub(crate) trait Feature {
     const SERVER: &'static [&'static str] = &[];
     /// What it understands in an account's name.
     const ACCOUNT: &'static [&'static str] = &[];
+    /// What an account is beside being registered, for its sake: categories and types (XEP-0030).
+    const IDENTITIES: &'static [(&'static str, &'static str)] = &[];
     /// What a client may ask it for along with its resource, by its namespace (XEP-0386 2.1).
     const INLINE: &'static [&'static str] = &[];
 
@@ -45,12 +48,39 @@ pub(crate) trait Feature {
     /// 2.2). What is appended stands in the answer; nothing may be delivered before that.
     fn on_inline(_: &mut Router, _: LineId, _: &Node<'_>, _bound: &mut Vec<u8>) {}
     /// A client answered an iq that bore this id.
-    fn on_answer(_: &mut Router, _: LineId, _id: &str) {}
+    fn on_answer(_: &mut Router, _: LineId, _id: &str, _: &Stanza<'_>) {}
+    /// A client sent available presence to nobody in particular, and everybody has been told.
+    fn on_presence(_: &mut Router, _: LineId, _: &Stanza<'_>) {}
+    /// Whether an event of some account is to go to a line.
+    fn wants_event(_: &Router, _: LineId, _: &Stanza<'_>) -> bool {
+        false
+    }
+    /// A line of somebody came, and wants the last of what this account published.
+    fn on_wish(_: &mut Router, _: &Letter<'_>) {}
     /// What stands in the stream's features.
     fn write_stream_features(_: &RouterConfig, _: &mut Vec<u8>) {}
     /// How long a message should live.
     fn judge(_: &Stanza<'_>, _: &mut Judgement) {}
 
+    /// A line's client is about to write to another account: a message, a question, presence or a request to see it. Why
+    /// it may not.
+    fn refuse_sent(
+        _: &mut Router,
+        _: LineId,
+        _: Kind,
+        _to: AccountNumber,
+        _full: &str,
+    ) -> Option<StanzaError> {
+        None
+    }
+    /// Something has come for an account that is in memory. How it is turned away.
+    fn turn_away(_: &mut Router, _: &Letter<'_>) -> Option<TurnedAway> {
+        None
+    }
+    /// Whether an account's presence is hidden from another that may see it by the roster.
+    fn hides(_: &Router, _: AccountNumber, _from: AccountNumber) -> bool {
+        false
+    }
     /// An account is being read, its roster next: what the feature must know of it is asked for now, and is there before
     /// anything is decided for the account.
     fn on_load(_: &mut Router, _: AccountNumber) {}
@@ -97,6 +127,15 @@ pub(crate) struct Query<'a> {
     pub(crate) letter: &'a Letter<'a>,
     /// The asker's line, where the account is its own or the exchange is asked.
     pub(crate) line: Option<LineId>,
+}
+
+/// How something that came is turned away.
+#[allow(dead_code, reason = "a feature that was removed may have been the only one to do so")]
+pub(crate) enum TurnedAway {
+    /// The sender hears nothing.
+    Silently,
+    /// It is told.
+    With(StanzaError),
 }
 
 /// What somebody gets of a message that another line of the same account got.
@@ -182,10 +221,18 @@ macro_rules! features {
 
         /// What the exchange understands in its own name.
         const SERVER: &[&[&str]] = &[$(<$name::It as Feature>::SERVER,)*];
+        /// What an account is.
+        const IDENTITIES: &[&[(&str, &str)]] = &[$(<$name::It as Feature>::IDENTITIES,)*];
         /// What it understands in an account's name.
         const ACCOUNT: &[&[&str]] = &[$(<$name::It as Feature>::ACCOUNT,)*];
 
-        /// What a client may ask for along with its resource.
+        /// What an account is, beside being registered.
+#[allow(dead_code, reason = "nobody asks when disco is not in")]
+pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
+    IDENTITIES.concat()
+}
+
+/// What a client may ask for along with its resource.
         const INLINE: &[&[&str]] = &[$(<$name::It as Feature>::INLINE,)*];
 
         #[allow(dead_code, reason = "not every build has a feature that can be asked so")]
@@ -200,8 +247,20 @@ macro_rules! features {
             None
         }
 
-        pub(crate) fn on_answer(router: &mut Router, line: LineId, id: &str) {
-            $($name::It::on_answer(router, line, id);)*
+        pub(crate) fn on_answer(router: &mut Router, line: LineId, id: &str, stanza: &Stanza<'_>) {
+            $($name::It::on_answer(router, line, id, stanza);)*
+        }
+
+        pub(crate) fn on_presence(router: &mut Router, line: LineId, stanza: &Stanza<'_>) {
+            $($name::It::on_presence(router, line, stanza);)*
+        }
+
+        pub(crate) fn wants_event(router: &Router, line: LineId, event: &Stanza<'_>) -> bool {
+            false $(|| $name::It::wants_event(router, line, event))*
+        }
+
+        pub(crate) fn on_wish(router: &mut Router, letter: &Letter<'_>) {
+            $($name::It::on_wish(router, letter);)*
         }
 
         pub(crate) fn write_stream_features(cfg: &RouterConfig, out: &mut Vec<u8>) {
@@ -214,6 +273,30 @@ macro_rules! features {
             let mut judgement = Judgement::Keep;
             $($name::It::judge(stanza, &mut judgement);)*
             judgement
+        }
+
+        pub(crate) fn refuse_sent(
+            router: &mut Router,
+            line: LineId,
+            kind: Kind,
+            to: AccountNumber,
+            full: &str,
+        ) -> Option<StanzaError> {
+            $(if let Some(error) = $name::It::refuse_sent(router, line, kind, to, full) {
+                return Some(error);
+            })*
+            None
+        }
+
+        pub(crate) fn turn_away(router: &mut Router, letter: &Letter<'_>) -> Option<TurnedAway> {
+            $(if let Some(away) = $name::It::turn_away(router, letter) {
+                return Some(away);
+            })*
+            None
+        }
+
+        pub(crate) fn hides(router: &Router, number: AccountNumber, from: AccountNumber) -> bool {
+            false $(|| $name::It::hides(router, number, from))*
         }
 
         pub(crate) fn on_load(router: &mut Router, number: AccountNumber) {
@@ -289,15 +372,21 @@ macro_rules! features {
 // The list. One line a file; the order is the order in which they are asked.
 features! {
     archive,
+    blocking,
     caps,
     carbons,
+    // Before disco, which it answers for in part.
+    pep,
     chat_states,
     disco,
     establishment,
     hints,
     offline,
     ping,
+    private,
+    strangers,
     time,
+    vcard,
     version,
 }
 

@@ -18,7 +18,13 @@ pub(crate) struct Form {
 impl Form {
     /// Reads `<x xmlns='jabber:x:data' type='submit'/>`; none if it is another type.
     pub(crate) fn read(form: &Node<'_>) -> Option<Self> {
-        if !form.is("x", ns::DATA_FORMS) || form.attr("type").is_some_and(|kind| kind != "submit") {
+        let submitted = form.attr("type").is_none_or(|kind| kind == "submit");
+        if submitted { Self::read_any(form) } else { None }
+    }
+
+    /// The same of whatever type.
+    pub(crate) fn read_any(form: &Node<'_>) -> Option<Self> {
+        if !form.is("x", ns::DATA_FORMS) {
             return None;
         }
         let mut read = Self::default();

@@ -48,7 +48,7 @@ pub mod subscription;
 mod tag;
 mod waiting;
 
-pub use config::{ArchivePolicy, RouterConfig};
+pub use config::{ArchivePolicy, RouterConfig, StrangerPolicy};
 pub use line::{AccountChange, LineFacts, SessionId};
 pub use output::{BindError, Output};
 pub use parcel::Parcel;

@@ -36,8 +36,12 @@ impl Router {
             stanza.child("priority", ns::CLIENT).map(|node| node.text().trim().parse().unwrap_or(0));
         self.lines[line].priority = priority.unwrap_or(0);
         self.lines[line].presence = Some(tail.into());
+        // XEP-0398 section 4: who says something of its picture is not contradicted.
+        let update = stanza.child("x", ns::VCARD_UPDATE);
+        self.lines[line].says_photo = update.is_some_and(|x| x.child("photo", ns::VCARD_UPDATE).is_some());
 
-        self.tell_contacts(line, PresenceType::Available, &tail_bytes(&self.lines[line]));
+        let tail = self.tail_bytes(line);
+        self.tell_contacts(line, PresenceType::Available, &tail);
         // 4.2.2: to the user's own resources too, this one included.
         for other in self.lines_of(number) {
             if self.lines[other].is_available() {
@@ -59,7 +63,50 @@ impl Router {
         } else if took_messages && !self.lines[line].takes_messages() {
             features::on_unready(self, line);
         }
+        features::on_presence(self, line, stanza);
         self.processed(ack);
+    }
+
+    /// The picture of an account changed: everybody who may see it is told by the presence of each of its lines.
+    #[allow(dead_code, reason = "nobody changes it when no feature keeps pictures")]
+    pub(crate) fn set_photo(&mut self, number: AccountNumber, photo: Option<Box<str>>) {
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        if account.photo == photo {
+            return;
+        }
+        account.photo = photo;
+        for line in self.lines_of(number) {
+            if self.lines[line].is_available() && !self.lines[line].says_photo {
+                let tail = self.tail_bytes(line);
+                self.tell_contacts(line, PresenceType::Available, &tail);
+                for other in self.lines_of(number) {
+                    if self.lines[other].is_available() {
+                        self.show(line, other);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What follows the addresses in a line's presence: what its client said, and the hash of the account's picture
+    /// (XEP-0153 section 4.1) where the client says nothing of one.
+    fn tail_bytes(&self, line: LineId) -> Vec<u8> {
+        let line = &self.lines[line];
+        let tail = line.presence.as_deref().unwrap_or_default();
+        let photo = self.accounts.get(line.number).and_then(|account| account.photo.as_deref());
+        let Some(photo) = photo.filter(|_| !line.says_photo) else { return tail.to_vec() };
+        let mut bytes = Vec::with_capacity(tail.len() + 120);
+        match (tail.strip_suffix(b"</presence>"), tail.strip_suffix(b"/>")) {
+            (Some(open), _) => bytes.extend_from_slice(open),
+            (None, Some(tag)) => {
+                bytes.extend_from_slice(tag);
+                bytes.push(b'>');
+            }
+            (None, None) => return tail.to_vec(),
+        }
+        write::open(&mut bytes, "x").ns(ns::VCARD_UPDATE).with(|out| write::open(out, "photo").text(photo));
+        write::close(&mut bytes, "presence");
+        bytes
     }
 
     /// A client sent unavailable presence to nobody in particular: it leaves, though its session may stay.
@@ -139,7 +186,7 @@ impl Router {
             let directed = self.lines[line].directed.iter().any(|to| directed(to));
             known |= directed;
             if (standing.from || own || directed) && self.lines[line].is_available() {
-                let tail = tail_bytes(&self.lines[line]);
+                let tail = self.tail_bytes(line);
                 let stanza = write_presence(self.lines[line].jid(), asker.as_str(), &tail);
                 self.send_presence(line, PresenceType::Available, &asker, &stanza);
                 shown = true;
@@ -160,10 +207,13 @@ impl Router {
 
     /// Tells a contact that each available resource is there, or that it is gone.
     pub(crate) fn show_all(&mut self, number: AccountNumber, contact: AccountNumber, kind: PresenceType) {
+        if features::hides(self, number, contact) {
+            return;
+        }
         let to = self.bare(contact);
         for line in self.lines_of(number) {
             if self.lines[line].is_available() {
-                let available = tail_bytes(&self.lines[line]);
+                let available = self.tail_bytes(line);
                 let tail = if kind == PresenceType::Available { &available[..] } else { GONE };
                 let stanza = write_presence(self.lines[line].jid(), &to, tail);
                 let letter = Letter {
@@ -214,12 +264,13 @@ impl Router {
         let Some(account) = self.accounts.get(number) else { return Vec::new() };
         let items = account.roster.items.iter().filter(|item| holds(item));
         let ours = items.filter(|item| item.contact.domain() == self.cfg.domain);
-        ours.filter_map(|item| item.contact.number()).filter(|contact| *contact != number).collect()
+        let contacts = ours.filter_map(|item| item.contact.number());
+        contacts.filter(|contact| *contact != number && !features::hides(self, number, *contact)).collect()
     }
 
     /// Shows one line of an account to another.
     fn show(&mut self, line: LineId, to: LineId) {
-        let tail = tail_bytes(&self.lines[line]);
+        let tail = self.tail_bytes(line);
         let stanza = write_presence(self.lines[line].jid(), self.lines[to].jid(), &tail);
         let stanza = self.out.put(&stanza);
         self.deliver(to, stanza, None);
@@ -256,10 +307,6 @@ impl Router {
         let kind = Kind::Presence(kind);
         self.route(Letter { kind, from, to: number, resource: to.resource(), stanza, ack: None });
     }
-}
-
-fn tail_bytes(line: &crate::line::Line) -> Vec<u8> {
-    line.presence.as_deref().unwrap_or_default().to_vec()
 }
 
 /// What follows the addresses when a presence is sent onward.

@@ -17,7 +17,9 @@ impl Kind {
     pub(crate) fn may_be_refused(self) -> bool {
         !matches!(
             self,
-            Self::Message(MessageType::Error)
+            Self::Event
+                | Self::Wish
+                | Self::Message(MessageType::Error)
                 | Self::Presence(PresenceType::Error)
                 | Self::Iq(IqType::Error | IqType::Result)
         )
@@ -28,13 +30,14 @@ impl Kind {
             Self::Message(_) => Self::Message(MessageType::Error),
             Self::Presence(_) => Self::Presence(PresenceType::Error),
             Self::Iq(_) => Self::Iq(IqType::Error),
+            Self::Event | Self::Wish => self,
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Message(_) => StanzaKind::Message.name(),
-            Self::Presence(_) => StanzaKind::Presence.name(),
+            Self::Message(_) | Self::Event => StanzaKind::Message.name(),
+            Self::Presence(_) | Self::Wish => StanzaKind::Presence.name(),
             Self::Iq(_) => StanzaKind::Iq.name(),
         }
     }

@@ -13,6 +13,10 @@ pub enum Kind {
     Presence(PresenceType),
     /// `<iq/>`.
     Iq(IqType),
+    /// What one account tells those lines of another that want to know (XEP-0163): a `<message/>` that no client sent.
+    Event,
+    /// What a line that came wants to know of another account, from home to home: no client sees it.
+    Wish,
 }
 
 /// The `type` of a message (RFC 6121 5.2.2); an unknown one counts as `normal`.
@@ -103,6 +107,10 @@ pub enum Verdict {
     Subscription,
     /// The account's server answers with the presence of its resources (4.3).
     Probe,
+    /// To those resources that want it, or to the one that was named if it does.
+    ToThoseWhoWant,
+    /// The account's features answer.
+    Wish,
 }
 
 /// The table.
@@ -111,6 +119,12 @@ pub fn verdict(kind: Kind, addressed: Addressed, audience: Audience) -> Verdict 
         Kind::Message(kind) => message(kind, addressed, audience),
         Kind::Presence(kind) => presence(kind, addressed, audience),
         Kind::Iq(kind) => iq(kind, addressed, audience),
+        Kind::Event => match (addressed, audience) {
+            (Addressed::NoMatch, _) | (_, Audience::Nobody) => Verdict::Ignore,
+            (Addressed::Bare | Addressed::Match, _) => Verdict::ToThoseWhoWant,
+        },
+        Kind::Wish if audience == Audience::Nobody => Verdict::Ignore,
+        Kind::Wish => Verdict::Wish,
     }
 }
 

@@ -100,6 +100,9 @@ impl Router {
     ) {
         let kind = Kind::Message(message_type(stanza.type_().as_deref()));
         match destination {
+            Destination::Number(number) if self.turned_back(line, stanza, kind, number, to) => {
+                self.processed(ack);
+            }
             Destination::Number(number) => {
                 let resource = to.and_then(JidRef::resource);
                 self.relay(line, stanza, kind, number, to, resource, ack);
@@ -110,6 +113,24 @@ impl Router {
             }
             _ => self.refuse_destination(line, stanza, kind, destination, ack),
         }
+    }
+
+    /// Whether a feature keeps a stanza from leaving; its sender is told then.
+    fn turned_back(
+        &mut self,
+        line: LineId,
+        stanza: &Stanza<'_>,
+        kind: Kind,
+        number: AccountNumber,
+        to: Option<&JidRef<'_>>,
+    ) -> bool {
+        if number == self.lines[line].number || !kind.may_be_refused() {
+            return false;
+        }
+        let full = to.map_or("", JidRef::as_str);
+        let Some(error) = features::refuse_sent(self, line, kind, number, full) else { return false };
+        self.refuse_sent(line, stanza, &error);
+        true
     }
 
     /// Writes the stanza as its recipient sees it and routes it.
@@ -214,7 +235,7 @@ impl Router {
         let own = self.lines[line].number;
         match destination {
             Destination::Server | Destination::Own if !asks => {
-                features::on_answer(self, line, stanza.id().as_deref().unwrap_or_default());
+                features::on_answer(self, line, stanza.id().as_deref().unwrap_or_default(), stanza);
                 self.processed(ack);
             }
             Destination::Own => self.own_query(line, stanza, kind, ack),
@@ -228,6 +249,9 @@ impl Router {
                 let letter =
                     Letter { kind: Kind::Iq(kind), from: own, to: own, resource: None, stanza: &bytes, ack };
                 self.query(letter, Scope::Server, Some(line));
+            }
+            Destination::Number(number) if self.turned_back(line, stanza, Kind::Iq(kind), number, to) => {
+                self.processed(ack);
             }
             Destination::Number(number) => {
                 let resource = to.and_then(JidRef::resource);
@@ -292,6 +316,14 @@ impl Router {
             (Destination::Own | Destination::Server, _) => self.processed(ack),
             (Destination::Number(_), PresenceType::Subscription(_)) if self.store_is_busy() => {
                 self.refuse_sent(line, stanza, &busy());
+                self.processed(ack);
+            }
+            (Destination::Number(number), _)
+                if matches!(
+                    kind,
+                    PresenceType::Available | PresenceType::Subscription(Verb::Subscribe | Verb::Subscribed)
+                ) && self.turned_back(line, stanza, Kind::Presence(kind), number, to) =>
+            {
                 self.processed(ack);
             }
             (Destination::Number(number), PresenceType::Subscription(verb)) => {

@@ -77,6 +77,7 @@ fn answer(router: &mut Router) {
             Op::LoadRoster { .. } => Answer::Roster(Roster::default()),
             Op::LoadOffline { .. } => Answer::Offline(store::OfflinePage::default()),
             Op::Document(_) => Answer::Document(None),
+            Op::Pep(_) => Answer::Nodes(Vec::new()),
             other => panic!("nobody asked for {other:?}"),
         };
         router.handle_reply(now(), Reply { token: request.token, answer: Ok(answer) });

@@ -4,6 +4,8 @@
 //! ```text
 //! # a remark
 //! loops 2                         two event loops instead of one (one of the first lines)
+//! strangers ask                   what strangers may do (one of the first lines)
+//! strangers-per-hour 2            how many different ones may be written to (one of the first lines)
 //! archive always                  messages are archived unless somebody says otherwise (one of the first lines)
 //! stream features have <ver .../> the exchange announces so, before anybody binds
 //! C1 binds 10001/phone            a client logs in; `10001` alone lets the server choose the resource
@@ -32,7 +34,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use switchboard_router::{AccountChange, ArchivePolicy, Router, RouterConfig, SessionId};
+use switchboard_router::{AccountChange, ArchivePolicy, Router, RouterConfig, SessionId, StrangerPolicy};
 use world::World;
 
 /// Whether a text is the expected one, where `{}` stands for anything.
@@ -81,6 +83,10 @@ fn play(name: &str, talk: &str) {
 fn set(loops: &mut u16, cfg: &mut RouterConfig, line: &str) -> bool {
     match line.split_once(' ') {
         Some(("loops", count)) => *loops = count.parse().expect("a number of loops"),
+        Some(("strangers", policy)) => {
+            cfg.strangers = StrangerPolicy::from_name(policy).expect("a policy");
+        }
+        Some(("strangers-per-hour", count)) => cfg.strangers_per_hour = count.parse().expect("a count"),
         Some(("archive", policy)) => cfg.archive = ArchivePolicy::from_name(policy).expect("a policy"),
         _ => return false,
     }

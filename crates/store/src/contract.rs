@@ -25,7 +25,6 @@ pub(crate) const LIMITS: Limits = Limits {
     offline_bytes_max: 100,
     archive_rows_max: 12,
     archive_keep: Some(Duration::from_secs(3600)),
-    ..Limits::DEFAULT
 };
 
 pub(crate) fn number(n: u64) -> AccountNumber {
@@ -120,6 +119,7 @@ macro_rules! every_back_end {
 
 mod archive;
 mod document;
+mod pep;
 
 every_back_end! {
     numbers_start_at_10001_and_go_up

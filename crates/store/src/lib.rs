@@ -28,6 +28,7 @@ pub mod folder;
 pub mod limits;
 pub mod memory;
 pub mod offline;
+pub mod pep;
 pub mod roster;
 pub mod sqlite;
 pub mod token;
@@ -43,6 +44,7 @@ pub use folder::{Folder, FolderError};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use offline::{OfflineId, OfflinePage, OfflineRow};
+pub use pep::PepOp;
 pub use roster::{Roster, RosterItem, Subscription};
 pub use sqlite::Sqlite;
 pub use token::{Authority, NewToken, Token, TokenChange};
@@ -208,6 +210,8 @@ pub enum Op {
     Archive(ArchiveOp),
     /// Something about a document.
     Document(DocumentOp),
+    /// Something about nodes and items.
+    Pep(PepOp),
 }
 
 /// What the store answers.
@@ -256,6 +260,10 @@ pub enum Answer {
     },
     /// A document, if it is there.
     Document(Option<Vec<u8>>),
+    /// Nodes, by name, each with its configuration.
+    Nodes(Vec<(Box<str>, Vec<u8>)>),
+    /// Items, oldest first.
+    Items(Vec<pep::Item>),
 }
 
 /// Whatever keeps things: [`Sqlite`] for real, [`Memory`] as its measure.

@@ -4,6 +4,7 @@
 //! Not here: durability.
 
 pub(crate) mod archive;
+mod pep;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS
 use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
     Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Limits, OfflineId,
-    OfflinePage, OfflineRow, Op, Reply, Request, Roster, RosterItem, Space, StoreError, Token, TokenChange,
+    OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster, RosterItem, Space, StoreError, Token,
+    TokenChange,
 };
 use archive::Archive;
 
@@ -42,6 +44,7 @@ struct Kept {
     offline_last: u64,
     archive: Archive,
     documents: BTreeMap<(Space, Box<str>), Vec<u8>>,
+    nodes: pep::Nodes,
 }
 
 impl Memory {
@@ -125,6 +128,7 @@ impl Memory {
             }
             Op::Archive(op) => self.apply_archive(now, op),
             Op::Document(op) => self.apply_document(op),
+            Op::Pep(op) => self.apply_pep(op),
         }
     }
 
@@ -154,6 +158,22 @@ impl Memory {
                 self.swept = 0;
                 Ok(Answer::Swept { done: true })
             }
+        }
+    }
+
+    fn apply_pep(&mut self, op: PepOp) -> Result<Answer, StoreError> {
+        let (PepOp::Nodes { number }
+        | PepOp::PutNode { number, .. }
+        | PepOp::DeleteNode { number, .. }
+        | PepOp::Publish { number, .. }
+        | PepOp::Retract { number, .. }
+        | PepOp::Purge { number, .. }
+        | PepOp::Items { number, .. }) = op;
+        match (self.kept_mut(number), &op) {
+            (Ok(kept), _) => kept.nodes.apply(op),
+            (Err(_), PepOp::Nodes { .. }) => Ok(Answer::Nodes(Vec::new())),
+            (Err(_), PepOp::Items { .. }) => Ok(Answer::Items(Vec::new())),
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -220,6 +240,7 @@ impl Memory {
             offline_last: 0,
             archive: Archive::default(),
             documents: BTreeMap::new(),
+            nodes: pep::Nodes::default(),
         };
         self.accounts.insert(number.get(), Some(kept));
         Ok(Answer::Created(number))

@@ -5,7 +5,7 @@
 use xmpp::error::{StanzaCondition, StanzaError};
 use xmpp::{ns, write};
 
-use super::{Answer, Feature, Query, Scope, account_features, server_features};
+use super::{Answer, Feature, Query, Scope, account_features, account_identities, server_features};
 use crate::router::Router;
 
 pub(crate) struct It;
@@ -49,6 +49,11 @@ impl Feature for It {
             };
             let identity = write::open(out, "identity").attr("category", category).attr("type", kind);
             identity.attr_opt("name", name).empty();
+            if query.scope != Scope::Server {
+                for (category, kind) in account_identities() {
+                    write::open(out, "identity").attr("category", category).attr("type", kind).empty();
+                }
+            }
             for feature in features {
                 write::open(out, "feature").attr("var", feature).empty();
             }

@@ -187,7 +187,7 @@ impl Feature for It {
         router.confirm(number, session, |id| id == row);
     }
 
-    fn on_answer(router: &mut Router, line: LineId, id: &str) {
+    fn on_answer(router: &mut Router, line: LineId, id: &str, _: &Stanza<'_>) {
         let Some(last) = id.strip_prefix(PING_ID).and_then(|id| id.parse().ok()) else { return };
         let (number, session) = (router.lines[line].number, router.lines[line].session);
         router.confirm(number, session, |id| id <= OfflineId(last));

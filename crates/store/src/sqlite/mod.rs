@@ -16,6 +16,7 @@ mod archives;
 mod documents;
 mod mailboxes;
 mod migrate;
+mod nodes;
 mod reserve;
 mod rosters;
 mod schema;
@@ -285,6 +286,7 @@ impl Sqlite {
             Op::DeleteAccount { number } => {
                 self.archives.remove(db, *number)?;
                 documents::delete(db, *number)?;
+                nodes::delete(db, *number)?;
                 self.mailboxes.remove(db, *number)?;
                 rosters::delete(db, *number)?;
                 tokens::revoke(db, *number)?;
@@ -305,6 +307,7 @@ impl Sqlite {
             Op::CountOffline { number } => self.mailboxes.count(db, *number),
             Op::Archive(op) => self.archives.apply(db, now, &self.limits, op),
             Op::Document(op) => documents::apply(db, op),
+            Op::Pep(op) => nodes::apply(db, op),
         }
     }
 }

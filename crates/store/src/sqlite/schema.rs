@@ -8,7 +8,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS];
+pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES];
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -142,4 +142,24 @@ const ARCHIVES_DOCUMENTS: &str = "
         value  BLOB    NOT NULL,
         PRIMARY KEY (number, space, name)
     ) WITHOUT ROWID;
+";
+
+const NODES: &str = "
+    -- config: what the router's feature wrote.
+    CREATE TABLE nodes (
+        number INTEGER NOT NULL,
+        node   TEXT    NOT NULL,
+        config BLOB    NOT NULL,
+        PRIMARY KEY (number, node)
+    ) WITHOUT ROWID;
+
+    -- seq: in the order of publishing.
+    CREATE TABLE items (
+        seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+        number  INTEGER NOT NULL,
+        node    TEXT    NOT NULL,
+        id      TEXT    NOT NULL,
+        payload BLOB    NOT NULL,
+        UNIQUE (number, node, id)
+    );
 ";
