@@ -284,6 +284,17 @@ fn with_sack_only_what_is_missing_is_sent_again() {
     assert_eq!(s.congestion.window(), 5 * SMSS, "RFC 9937: cwnd = ssthresh");
 }
 
+/// RFC 9937 6: at the end cwnd = ssthresh, also where so much was lost that recovery never got there.
+#[test]
+fn recovery_ends_with_the_window_at_ssthresh() {
+    let mut s = Sender::new(true, 10);
+    s.ack(0, &[(7, 10)]);
+    assert_eq!(s.resend(), [0, 1, 2]);
+    assert_eq!((s.congestion.window(), s.congestion.ssthresh()), (3 * SMSS, 5 * SMSS));
+    assert!(s.ack(10, &[]).left);
+    assert_eq!(s.congestion.window(), 5 * SMSS);
+}
+
 /// RFC 8985 6.2 step 5: fewer than three SACKed, and nobody knows yet; a quarter of the round trip later it is a loss.
 #[test]
 fn a_loss_near_the_end_is_found_by_the_reordering_timer() {
