@@ -93,7 +93,7 @@ pub const CLAIMS: &[Claim] = &[
                  believes to have, and the one that the client believes in would lead nowhere.",
             zh: "客户端不必告知：服务器读取报文的源地址。在 NAT 后面，这个地址并不是客户端以为的那个；客户端自己以为的地址反而到不了。",
         },
-        shown_by: &["ports"],
+        shown_by: &["relay", "relay-nat"],
     },
     Claim {
         says: Words {

@@ -4,14 +4,15 @@ mod closing;
 mod handshake;
 mod links;
 pub mod ports;
+mod relay;
 mod sending;
 mod time_wait;
 
 use crate::Scenario;
 
 /// Every family, in the order of the list.
-const FAMILIES: [&[Scenario]; 6] =
-    [links::ALL, ports::ALL, handshake::ALL, closing::ALL, time_wait::ALL, sending::ALL];
+const FAMILIES: [&[Scenario]; 7] =
+    [links::ALL, relay::ALL, ports::ALL, handshake::ALL, closing::ALL, time_wait::ALL, sending::ALL];
 
 /// Every scenario, in the order of the list.
 pub fn catalogue() -> impl Iterator<Item = &'static Scenario> {

@@ -336,6 +336,22 @@ impl Stage {
         (last + DELAY).saturating_sub(since)
     }
 
+    /// The seed of this play.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// An act that was played elsewhere.
+    pub fn push_act(&mut self, act: Act) {
+        self.acts.push(act);
+    }
+
+    /// What a capture at the left host of an act that was played elsewhere saw.
+    pub fn push_packet(&mut self, at: Duration, packet: Vec<u8>) {
+        self.packets.push((at, packet));
+    }
+
     /// Packets of this act that did not arrive.
     #[must_use]
     pub fn losses(&self) -> usize {
