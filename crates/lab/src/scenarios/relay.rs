@@ -71,7 +71,10 @@ fn who_line(line: &Line) -> String {
 /// The frames of a site as items, before `since` and from it on; lengths only where a seed gives them.
 fn items(world: &World, site: usize, since: Instant, origin: Instant, over: Over) -> [Vec<Item>; 2] {
     let frames = world.site(site).trace.frames();
-    let (before, after): (Vec<_>, Vec<_>) = frames.partition(|passed| passed.at < since);
+    let (mut before, after): (Vec<_>, Vec<_>) = frames.partition(|passed| passed.at < since);
+    if over == Over::Quic {
+        before.clear(); // how many datagrams a handshake takes is a matter of chance, and nothing follows from them
+    }
     [before, after]
         .map(|frames| frames.into_iter().map(|passed| Item::Step(step(passed, origin, over))).collect())
 }
