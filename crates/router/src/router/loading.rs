@@ -113,12 +113,10 @@ impl Router {
     pub(crate) fn resume(&mut self, number: AccountNumber, input: Pending) {
         match input {
             Pending::Letter(letter) => self.arrive(letter.borrow()),
-            Pending::Sent { session, seq, stanza } => {
-                match (self.line_of(session), Stanza::parse(&stanza)) {
-                    (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
-                    _ => self.processed(Some(Receipt::whole(session, seq))),
-                }
-            }
+            Pending::Sent { session, seq, stanza } => match (self.line_of(session), Stanza::parse(&stanza)) {
+                (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
+                _ => self.processed(Some(Receipt::whole(session, seq))),
+            },
             Pending::Unbound { session, undelivered } => self.unbound(session, undelivered),
             Pending::Returned { session, stanza, tag } => self.came_back(number, session, stanza, tag),
         }

@@ -251,7 +251,8 @@ impl EventLoop {
                         connection.resource = jid.resource().map(Box::from);
                         if let Some(event) = acknowledging {
                             // Nothing else can be to be told of a session that has just been bound.
-                            let _ = hear(&mut self.router, self.now, SessionName::from_id(session), event);
+                            let name = SessionName::from_id(session);
+                            let _ = hear(&mut self.router, &mut self.counts, self.now, name, event);
                         }
                         self.lines.mark_dirty(slot);
                         self.lines.mark_again(slot);
