@@ -102,7 +102,7 @@ pub(crate) struct Line {
     /// What it needs to be resumed, where its client wants that.
     pub(crate) resumable: Option<Box<Resumable>>,
     /// Who was sent directed presence (RFC 6121 4.6): full or bare addresses at our domain.
-    pub(crate) directed: Vec<Box<str>>,
+    pub(crate) directed: Box<[Box<str>]>,
     /// What each feature remembers of it.
     pub(crate) features: features::LineStates,
 }
@@ -122,7 +122,7 @@ impl Line {
             priority: 0,
             presence: None,
             resumable: None,
-            directed: Vec::new(),
+            directed: Box::default(),
             features: features::LineStates::default(),
         }
     }
