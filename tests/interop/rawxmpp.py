@@ -127,15 +127,16 @@ class Stream:
             f"<message xmlns='jabber:client' to='{number}@localhost' type='chat'><body>{body}</body></message>"
         )
 
-    async def answer_pings(self):
-        while ping := self.collector.pluck(r"<iq (?=[^>]*type='get')[^>]*><ping [^>]*/></iq>"):
-            mark = re.search(r" id='([^']*)'", ping).group(1)
+    async def answer_questions(self):
+        """An empty result is enough for the exchange, which wants to know that we are there."""
+        while question := self.collector.pluck(r"<iq (?=[^>]*type='get')[^>]*><(?:ping|query) [^>]*/></iq>"):
+            mark = re.search(r" id='([^']*)'", question).group(1)
             await self.send(f"<iq xmlns='jabber:client' type='result' id='{mark}'/>")
 
     async def hear(self):
-        """The next message; pings that come before it are answered, as every client does."""
+        """The next message; questions that come before it are answered, as every client does."""
         while (message := self.collector.pluck(MESSAGE)) is None:
-            await self.answer_pings()
+            await self.answer_questions()
             self.collector.text += await self.more()
         sender = re.search(r"from=['\"](\d+)@", message).group(1)
         return sender, re.search(r"<body>(.*?)</body>", message).group(1)

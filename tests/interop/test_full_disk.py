@@ -54,7 +54,7 @@ async def read(exchange, number, count):
     reader = await ClearStream.connect(exchange)
     await reader.log_in(number, "read")
     heard = [int((await reader.hear())[1].split()[0]) for _ in range(count)]
-    await reader.answer_pings()
+    await reader.answer_questions()
     await reader.ping()
     more = "<message" in reader.collector.text
     await reader.send("</stream:stream>")

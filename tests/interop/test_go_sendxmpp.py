@@ -71,7 +71,6 @@ async def test_what_it_wrote_waits_for_who_is_away(exchange, numbers, carrier):
     await reader.log_out()
 
 
-@pytest.mark.skip(reason="Debian's go-sendxmpp 0.5.6 panics at any iq that is no <query/>, so at the ping behind what waited")
 @pytest.mark.parametrize("carrier", ["starttls", "direct-tls"])
 def test_what_waited_is_heard_by_it(exchange, numbers, carrier, tmp_path):
     a, b = numbers

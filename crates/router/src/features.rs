@@ -108,6 +108,8 @@ pub(crate) trait Feature {
     fn on_line_lost(_: &mut Router, _: AccountNumber, _: SessionId) {}
     /// And now it has come back.
     fn on_line_gone(_: &mut Router, _: AccountNumber) {}
+    /// A line has gone from one session to another (XEP-0198 section 5).
+    fn on_line_moved(_: &mut Router, _: AccountNumber, _from: SessionId, _to: SessionId) {}
     /// A client confirmed a message that the store has.
     fn on_row_delivered(_: &mut Router, _: AccountNumber, _: SessionId, _: OfflineId) {}
     /// The store answered.
@@ -338,6 +340,15 @@ pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
 
         pub(crate) fn on_line_lost(router: &mut Router, number: AccountNumber, session: SessionId) {
             $($name::It::on_line_lost(router, number, session);)*
+        }
+
+        pub(crate) fn on_line_moved(
+            router: &mut Router,
+            number: AccountNumber,
+            from: SessionId,
+            to: SessionId,
+        ) {
+            $($name::It::on_line_moved(router, number, from, to);)*
         }
 
         pub(crate) fn on_line_gone(router: &mut Router, number: AccountNumber) {

@@ -64,12 +64,17 @@ fn drain(router: &mut Router, store: &mut Memory, now: Now, waiting: &mut HashMa
                 Output::Deliver { stanza, .. } => {
                     assert!(Stanza::parse(stanza).is_ok(), "no stanza: {}", String::from_utf8_lossy(stanza));
                 }
-                Output::Processed { session, seq } => {
+                Output::Processed { session, seq, .. } => {
                     assert!(waiting.get_mut(&session).is_some_and(|set| set.remove(&seq)), "twice: {seq}");
                 }
                 Output::Store(request) => requests.push_back(request),
                 Output::Close { session, .. } => closed.push(session),
-                Output::Bound { .. } | Output::BindRefused { .. } | Output::Post { .. } => {}
+                Output::Bound { .. }
+                | Output::BindRefused { .. }
+                | Output::Resumed { .. }
+                | Output::ResumeRefused { .. }
+                | Output::Surrender { .. }
+                | Output::Post { .. } => {}
             }
         }
         if let Some(session) = closed.pop() {

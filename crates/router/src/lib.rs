@@ -16,6 +16,9 @@
 //! - [`Output::Close`] means: end that session with this stream error and hand what its client has not confirmed back
 //!   by [`Router::handle_unbound`], in the same turn. A session that ends by itself, overflows, or can no longer be
 //!   resumed is handed back in the same way.
+//! - [`Output::Surrender`] means: a client has come back for a session that is parked, or half-open; what is left of it
+//!   goes to [`Router::handle_surrendered`] in the same turn. An [`Output::Processed`] whose session is not there goes to
+//!   [`Router::handle_late`].
 //! - A session whose client begins to confirm what it receives (XEP-0198) is reported by
 //!   [`Router::handle_acknowledging`]; from then on each tag comes back exactly once, by [`Router::handle_delivered`]
 //!   or by [`Router::handle_unbound`].
@@ -23,7 +26,7 @@
 //! # Reading order
 //! [`router`] (the conductor), `send` (a stanza enters at its sender's home), [`route`] (the rule table), `arrive` (it
 //! reaches its recipient's home), `account` and `line` (who there is), `presence`, [`subscription`] and `subscribe`,
-//! `roster`, `features` (each file there can be removed).
+//! `roster`, [`resume`] (a line changes hands), `features` (each file there can be removed).
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +42,7 @@ mod output;
 mod parcel;
 mod presence;
 mod reply;
+pub mod resume;
 mod roster;
 pub mod route;
 pub mod router;
@@ -51,6 +55,7 @@ mod waiting;
 pub use config::{ArchivePolicy, RouterConfig, StrangerPolicy};
 pub use line::{AccountChange, LineFacts, SessionId};
 pub use output::{BindError, Output};
-pub use parcel::Parcel;
+pub use parcel::{Parcel, Undelivered};
+pub use resume::{Handover, Resumption};
 pub use router::Router;
 pub use tag::Tag;

@@ -12,6 +12,7 @@ use xmpp::address::AccountNumber;
 
 use crate::features;
 use crate::numbers::NumberHasher;
+use crate::resume::Resumable;
 
 /// A session, named by the loop on which its carrier lives and a number that this loop never uses again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,8 +99,10 @@ pub(crate) struct Line {
     pub(crate) priority: i8,
     /// The last available presence, from behind the `to` on: ` id='a1'><show>away</show></presence>`.
     pub(crate) presence: Option<Box<[u8]>>,
+    /// What it needs to be resumed, where its client wants that.
+    pub(crate) resumable: Option<Box<Resumable>>,
     /// Who was sent directed presence (RFC 6121 4.6): full or bare addresses at our domain.
-    pub(crate) directed: Vec<Box<str>>,
+    pub(crate) directed: Box<[Box<str>]>,
     /// What each feature remembers of it.
     pub(crate) features: features::LineStates,
 }
@@ -118,7 +121,8 @@ impl Line {
             says_photo: false,
             priority: 0,
             presence: None,
-            directed: Vec::new(),
+            resumable: None,
+            directed: Box::default(),
             features: features::LineStates::default(),
         }
     }
@@ -172,6 +176,13 @@ impl Lines {
         let (lines, hasher) = (&self.lines, &self.hasher);
         self.by_session.insert_unique(hash, id, |&id| hasher.hash_one(lines[id].session.to_bits()));
         id
+    }
+
+    /// The line is another session's from now on.
+    pub(crate) fn rename(&mut self, id: LineId, session: SessionId) {
+        let line = self.remove(id);
+        let again = self.insert(Line { session, ..line });
+        debug_assert_eq!(again, id, "a slab gives back the place that was freed last");
     }
 
     pub(crate) fn remove(&mut self, id: LineId) -> Line {

@@ -12,6 +12,7 @@ use xmpp::error::{StanzaCondition, StreamErrorKind};
 
 use crate::line::SessionId;
 use crate::parcel::Parcel;
+use crate::resume::Handover;
 use crate::tag::Tag;
 
 /// Something that the driver is to do.
@@ -48,6 +49,30 @@ pub enum Output<'a> {
         session: SessionId,
         /// Its number, as it was given.
         seq: u32,
+        /// The record of the session counts it already.
+        recorded: bool,
+    },
+    /// The session that asked for it has the line of an earlier one, which was handed over so.
+    Resumed {
+        /// Which.
+        session: SessionId,
+        /// Its full address.
+        jid: &'a str,
+        /// What its client had not confirmed, and the counts.
+        handover: Box<Handover>,
+    },
+    /// There is no such line any more.
+    ResumeRefused {
+        /// Who asked.
+        session: SessionId,
+        /// How many stanzas of it are known to have been handled, if anything is known.
+        h: Option<u32>,
+    },
+    /// The session's client has come back over another connection: this one is to be given up by
+    /// [`Router::handle_surrendered`](crate::Router::handle_surrendered).
+    Surrender {
+        /// Which.
+        session: SessionId,
     },
     /// Something for another loop's router.
     Post {
@@ -96,7 +121,10 @@ enum Queued {
     Bound { session: SessionId, jid: Range<usize>, inline: Range<usize> },
     BindRefused { session: SessionId, error: BindError },
     Deliver { session: SessionId, stanza: Range<usize>, tag: Option<Tag> },
-    Processed { session: SessionId, seq: u32 },
+    Processed { session: SessionId, seq: u32, recorded: bool },
+    Resumed { session: SessionId, jid: Range<usize>, handover: Box<Handover> },
+    ResumeRefused { session: SessionId, h: Option<u32> },
+    Surrender { session: SessionId },
     Post { to_loop: u16, parcel: Parcel },
     Store(Box<Request>),
     Close { session: SessionId, error: StreamErrorKind },
@@ -155,8 +183,21 @@ impl Outputs {
         self.queue.push_back(Queued::BindRefused { session, error });
     }
 
-    pub(crate) fn processed(&mut self, session: SessionId, seq: u32) {
-        self.queue.push_back(Queued::Processed { session, seq });
+    pub(crate) fn processed(&mut self, session: SessionId, seq: u32, recorded: bool) {
+        self.queue.push_back(Queued::Processed { session, seq, recorded });
+    }
+
+    pub(crate) fn resumed(&mut self, session: SessionId, jid: &str, handover: Box<Handover>) {
+        let jid = self.put(jid.as_bytes());
+        self.queue.push_back(Queued::Resumed { session, jid, handover });
+    }
+
+    pub(crate) fn resume_refused(&mut self, session: SessionId, h: Option<u32>) {
+        self.queue.push_back(Queued::ResumeRefused { session, h });
+    }
+
+    pub(crate) fn surrender(&mut self, session: SessionId) {
+        self.queue.push_back(Queued::Surrender { session });
     }
 
     pub(crate) fn post(&mut self, to_loop: u16, parcel: Parcel) {
@@ -181,7 +222,13 @@ impl Outputs {
             Queued::Deliver { session, stanza, tag } => {
                 Output::Deliver { session, stanza: &self.bytes[stanza], tag }
             }
-            Queued::Processed { session, seq } => Output::Processed { session, seq },
+            Queued::Processed { session, seq, recorded } => Output::Processed { session, seq, recorded },
+            Queued::Resumed { session, jid, handover } => {
+                let jid = std::str::from_utf8(&self.bytes[jid]).expect("an address was put there");
+                Output::Resumed { session, jid, handover }
+            }
+            Queued::ResumeRefused { session, h } => Output::ResumeRefused { session, h },
+            Queued::Surrender { session } => Output::Surrender { session },
             Queued::Post { to_loop, parcel } => Output::Post { to_loop, parcel },
             Queued::Store(request) => Output::Store(*request),
             Queued::Close { session, error } => Output::Close { session, error },

@@ -12,6 +12,7 @@ use xmpp::error::StreamErrorKind;
 
 use crate::line::{LineFacts, SessionId};
 use crate::output::BindError;
+use crate::resume::{Handover, Resumption};
 use crate::route::Kind;
 use crate::tag::Tag;
 
@@ -28,6 +29,9 @@ impl Parcel {
             | Freight::Deliver { stanza, .. }
             | Freight::Returned { stanza, .. } => stanza.len(),
             Freight::Letter(letter) => letter.stanza.len(),
+            Freight::Surrendered { handover, .. } | Freight::Resumed { handover, .. } => {
+                handover.unacked.iter().map(|(stanza, _)| stanza.len()).sum()
+            }
             Freight::Unbound { undelivered, .. } => undelivered.iter().map(|(stanza, _)| stanza.len()).sum(),
             _ => 0,
         };
@@ -74,8 +78,8 @@ impl Receipt {
     }
 }
 
-/// What a session could not deliver.
-pub(crate) type Undelivered = Vec<(Vec<u8>, Option<Tag>)>;
+/// What a session could not deliver: stanzas, oldest first, each with what it is known by.
+pub type Undelivered = Vec<(Vec<u8>, Option<Tag>)>;
 
 /// A parcel's inside.
 #[derive(Debug)]
@@ -91,7 +95,13 @@ pub(crate) enum Freight {
     /// Its client confirmed a message.
     Delivered { session: SessionId, tag: Tag },
     /// Its client begins to confirm.
-    Acknowledging { session: SessionId },
+    Acknowledging { session: SessionId, resumption: Option<Resumption> },
+    /// It wants the line of an earlier one.
+    Resume { session: SessionId, number: AccountNumber, key: u64 },
+    /// It gives up its line to another.
+    Surrendered { session: SessionId, handover: Box<Handover> },
+    /// A stanza was processed that it sent before it gave up its line.
+    Late { session: SessionId, seq: u32, recorded: bool },
     /// It is over.
     Unbound { session: SessionId, undelivered: Undelivered },
     /// This came when it was over.
@@ -106,6 +116,12 @@ pub(crate) enum Freight {
     Deliver { session: SessionId, number: AccountNumber, stanza: Box<[u8]>, tag: Option<Tag> },
     /// Its stanza was processed, or a share of the work is done.
     Processed(Receipt),
+    /// It has the line it wanted.
+    Resumed { session: SessionId, jid: Box<str>, handover: Box<Handover> },
+    /// That line is gone.
+    ResumeRefused { session: SessionId, h: Option<u32> },
+    /// Its line is wanted.
+    Surrender { session: SessionId },
     /// It is to be closed.
     Close { session: SessionId, error: StreamErrorKind },
 }

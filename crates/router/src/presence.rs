@@ -159,17 +159,20 @@ impl Router {
         to: &str,
     ) -> Result<(), StanzaError> {
         let max = self.cfg.directed_max;
-        let directed = &mut self.lines[line].directed;
-        let place = directed.iter().position(|other| **other == *to);
+        let kept = &mut self.lines[line].directed;
+        let place = kept.iter().position(|other| **other == *to);
+        // A box rather than a vector, since hardly any line has any and each has room for them.
+        let mut directed = std::mem::take(kept).into_vec();
+        let full = directed.len() >= max;
         match (kind, place) {
-            (PresenceType::Available, None) if directed.len() >= max => return Err(busy()),
-            (PresenceType::Available, None) => directed.push(to.into()),
+            (PresenceType::Available, None) if !full => directed.push(to.into()),
             (PresenceType::Unavailable, Some(at)) => {
                 directed.swap_remove(at);
             }
             _ => {}
         }
-        Ok(())
+        *kept = directed.into_boxed_slice();
+        if full && place.is_none() && kind == PresenceType::Available { Err(busy()) } else { Ok(()) }
     }
 
     /// A probe reached the account that it asks about (4.3.2).

@@ -26,21 +26,24 @@ use crate::line::{AccountChange, Line, LineFacts, LineId, Lines, SessionId};
 use crate::numbers::NumberHasher;
 use crate::output::{BindError, Output, Outputs};
 use crate::parcel::{Ack, Freight, Letter, Parcel, Receipt, Undelivered};
+use crate::resume::{Former, Resumable, Resumption};
 use crate::tag::{Mark, Tag};
 use crate::waiting::{Table, Token, Waiting};
 
 /// Who receives what, for the numbers whose home is one event loop. The crate's page says how to drive it.
 pub struct Router {
     pub(crate) cfg: Arc<RouterConfig>,
-    this_loop: u16,
-    loops: u16,
+    pub(crate) this_loop: u16,
+    pub(crate) loops: u16,
     pub(crate) now: Now,
     pub(crate) lines: Lines,
     pub(crate) accounts: Accounts,
     /// Sessions whose carrier is here and whose number's home is not.
-    guests: HashMap<SessionId, AccountNumber, NumberHasher>,
-    /// Sessions that wait for their resource.
-    binding: HashMap<SessionId, AccountNumber, NumberHasher>,
+    pub(crate) guests: HashMap<SessionId, AccountNumber, NumberHasher>,
+    /// Sessions whose line went on at another.
+    pub(crate) former: Former,
+    /// Sessions that wait for their resource, or for the line of an earlier session.
+    pub(crate) binding: HashMap<SessionId, AccountNumber, NumberHasher>,
     pub(crate) waiting: Table,
     pub(crate) out: Outputs,
     /// What is done of stanzas that several places work on, by session and number.
@@ -73,6 +76,7 @@ impl Router {
             lines: Lines::new(hasher),
             accounts: Accounts::new(hasher, cfg.accounts_idle_max),
             guests: HashMap::with_hasher(hasher),
+            former: Former::new(hasher),
             binding: HashMap::with_hasher(hasher),
             waiting: Table::default(),
             out: Outputs::default(),
@@ -148,13 +152,14 @@ impl Router {
         }
     }
 
-    /// The client of a session begins to confirm what it receives (XEP-0198 was enabled).
-    pub fn handle_acknowledging(&mut self, now: Now, session: SessionId) {
+    /// The client of a session begins to confirm what it receives (XEP-0198 was enabled), and may come back for the
+    /// session if its connection is lost.
+    pub fn handle_acknowledging(&mut self, now: Now, session: SessionId, resumption: Option<Resumption>) {
         self.begin(now);
         if let Some(line) = self.lines.find(session) {
-            self.lines[line].acknowledging = true;
+            self.acknowledging(line, resumption);
         } else {
-            self.forward(session, |session| Freight::Acknowledging { session });
+            self.forward(session, |session| Freight::Acknowledging { session, resumption });
         }
     }
 
@@ -203,11 +208,14 @@ impl Router {
                     self.delivered(line, tag);
                 }
             }
-            Freight::Acknowledging { session } => {
+            Freight::Acknowledging { session, resumption } => {
                 if let Some(line) = self.lines.find(session) {
-                    self.lines[line].acknowledging = true;
+                    self.acknowledging(line, resumption);
                 }
             }
+            Freight::Resume { session, number, key } => self.resume_line(session, number, key),
+            Freight::Surrendered { session, handover } => self.surrendered(session, *handover),
+            Freight::Late { session, seq, recorded } => self.late(session, seq, recorded),
             Freight::Unbound { session, undelivered } => self.unbound(session, undelivered),
             Freight::Returned { session, number, stanza, tag } => {
                 self.came_back(number, session, stanza, tag);
@@ -228,11 +236,22 @@ impl Router {
                 }
             }
             Freight::Processed(receipt) => self.collect(receipt),
+            Freight::Resumed { session, jid, handover } => self.guest_resumed(session, &jid, handover),
+            Freight::ResumeRefused { session, h } if self.guests.remove(&session).is_some() => {
+                self.out.resume_refused(session, h);
+            }
+            Freight::Surrender { session } if self.guests.contains_key(&session) => {
+                self.out.surrender(session);
+            }
             Freight::Close { session, error } if self.guests.contains_key(&session) => {
                 self.out.close(session, error);
             }
             // For a session that has ended meanwhile; its end is on its way to the home.
-            Freight::Bound { .. } | Freight::BindRefused { .. } | Freight::Close { .. } => {}
+            Freight::Bound { .. }
+            | Freight::BindRefused { .. }
+            | Freight::ResumeRefused { .. }
+            | Freight::Surrender { .. }
+            | Freight::Close { .. } => {}
         }
     }
 
@@ -305,12 +324,17 @@ impl Router {
 
 // What the rooms share.
 impl Router {
-    fn begin(&mut self, now: Now) {
+    fn acknowledging(&mut self, line: LineId, resumption: Option<Resumption>) {
+        self.lines[line].acknowledging = true;
+        self.lines[line].resumable = resumption.map(|resumption| Box::new(Resumable::new(resumption)));
+    }
+
+    pub(crate) fn begin(&mut self, now: Now) {
         self.now = now;
         self.out.begin();
     }
 
-    fn post(&mut self, to_loop: u16, freight: Freight) {
+    pub(crate) fn post(&mut self, to_loop: u16, freight: Freight) {
         self.out.post(to_loop, Parcel(Box::new(freight)));
     }
 
@@ -374,12 +398,17 @@ impl Router {
             }
             self.shares.remove(&key);
         }
-        self.out.processed(session, seq);
+        self.out.processed(session, seq, false);
     }
 
     /// Gives a line's client what lies in the output buffer.
     pub(crate) fn deliver(&mut self, line: LineId, stanza: std::ops::Range<usize>, tag: Option<Tag>) {
         let Line { session, number, .. } = self.lines[line];
+        if let Some(resumable) = &mut self.lines[line].resumable
+            && resumable.is_changing_hands()
+        {
+            return resumable.hold(self.out.bytes(&stanza), tag);
+        }
         if session.of_loop() == self.this_loop {
             self.out.deliver(session, stanza, tag);
         } else {

@@ -38,7 +38,7 @@ enum Event {
         to: u8,
         device: Option<bool>,
     },
-    /// It confirms what it got, or some of it; or answers the pings it got.
+    /// It confirms what it got, or some of it; or answers the questions it got.
     Confirm {
         whose: u8,
         count: u8,
@@ -167,7 +167,7 @@ impl Play {
             }
             Event::Answer { whose } => {
                 if let Some(session) = pick(world, whose) {
-                    self.answer_pings(session);
+                    self.answer_questions(session);
                 }
             }
             Event::Lose { whose } => {
@@ -193,10 +193,10 @@ impl Play {
         self.look();
     }
 
-    fn answer_pings(&mut self, session: SessionId) {
+    fn answer_questions(&mut self, session: SessionId) {
         self.look();
         let inbox = std::mem::take(&mut self.world.clients.get_mut(&session).expect("a client").inbox);
-        for stanza in inbox.iter().filter(|stanza| stanza.contains("urn:xmpp:ping")) {
+        for stanza in inbox.iter().filter(|stanza| stanza.contains("disco#info")) {
             let id = attribute(stanza, "id").expect("it has one");
             self.world.send(session, &format!("<iq type='result' to='localhost' id='{id}'/>"));
         }

@@ -16,6 +16,10 @@
 //! C1 gets nothing                 C1 got no more
 //! C1 forgets                      whatever C1 got does not matter
 //! C1 confirms [2]                 C1 confirms all, or the oldest two, that it got
+//! C1 binds 10001/phone resumable  the same, and may come back for its session
+//! C2 resumes 10001 as C1 [on 1]   another connection takes up the session that C1 was
+//! C2 resumes 10001 as nobody      a session that never was
+//! C2 is not resumed               there is no such session any more
 //! C1 is lost                      its session ends, and what it had not confirmed goes back
 //! C1 is closed with conflict      the exchange ended it so
 //! C1 is refused conflict          its resource was refused so
@@ -119,12 +123,28 @@ fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: 
                 Some((of, resource)) => (of, Some(resource)),
                 None => (address, None),
             };
+            let resumable = how.contains(&"resumable");
             let confirming = how.contains(&"confirming");
             let on_loop =
                 how.iter().position(|word| *word == "on").map(|at| how[at + 1].parse().expect("a loop"));
             let session = world.bind(of.parse().expect("a number"), resource, confirming, on_loop);
             clients.insert(client.to_owned(), session);
             world.settle();
+            if resumable {
+                world.may_resume(session);
+            }
+            world.settle();
+        }
+        [client, "resumes", of, "as", earlier, ref how @ ..] => {
+            let key = clients.get(earlier).map_or(0, |session| session.to_bits());
+            let on_loop =
+                how.iter().position(|word| *word == "on").map(|at| how[at + 1].parse().expect("a loop"));
+            let session = world.resume(of.parse().expect("a number"), key, on_loop);
+            clients.insert(client.to_owned(), session);
+            world.settle();
+        }
+        [client, "is", "not", "resumed"] => {
+            assert!(world.clients[&clients[client]].not_resumed.is_some(), "{place}");
         }
         [client, "gets", "nothing"] => {
             let inbox = &world.clients[&clients[client]].inbox;

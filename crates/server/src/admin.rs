@@ -132,7 +132,7 @@ pub struct Line {
     pub network: String,
     /// The client's address and port, as the exchange sees it (or as a trusted proxy said).
     pub remote: SocketAddr,
-    /// `connecting`, `logging-in`, `bound` or `closing`.
+    /// `connecting`, `logging-in`, `bound`, `closing`, or `parked`: its connection is lost, and its client may come back.
     pub state: String,
     /// Whether the bytes are encrypted on their way.
     pub encrypted: bool,

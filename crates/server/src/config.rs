@@ -43,6 +43,8 @@ pub struct Config {
     pub offline: Offline,
     /// What was said, for all of a user's devices. Table `[archive]`.
     pub archive: Archive,
+    /// Sessions that lost their connection. Table `[resume]`.
+    pub resume: Resume,
     /// QUIC's own settings. Table `[quic]`.
     pub quic: Quic,
     /// What HTTP tells, and whom. Table `[http]`.
@@ -151,6 +153,26 @@ pub struct Archive {
     pub per_account_max: u32,
 }
 
+/// Sessions that lost their connection and wait for their clients (XEP-0198 section 5). A parked session costs about
+/// 1 KiB beside what waits for its client. What is too much ends the session that was parked longest; what its client had
+/// not confirmed goes to the number's other resources, or waits for the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// For how long, in seconds; 0: no session can be resumed. `secs = 300`.
+    pub time: Duration,
+    /// Parked sessions in all. `sessions_max = 100000`.
+    pub sessions_max: usize,
+    /// Bytes that wait for their clients in all. `bytes_max = 67108864`.
+    pub bytes_max: usize,
+    /// Parked sessions of one number. A loop counts those that are parked on it: all, but where QUIC connections of one
+    /// number are spread over several. `account_sessions_max = 8`.
+    pub account_sessions_max: usize,
+    /// Bytes that wait for the clients of one number. `account_bytes_max = 4194304`.
+    pub account_bytes_max: usize,
+    /// Stanzas that wait for one client. `stanzas_max = 2000`.
+    pub stanzas_max: usize,
+}
+
 /// QUIC's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quic {
@@ -237,6 +259,14 @@ impl Default for Config {
             },
             offline: Offline { per_account_max: 100_000 },
             archive: Archive { default: ArchivePolicy::Always, keep_days: 365, per_account_max: 1_000_000 },
+            resume: Resume {
+                time: Duration::from_secs(300),
+                sessions_max: 100_000,
+                bytes_max: 64 << 20,
+                account_sessions_max: 8,
+                account_bytes_max: 4 << 20,
+                stanzas_max: 2_000,
+            },
             quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },
             http: Http::default(),
             log: Log::default(),
@@ -424,6 +454,10 @@ impl Config {
                 "archive.per_account_max",
                 "at least 1 message; `default = \"never\"` switches it off",
             );
+        }
+        // A month; longer waits would outlive what `<failed/>` can tell.
+        if self.resume.time > Duration::from_secs(30 * 86_400) {
+            return unfit("resume.secs", "at most 2592000 seconds (30 days)");
         }
         if self.quic.streams_max == 0 || self.quic.streams_max > 1000 {
             return unfit("quic.streams_max", "between 1 and 1000 streams");

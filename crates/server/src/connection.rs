@@ -79,8 +79,6 @@ pub(crate) struct Flags {
     pub(crate) ended: bool,
     /// The router knows this session, or has been asked to.
     pub(crate) bound: bool,
-    /// The router knows that its client confirms what it receives.
-    pub(crate) acknowledging: bool,
     /// We ended our stream before the client ended its own.
     pub(crate) ended_first: bool,
     /// And it has answered, so closing the connection is ours to do (RFC 6120 4.4).

@@ -32,11 +32,13 @@ mod accept;
 mod closing;
 mod flush;
 mod lines;
+mod parked;
 mod post;
 mod receive;
 mod switch;
 
 pub(crate) use lines::Lines;
+pub(crate) use parked::{ParkedLines, Totals};
 pub(crate) use post::Posts;
 
 /// The loop's own token.
@@ -76,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) chance: Chance,
     /// Connections of all loops.
     pub(crate) connections: AtomicUsize,
+    /// Sessions that wait for their clients, of all loops.
+    pub(crate) parked: Totals,
     pub(crate) progress: Progress,
 }
 
@@ -156,6 +160,7 @@ pub(crate) struct EventLoop {
     datagrams_again: Vec<usize>,
     timers: BinaryHeap<Reverse<(Instant, u32, u32)>>,
     lines: Lines,
+    parked: ParkedLines,
     posts: Posts,
     router: Router,
     counts: LoopCounts,
@@ -198,6 +203,7 @@ impl EventLoop {
             this: parts.this,
             loops: parts.loops,
             lines: Lines::new(parts.this),
+            parked: ParkedLines::default(),
             shared: parts.shared,
             networks: parts.networks,
             listeners: parts.listeners,
@@ -309,6 +315,7 @@ impl EventLoop {
             .chain(self.endpoints.iter().filter_map(|e| e.quic.next_deadline()).map(|at| clock.to_core(at)))
             .chain(self.timers.peek().map(|Reverse((at, ..))| *at))
             .chain(self.router.next_deadline())
+            .chain(self.parked.next_deadline())
             .chain(self.accept_again)
             .chain(match self.life {
                 Life::Ending(at) => Some(at),
@@ -385,6 +392,10 @@ impl EventLoop {
         }
         if self.router.next_deadline().is_some_and(|at| at <= self.now.mono) {
             self.router.handle_timer(self.now);
+            self.drain_router();
+        }
+        if self.parked.next_deadline().is_some_and(|at| at <= self.now.mono) {
+            self.parked.end_due(self.now.mono, &self.shared.parked);
             self.drain_router();
         }
         let std_now = self.shared.clock.to_std(self.now.mono);

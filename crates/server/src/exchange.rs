@@ -143,6 +143,7 @@ impl Exchange {
             clock,
             chance,
             connections: AtomicUsize::new(0),
+            parked: event_loop::Totals::default(),
             progress: event_loop::Progress::default(),
             config,
         });

@@ -78,6 +78,8 @@ pub(crate) enum Letter {
     Tokens { session: SessionId, answer: TokensAnswer },
     /// An account changed under its sessions.
     Account { number: AccountNumber, change: router::AccountChange },
+    /// An account was deleted; this was its roster.
+    Deleted { number: AccountNumber, roster: store::Roster },
 
     /// `who`: every line here, then the end.
     Who(Sender<Vec<admin::Line>>),

@@ -8,6 +8,7 @@ use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
 use xmpp::stanza::Stanza;
 
+use crate::resume::ResumeId;
 use crate::sasl::CredentialsRequest;
 
 /// What a delivered stanza is known by until the client has confirmed it. The session carries it and does not look.
@@ -44,6 +45,19 @@ pub enum Event<'a> {
         resource: Option<String>,
         /// What is known of it already.
         facts: BindFacts,
+    },
+    /// The client wants to take up a session that lost its connection (XEP-0198 section 5);
+    /// [`Session::handle_resumed`](crate::Session::handle_resumed) or [`Session::handle_resume_refused`](crate::Session::handle_resume_refused) wants the answer.
+    Resume {
+        /// Whose session it must be.
+        number: AccountNumber,
+        /// Which.
+        id: ResumeId,
+    },
+    /// The client confirms what it receives from now on (XEP-0198 section 3).
+    Acknowledging {
+        /// Where it may also resume: what the session is known by then, and the inbound count that its `h` begins at.
+        resume: Option<(ResumeId, u32)>,
     },
     /// A stanza of a bound client.
     Stanza {
@@ -87,6 +101,17 @@ pub enum TokensAnswer {
     Failed,
 }
 
+/// A count for the record of a session that may be resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// The session.
+    pub id: ResumeId,
+    /// What [`Session::handle_counted`](crate::Session::handle_counted) wants back.
+    pub upto: u32,
+    /// What the record should say: XEP-0198's `h`.
+    pub h: u32,
+}
+
 /// Why a conversation ended; recorded once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
@@ -105,6 +130,22 @@ impl EndReason {
     #[must_use]
     pub fn is_polite(self) -> bool {
         matches!(self, EndReason::Client | EndReason::Exchange)
+    }
+
+    /// Whether the client may come back for its session (XEP-0198 section 5): its connection was lost, it was silent, it
+    /// did not read, or the exchange leaves. A client that ended its stream has left, and one that made a mistake would make
+    /// it again.
+    #[must_use]
+    pub fn is_resumable(self) -> bool {
+        matches!(
+            self,
+            EndReason::ConnectionLost
+                | EndReason::Error(
+                    StreamErrorKind::ConnectionTimeout
+                        | StreamErrorKind::PolicyViolation
+                        | StreamErrorKind::SystemShutdown
+                )
+        )
     }
 }
 

@@ -8,6 +8,7 @@ use xmpp::address::Jid;
 use xmpp::scanner::{Limits, Scanner, document};
 use xmpp::time::Now;
 
+use crate::resume::{Counts, Parked, ResumeId};
 use crate::{
     Carrier, CarrierFacts, ChannelBindings, Event, Outbox, Session, SessionConfig, Tag, TokensAnswer,
 };
@@ -62,6 +63,7 @@ enum Answer {
     Tokens,
     Home,
     Process(u32),
+    Resume(ResumeId),
     Over,
 }
 
@@ -75,7 +77,10 @@ impl Answer {
             Event::Bind { number, resource, .. } => Answer::Bind(number, resource),
             Event::Stanza { seq, .. } => Answer::Process(seq),
             Event::Finished { .. } => Answer::Over,
-            Event::LogInFailed { .. } | Event::Delivered { .. } => Answer::Nothing,
+            Event::Resume { id, .. } => Answer::Resume(id),
+            Event::LogInFailed { .. } | Event::Delivered { .. } | Event::Acknowledging { .. } => {
+                Answer::Nothing
+            }
         }
     }
 }
@@ -137,7 +142,7 @@ impl World {
                 if let Ok(jid) = Jid::of_number(number, "x", Some(resource.as_deref().unwrap_or("r"))) {
                     self.session.handle_bound(self.now, &jid, b"", &mut self.out);
                     let message = b"<message from='y'><body>a</body></message>";
-                    let sent = self.session.handle_delivery(message, Some(Tag(1)), &mut self.out);
+                    let sent = self.session.handle_delivery(self.now, message, Some(Tag(1)), &mut self.out);
                     assert!(sent.is_ok(), "a session that was just bound takes a message");
                 } else {
                     let refusal = xmpp::StanzaCondition::BadRequest.into();
@@ -145,6 +150,22 @@ impl World {
                 }
             }
             Answer::Process(seq) => self.session.handle_processed(seq, &mut self.out),
+            // Every other session is still there, with one message that was not confirmed.
+            Answer::Resume(id) if id.to_bits() % 2 == 0 => {
+                let event = self.session.handle_resume_refused(None, &mut self.out);
+                self.follow(event);
+            }
+            Answer::Resume(id) => {
+                let counts = Counts { received: 1, processed: 1, ..Counts::default() };
+                let unacked = [(b"<message from='y'/>".to_vec(), Some(Tag(1)))];
+                let parked = Parked::restore(id, self.config.resume_max, &counts, unacked);
+                let jid = Jid::parse("10001@x/r").expect("an address");
+                self.session.handle_resumed(self.now, &jid, parked, &mut self.out);
+                if let Some(count) = self.session.poll_count() {
+                    self.session.handle_counted(count.upto, &mut self.out);
+                }
+                assert!(self.session.wants_input(), "it is resumed, or over");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Negotiation: everything that may come before a resource is bound: STARTTLS, SASL, the request to bind.
 //!
-//! Spec: RFC 6120 5 (STARTTLS), 6 (SASL), 7 (binding); XEP-0388 (SASL2), 0386 (Bind 2), 0484 (tokens); XEP-0198 5 (no
-//! resumption yet).
+//! Spec: RFC 6120 5 (STARTTLS), 6 (SASL), 7 (binding); XEP-0388 (SASL2), 0386 (Bind 2), 0484 (tokens); XEP-0198 5 (asking
+//! to resume).
 //! Owns: the step, the attempts, the randomness and channel bindings handed in. It is boxed, and gone once a resource is
 //! bound.
 //! Invariants: PLAIN is read only from an encrypted stream; a stanza before its time ends the stream; an answer is waited
@@ -25,6 +25,7 @@ use xmpp::write;
 use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
 use crate::event::{BindFacts, Event, TokensAnswer};
 use crate::outbox::Outbox;
+use crate::resume::{self, ResumeId};
 use crate::sasl::keys::hmac_sha256;
 use crate::sasl::scram::{Challenged, ClientFirst};
 use crate::sasl::token::{Proof, TokenMechanism};
@@ -32,7 +33,7 @@ use crate::sasl::{
     CredentialsAnswer, CredentialsRequest, Failure, Keys, LogInName, Mechanism, downgrade, plain,
 };
 use features::{Offer, write_logged_in};
-use wish::{Issued, Wish, write_not_resumed};
+use wish::{Issued, Wish};
 
 /// What one element of the negotiation leads to.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ enum Step {
     LoggedIn(AccountNumber),
     /// A resource was asked for by the request with this id.
     Binding(AccountNumber, Option<String>),
+    /// An earlier session was asked for, of which this many stanzas arrived.
+    Resuming(AccountNumber, u32),
 }
 
 /// The negotiation of one session.
@@ -123,13 +126,14 @@ impl Negotiation {
             | Step::Checking(_)
             | Step::Comparing(_)
             | Step::Settling(_)
-            | Step::Binding(..) => false,
+            | Step::Binding(..)
+            | Step::Resuming(..) => false,
         }
     }
 
     /// Whether a number has been proved.
     pub(crate) fn is_logged_in(&self) -> bool {
-        matches!(self.step, Step::LoggedIn(_) | Step::Binding(..))
+        matches!(self.step, Step::LoggedIn(_) | Step::Binding(..) | Step::Resuming(..))
     }
 
     fn offer<'a>(&'a self, config: &'a SessionConfig, facts: &'a CarrierFacts) -> Offer<'a> {
@@ -172,14 +176,10 @@ impl Negotiation {
             (ns::SASL, "auth") => self.on_auth(element, config, facts, out),
             (ns::SASL, "response") => self.on_response(now, element, config, facts, out),
             (ns::SASL, "abort") => self.fail(Failure::Aborted, None, config, out),
-            (ns::SM, "resume") if self.is_logged_in() => {
-                out.element(|out| {
-                    write::open(out, "failed").ns(ns::SM).with(|out| {
-                        write::open(out, "item-not-found").ns(ns::STANZA_ERRORS).empty();
-                    });
-                });
-                Verdict::Done
-            }
+            (ns::SM, "resume") if self.is_logged_in() => self.on_resume(
+                wish::Resume::read(|name| element.attr(name).map(|value| value.into_owned())),
+                out,
+            ),
             (ns::SM, "enable") if self.is_logged_in() => {
                 // XEP-0198 section 3: only after a resource is bound.
                 out.element(|out| {
@@ -211,6 +211,86 @@ impl Negotiation {
         let resource = resource.filter(|text| !text.is_empty());
         self.step = Step::Binding(number, stanza.id().map(|id| id.into_owned()));
         Verdict::Tell(Event::Bind { number, resource, facts: BindFacts::default() })
+    }
+
+    // XEP-0198 section 5: instead of binding.
+    fn on_resume(&mut self, asked: Result<wish::Resume, StanzaCondition>, out: &mut Outbox) -> Verdict {
+        let Step::LoggedIn(number) = self.step else { return Verdict::Done };
+        match asked {
+            Ok(wish::Resume { id, h }) => {
+                self.step = Step::Resuming(number, h);
+                Verdict::Tell(Event::Resume { number, id })
+            }
+            Err(condition) => {
+                out.element(|out| resume::write_refused(None, condition, out));
+                Verdict::Done
+            }
+        }
+    }
+
+    /// How many stanzas had arrived of the session that the client wants back, if it wants one.
+    pub(crate) fn resuming(&self) -> Option<u32> {
+        match self.step {
+            Step::Resuming(_, h) => Some(h),
+            _ => None,
+        }
+    }
+
+    /// There is no such session. The client may bind instead, and may have said that it will (XEP-0386 2.2).
+    pub(crate) fn on_resume_refused(
+        &mut self,
+        h: Option<u32>,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) -> Option<Event<'static>> {
+        let Step::Resuming(number, _) = self.step else { return None };
+        self.step = Step::LoggedIn(number);
+        let mut told = Vec::new();
+        resume::write_refused(h, StanzaCondition::ItemNotFound, &mut told);
+        match &mut self.wish {
+            Some(wish) => {
+                wish.not_resumed = Some(told);
+                self.on_home(config, facts, out)
+            }
+            None => {
+                out.element(|out| out.extend_from_slice(&told));
+                None
+            }
+        }
+    }
+
+    /// The session is the earlier one from now on, whose address is `jid`.
+    pub(crate) fn write_resumed(
+        &self,
+        id: ResumeId,
+        h: u32,
+        jid: &Jid,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) {
+        let Some(wish) = &self.wish else { return out.element(|out| resume::write_resumed(id, h, out)) };
+        let mut resumed = Vec::new();
+        resume::write_resumed(id, h, &mut resumed);
+        out.element(|out| wish.write_success(jid.as_str(), Some(&resumed), None, out));
+        self.write_features_after(config, facts, out);
+    }
+
+    /// XEP-0388 2.6.1: what a client that logged in by one message is offered.
+    fn write_features_after(&self, config: &SessionConfig, facts: &CarrierFacts, out: &mut Outbox) {
+        let framed = facts.carrier.is_framed();
+        out.element(|out| {
+            let tag = write::open(out, "stream:features");
+            tag.attr_opt("xmlns:stream", framed.then_some(ns::STREAMS))
+                .with(|out| write_logged_in(config, true, out));
+        });
+    }
+
+    /// What this session is known by if it is to be resumed later.
+    pub(crate) fn draw_resume_id(&mut self) -> ResumeId {
+        let drawn = self.draw();
+        ResumeId::from_bits(u64::from_le_bytes(drawn[..8].try_into().expect("eight of 32 octets")))
     }
 
     fn on_starttls(&mut self, facts: &CarrierFacts, out: &mut Outbox) -> Verdict {
@@ -626,11 +706,18 @@ impl Negotiation {
         let Step::LoggedIn(number) = self.step else { return None };
         let randomness = self.draw();
         let wish = self.wish.as_mut()?;
-        if wish.resume.take().is_some() {
-            // XEP-0386 2.2: before binding, and instead of it.
-            let mut told = Vec::new();
-            write_not_resumed(StanzaCondition::ItemNotFound, &mut told);
-            wish.not_resumed = Some(told);
+        // XEP-0386 2.2: before binding, and instead of it.
+        match wish.resume.take() {
+            Some(Ok(wish::Resume { id, h })) => {
+                self.step = Step::Resuming(number, h);
+                return Some(Event::Resume { number, id });
+            }
+            Some(Err(condition)) => {
+                let mut told = Vec::new();
+                resume::write_refused(None, condition, &mut told);
+                wish.not_resumed = Some(told);
+            }
+            None => {}
         }
         if let Some((resource, acknowledging, inline)) = wish.take_bind(number, config, &randomness) {
             self.step = Step::Binding(number, None);
@@ -652,7 +739,7 @@ impl Negotiation {
         let Some(wish) = self.wish.take() else { return };
         self.step = Step::LoggedIn(number);
         let address = format!("{number}@{}", config.domain);
-        out.element(|out| wish.write_success(&address, None, out));
+        out.element(|out| wish.write_success(&address, None, None, out));
         out.element(|out| self.write_features(config, facts, out));
     }
 
@@ -700,12 +787,8 @@ impl Negotiation {
         let Some(wish) = &self.wish else {
             return out.element(|out| self.write_bind_result(jid, framed, out));
         };
-        out.element(|out| wish.write_success(jid.as_str(), Some(inline), out));
-        out.element(|out| {
-            let tag = write::open(out, "stream:features");
-            tag.attr_opt("xmlns:stream", framed.then_some(ns::STREAMS))
-                .with(|out| write_logged_in(config, true, out));
-        });
+        out.element(|out| wish.write_success(jid.as_str(), None, Some(inline), out));
+        self.write_features_after(config, facts, out);
     }
 
     /// RFC 6120 7.6.1. A message of its own declares its namespace (RFC 7395 3.3.3).

@@ -19,11 +19,12 @@ use xmpp::write;
 
 use crate::acknowledge::{Acknowledge, Inbound};
 use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
-use crate::event::{EndReason, Event, Overflow, Tag, TokensAnswer};
+use crate::event::{Count, EndReason, Event, Overflow, Tag, TokensAnswer};
 use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
+use crate::resume::{Parked, ResumeId};
 use crate::sasl::CredentialsAnswer;
-use talk::{Opening, Outcome, Phase, Talk, write_enabled, write_ping};
+use talk::{Opening, Outcome, Phase, Talk, write_ping};
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ impl Session {
             heard: now.mono,
             asked_for_life: false,
             opened: false,
+            enabled: false,
+            resume_id: ResumeId::from_bits(0),
             config,
         };
         Session { scanner: Scanner::new(Limits::of(talk.config.stanza_max_unauth)), talk }
@@ -201,6 +204,7 @@ impl Session {
         match &self.talk.phase {
             Phase::Negotiating(negotiation) => negotiation.wants_input(),
             Phase::Bound => self.talk.inbound.in_flight() < self.talk.config.in_flight_max,
+            Phase::Resuming(..) => false,
             Phase::Over => true,
         }
     }
@@ -260,12 +264,13 @@ impl Session {
     /// for along with it (XEP-0386), as XML.
     pub fn handle_bound(&mut self, now: Now, jid: &Jid, inline: &[u8], out: &mut Outbox) {
         let talk = &mut self.talk;
-        let Phase::Negotiating(negotiation) = &talk.phase else { return };
+        let Phase::Negotiating(negotiation) = &mut talk.phase else { return };
         let mut inside = inline.to_vec();
+        talk.resume_id = negotiation.draw_resume_id();
         if let Some(asked) = negotiation.enable() {
-            talk.acknowledge = Some(Box::new(Acknowledge::new(talk.inbound.received())));
-            write_enabled(asked, &mut inside);
+            talk.enable(asked, &mut inside);
         }
+        let Phase::Negotiating(negotiation) = &talk.phase else { return };
         negotiation.write_bound(jid, &inside, &talk.config, &talk.facts, out);
         talk.phase = Phase::Bound;
         talk.hear(now);
@@ -278,6 +283,77 @@ impl Session {
         }
     }
 
+    /// The answer to [`Event::Resume`]: the session that the client wants is here now, as it was when its connection was
+    /// lost. It is written to once all that the client had sent is processed and on record ([`Session::poll_count`]).
+    /// Returned is what the client confirms by its request.
+    pub fn handle_resumed(&mut self, now: Now, jid: &Jid, parked: Parked, out: &mut Outbox) -> Vec<Tag> {
+        let talk = &mut self.talk;
+        let Some(h) = talk.negotiation().and_then(Negotiation::resuming) else { return Vec::new() };
+        let Phase::Negotiating(negotiation) = std::mem::replace(&mut talk.phase, Phase::Over) else {
+            return Vec::new();
+        };
+        let (inbound, mut acknowledge) = parked.into_parts();
+        talk.resume_id = acknowledge.resumable.as_ref().map_or(talk.resume_id, |resumable| resumable.id());
+        let confirmed = acknowledge.on_answer(h);
+        (talk.inbound, talk.acknowledge) = (inbound, Some(acknowledge));
+        talk.phase = Phase::Resuming(negotiation, jid.clone());
+        talk.hear(now);
+        let mut tags = Vec::new();
+        match (confirmed, &mut talk.acknowledge) {
+            (Ok(newly), Some(acknowledge)) => {
+                tags.extend((0..newly).filter_map(|_| acknowledge.pop_confirmed()));
+                talk.resume_if_ready(out);
+            }
+            (Err(too_high), _) => talk.end_too_high(too_high, out),
+            (Ok(_), None) => {}
+        }
+        tags
+    }
+
+    /// The other answer to [`Event::Resume`] (XEP-0198 section 5). Of the session `h` stanzas are known to have been
+    /// handled, if anything is known. The client may bind instead.
+    pub fn handle_resume_refused(&mut self, h: Option<u32>, out: &mut Outbox) -> Option<Event<'static>> {
+        let Phase::Negotiating(negotiation) = &mut self.talk.phase else { return None };
+        negotiation.on_resume_refused(h, &self.talk.config, &self.talk.facts, out)
+    }
+
+    /// What the record of this session should say of how many stanzas of its client were handled, so that the client can
+    /// be told. Asked for at the end of a turn; [`Session::handle_counted`] wants the count back once it is durable.
+    pub fn poll_count(&mut self) -> Option<Count> {
+        let talk = &mut self.talk;
+        let acknowledge = talk.acknowledge.as_mut()?;
+        let processed = talk.inbound.processed();
+        let upto = match talk.phase {
+            Phase::Bound => acknowledge.count_due(&talk.inbound)?,
+            Phase::Resuming(..) if talk.inbound.in_flight() == 0 => {
+                acknowledge.resumable.as_mut()?.count(processed)?
+            }
+            _ => return None,
+        };
+        let id = acknowledge.resumable.as_ref()?.id();
+        Some(Count { id, upto, h: upto.wrapping_sub(acknowledge.base()) })
+    }
+
+    /// A count is on record.
+    pub fn handle_counted(&mut self, upto: u32, out: &mut Outbox) {
+        if let Some(resumable) = self.talk.acknowledge.as_mut().and_then(|a| a.resumable.as_mut()) {
+            resumable.on_counted(upto);
+        }
+        self.talk.resume_if_ready(out);
+        self.talk.answer_if_due(out);
+    }
+
+    /// What is left of a session that is over, if its client may come back for it. To be asked before
+    /// [`Session::take_unacked`], which then has nothing to give.
+    pub fn park(&mut self, reason: EndReason) -> Option<Parked> {
+        let resumable =
+            self.talk.acknowledge.as_ref().is_some_and(|acknowledge| acknowledge.resumable.is_some());
+        if !resumable || !reason.is_resumable() {
+            return None;
+        }
+        Parked::of(std::mem::take(&mut self.talk.inbound), self.talk.acknowledge.take()?)
+    }
+
     /// A stanza for the client, ready for delivery, without `xmlns`.
     ///
     /// # Errors
@@ -286,6 +362,7 @@ impl Session {
     /// [`Session::take_unacked`] gives it back.
     pub fn handle_delivery(
         &mut self,
+        now: Now,
         stanza: &[u8],
         tag: Option<Tag>,
         out: &mut Outbox,
@@ -297,12 +374,20 @@ impl Session {
         if too_much {
             talk.end(StreamErrorKind::PolicyViolation, out);
         }
-        if !matches!(talk.phase, Phase::Bound) {
-            talk.acknowledge.get_or_insert_with(|| Box::new(Acknowledge::new(0))).on_sent(stanza, tag);
-            return Err(Overflow);
+        match talk.phase {
+            Phase::Bound => {}
+            Phase::Resuming(..) => {
+                // It follows what waits.
+                talk.acknowledge.iter_mut().for_each(|acknowledge| acknowledge.keep(stanza, tag));
+                return Ok(());
+            }
+            Phase::Negotiating(_) | Phase::Over => {
+                talk.acknowledge.get_or_insert_with(|| Box::new(Acknowledge::new(0))).keep(stanza, tag);
+                return Err(Overflow);
+            }
         }
         out.element(|out| write_delivery(stanza, talk.facts.carrier.is_framed(), out));
-        if talk.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(stanza, tag)) {
+        if talk.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(now, stanza, tag)) {
             out.element(|out| write::open(out, "r").ns(ns::SM).empty());
         }
         Ok(())
@@ -311,7 +396,16 @@ impl Session {
     /// A stanza of the client has been processed: what it asked for is durable, or done.
     pub fn handle_processed(&mut self, seq: u32, out: &mut Outbox) {
         self.talk.inbound.process(seq);
+        self.talk.resume_if_ready(out);
         self.talk.answer_if_due(out);
+    }
+
+    /// The same, and that it was is on record (the record of this session counts it).
+    pub fn handle_recorded(&mut self, seq: u32, out: &mut Outbox) {
+        if let Some(resumable) = self.talk.acknowledge.as_mut().and_then(|a| a.resumable.as_mut()) {
+            resumable.on_recorded(seq);
+        }
+        self.handle_processed(seq, out);
     }
 
     /// The exchange ends the conversation, with an error or without.
@@ -338,7 +432,11 @@ impl Session {
         let talk = &mut self.talk;
         match &talk.phase {
             Phase::Negotiating(_) => talk.end(StreamErrorKind::ConnectionTimeout, out),
-            Phase::Bound if talk.asked_for_life => talk.end(StreamErrorKind::ConnectionTimeout, out),
+            Phase::Bound
+                if talk.asked_for_life || talk.answer_deadline().is_some_and(|at| at <= now.mono) =>
+            {
+                talk.end(StreamErrorKind::ConnectionTimeout, out);
+            }
             Phase::Bound => {
                 talk.asked_for_life = true;
                 if let Some(acknowledge) = &mut talk.acknowledge {
@@ -350,7 +448,7 @@ impl Session {
                     None => out.element(|out| write_ping(&talk.config.domain, framed, out)),
                 }
             }
-            Phase::Over => {}
+            Phase::Resuming(..) | Phase::Over => {}
         }
     }
 
@@ -363,8 +461,11 @@ impl Session {
             Phase::Bound if talk.asked_for_life => {
                 Some(talk.heard + talk.config.idle_max + talk.config.answer_max)
             }
-            Phase::Bound => Some(talk.heard + talk.config.idle_max),
-            Phase::Over => None,
+            Phase::Bound => {
+                let idle = talk.heard + talk.config.idle_max;
+                Some(talk.answer_deadline().map_or(idle, |at| at.min(idle)))
+            }
+            Phase::Resuming(..) | Phase::Over => None,
         }
     }
 
@@ -376,7 +477,7 @@ impl Session {
     /// Whether a resource is bound and the stream open.
     #[must_use]
     pub fn is_bound(&self) -> bool {
-        matches!(self.talk.phase, Phase::Bound)
+        matches!(self.talk.phase, Phase::Bound | Phase::Resuming(..))
     }
 
     /// Whether XEP-0198 is on.

@@ -23,8 +23,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use session::sasl::keys::derive_keys;
 use session::{
-    Carrier, CarrierFacts, ChannelBindings, CredentialsRequest, Event, Outbox, Session, SessionConfig, Tag,
-    TokensAnswer,
+    Carrier, CarrierFacts, ChannelBindings, CredentialsRequest, Event, Outbox, Parked, Session,
+    SessionConfig, Tag, TokensAnswer,
 };
 use store::{AccountState, Answer, Authority, Backend, Memory, Op, TokenChange};
 use switchboard_session as session;
@@ -46,6 +46,8 @@ struct Talk {
     store: Memory,
     /// The last token that was sent.
     token: String,
+    /// What is left of a session that lost its connection.
+    parked: Option<Parked>,
 }
 
 const EXPORTER: [u8; 32] = [5; 32];
@@ -94,18 +96,18 @@ impl Talk {
         let credentials = Box::new(derive_keys("pencil", [7; 16], 4096).unwrap());
         store.run_one(now.wall, Op::CreateAccount { number: None, name: None, credentials }).unwrap();
         let (request, change, token) = (None, None, String::new());
-        Talk { config, session, facts, out, now, sent, events, request, change, store, token }
+        Talk { config, session, facts, out, now, sent, events, request, change, store, token, parked: None }
     }
 
     /// Another session of the same script.
     fn again(self, over: &str) -> Talk {
-        let Talk { now, store, token, .. } = self;
+        let Talk { now, store, token, parked, .. } = self;
         let mut next = Talk::new(over);
         let bindings = bindings(next.facts.encrypted);
         // What is random differs from session to session.
         let seed = [token.bytes().fold(2, u8::wrapping_add); 32];
         next.session = Session::new(now, next.config.clone(), next.facts, bindings, seed);
-        Talk { now, store, token, ..next }
+        Talk { now, store, token, parked, ..next }
     }
 
     /// Puts base64 of what draft-schmaus-kitten-sasl-ht asks for where `{HT-SHA-256-…}` stands: the last token's
@@ -165,6 +167,9 @@ impl Talk {
                 format!("bind {number} {}{counts}{inline}", resource.as_deref().unwrap_or("-"))
             }
             Event::Stanza { seq, stanza } => format!("stanza {seq} {}", stanza.raw()),
+            Event::Resume { number, id } => format!("resume {number} {id}"),
+            Event::Acknowledging { resume: None } => "acknowledging".into(),
+            Event::Acknowledging { resume: Some((id, base)) } => format!("resumable {id} {base}"),
             Event::Delivered { tag } => format!("delivered {}", tag.0),
             Event::Finished { reason } => format!("finished: {reason}"),
         });
@@ -195,6 +200,9 @@ impl Talk {
     }
 
     fn collect(&mut self) {
+        if let Some(count) = self.session.poll_count() {
+            self.events.push_back(format!("count {} for {}", count.upto, count.h));
+        }
         let written = String::from_utf8_lossy(self.out.bytes()).into_owned();
         if let Some((_, token)) = written.split_once(" token='") {
             self.token = token.split('\'').next().unwrap().to_owned();
@@ -275,11 +283,48 @@ impl Talk {
             "deliver" => {
                 let (tag, stanza) = rest.split_once(' ').unwrap();
                 let tag = tag.parse().ok().map(Tag);
-                if self.session.handle_delivery(stanza.as_bytes(), tag, &mut self.out).is_err() {
+                if self.session.handle_delivery(self.now, stanza.as_bytes(), tag, &mut self.out).is_err() {
                     self.events.push_back("overflow".into());
                 }
             }
             "processed" => self.session.handle_processed(rest.parse().unwrap(), &mut self.out),
+            "recorded" => self.session.handle_recorded(rest.parse().unwrap(), &mut self.out),
+            "counted" => self.session.handle_counted(rest.parse().unwrap(), &mut self.out),
+            // The connection before this one is lost; `over` begins the next, to which what was parked comes.
+            "park" => {
+                self.session.handle_eof();
+                let Some(Event::Finished { reason }) = self.session.poll_event() else { panic!("{rest}") };
+                self.parked = self.session.park(reason);
+                self.events.push_back(if self.parked.is_some() { "parked" } else { "not parked" }.into());
+            }
+            "deliver-parked" => {
+                let (tag, stanza) = rest.split_once(' ').unwrap();
+                let tag = Some(Tag(tag.parse().unwrap()));
+                let parked = self.parked.as_mut().unwrap();
+                if parked.handle_delivery(stanza.as_bytes(), tag, 4, 5_000).is_err() {
+                    self.events.push_back("too much".into());
+                }
+            }
+            "processed-parked" => {
+                self.parked.as_mut().unwrap().handle_processed(rest.parse().unwrap(), false);
+            }
+            "recorded-parked" => {
+                self.parked.as_mut().unwrap().handle_processed(rest.parse().unwrap(), true);
+            }
+            "resumed" => {
+                let parked = self.parked.take().unwrap();
+                // As it is when the next connection is on another loop.
+                let (id, max, counts) = (parked.id(), parked.max(), parked.counts());
+                let parked = Parked::restore(id, max, &counts, parked.into_unacked());
+                let jid = "10001@example.net/desk".parse().unwrap();
+                for tag in self.session.handle_resumed(self.now, &jid, parked, &mut self.out) {
+                    self.events.push_back(format!("delivered {}", tag.0));
+                }
+            }
+            "resume-refused" => {
+                let event = self.session.handle_resume_refused(rest.parse().ok(), &mut self.out);
+                self.told(event);
+            }
             "close" => self.session.handle_close(StreamErrorKind::from_name(rest), &mut self.out),
             "eof" => self.session.handle_eof(),
             "wait" => {

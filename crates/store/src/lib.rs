@@ -30,6 +30,7 @@ pub mod memory;
 pub mod offline;
 pub mod pep;
 pub mod roster;
+pub mod session;
 pub mod sqlite;
 pub mod token;
 
@@ -46,6 +47,7 @@ pub use memory::Memory;
 pub use offline::{OfflineId, OfflinePage, OfflineRow};
 pub use pep::PepOp;
 pub use roster::{Roster, RosterItem, Subscription};
+pub use session::Counts;
 pub use sqlite::Sqlite;
 pub use token::{Authority, NewToken, Token, TokenChange};
 

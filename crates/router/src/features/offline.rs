@@ -17,7 +17,7 @@ use xmpp::error::{ErrorType, StanzaCondition, StanzaError};
 use xmpp::stanza::Stanza;
 use xmpp::time::Instant;
 
-use self::flush::{Flush, PING_ID};
+use self::flush::{Flush, QUESTION_ID};
 use super::{Feature, Judgement};
 use crate::arrive::{stamp, unavailable};
 use crate::line::{LineId, SessionId};
@@ -173,6 +173,14 @@ impl Feature for It {
         }
     }
 
+    fn on_line_moved(router: &mut Router, number: AccountNumber, from: SessionId, to: SessionId) {
+        let Some(spool) = spool(router, number) else { return };
+        spool.in_hand.iter_mut().filter(|row| row.session == from).for_each(|row| row.session = to);
+        if let Some(flush) = spool.flush.as_mut().filter(|flush| flush.session == Some(from)) {
+            flush.session = Some(to);
+        }
+    }
+
     fn on_line_gone(router: &mut Router, number: AccountNumber) {
         let Some(spool) = spool(router, number) else { return };
         spool.returning = None;
@@ -188,7 +196,7 @@ impl Feature for It {
     }
 
     fn on_answer(router: &mut Router, line: LineId, id: &str, _: &Stanza<'_>) {
-        let Some(last) = id.strip_prefix(PING_ID).and_then(|id| id.parse().ok()) else { return };
+        let Some(last) = id.strip_prefix(QUESTION_ID).and_then(|id| id.parse().ok()) else { return };
         let (number, session) = (router.lines[line].number, router.lines[line].session);
         router.confirm(number, session, |id| id <= OfflineId(last));
     }

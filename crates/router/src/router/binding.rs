@@ -142,6 +142,10 @@ impl Router {
         self.lines[line].closing = true;
         self.leave(line);
         let session = self.lines[line].session;
+        if self.lines[line].resumable.as_ref().is_some_and(|resumable| resumable.is_changing_hands()) {
+            // Its session is about to give it up; then it ends.
+            return;
+        }
         if session.of_loop() == self.this_loop {
             self.out.close(session, error);
         } else {
@@ -149,16 +153,18 @@ impl Router {
         }
     }
 
-    pub(super) fn unbound(&mut self, session: SessionId, undelivered: Undelivered) {
+    pub(crate) fn unbound(&mut self, session: SessionId, mut undelivered: Undelivered) {
         if let Some(number) = self.binding.remove(&session) {
             if let Some(account) = self.accounts.get_mut(number) {
                 account.binding.retain(|binding| binding.session != session);
             }
+            self.on_heir_lost(number, session);
             return self.accounts.settle(number);
         }
         let Some(line) = self.lines.find(session) else { return };
         let number = self.lines[line].number;
         self.lines[line].closing = true;
+        self.on_changing_line_ended(line, &mut undelivered);
         if self.accounts.get(number).is_some_and(|account| account.loading) {
             // What waiting messages it had in hand come back later, but it gets no more of them.
             features::on_unready(self, line);
@@ -171,6 +177,7 @@ impl Router {
             account.lines.retain(|other| *other != line);
         }
         self.lines.remove(line);
+        self.former.forget(line);
         self.finish_binding(number);
         self.accounts.settle(number);
     }

@@ -113,12 +113,10 @@ impl Router {
     pub(crate) fn resume(&mut self, number: AccountNumber, input: Pending) {
         match input {
             Pending::Letter(letter) => self.arrive(letter.borrow()),
-            Pending::Sent { session, seq, stanza } => {
-                match (self.lines.find(session), Stanza::parse(&stanza)) {
-                    (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
-                    _ => self.processed(Some(Receipt::whole(session, seq))),
-                }
-            }
+            Pending::Sent { session, seq, stanza } => match (self.line_of(session), Stanza::parse(&stanza)) {
+                (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
+                _ => self.processed(Some(Receipt::whole(session, seq))),
+            },
             Pending::Unbound { session, undelivered } => self.unbound(session, undelivered),
             Pending::Returned { session, stanza, tag } => self.came_back(number, session, stanza, tag),
         }
@@ -127,7 +125,7 @@ impl Router {
     /// A message needs no roster; the rest is refused while its sender may still hear of it.
     fn resume_without_roster(&mut self, session: SessionId, seq: u32, stanza: &[u8]) {
         let ack = Some(Receipt::whole(session, seq));
-        match (self.lines.find(session), Stanza::parse(stanza)) {
+        match (self.line_of(session), Stanza::parse(stanza)) {
             (Some(line), Ok(stanza)) if stanza.kind() == StanzaKind::Message => {
                 self.dispatch(line, &stanza, ack);
             }

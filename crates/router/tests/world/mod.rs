@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use store::{Backend, Credentials, Memory, Op, Reply, Request, StoreError};
 use switchboard_router::{
-    self as router, AccountChange, LineFacts, Output, Parcel, Router, RouterConfig, SessionId, Tag,
+    self as router, AccountChange, Handover, LineFacts, Output, Parcel, Resumption, Router, RouterConfig,
+    SessionId, Tag,
 };
 use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
@@ -23,6 +24,8 @@ use xmpp::time::{Instant, Now, Wallclock};
 pub struct Client {
     pub jid: Option<String>,
     pub refused: Option<router::BindError>,
+    /// It wanted an earlier session's line and was told that there is none, and how far that one had come.
+    pub not_resumed: Option<Option<u32>>,
     /// Everything delivered and not yet looked at.
     pub inbox: VecDeque<String>,
     /// Delivered with a tag, or without, and not confirmed; kept only if it confirms (XEP-0198).
@@ -33,6 +36,8 @@ pub struct Client {
     pub closed: Option<StreamErrorKind>,
     /// Handed back to the router.
     pub over: bool,
+    /// Its line is another's now.
+    pub went_on: bool,
 }
 
 /// Mail that has not arrived.
@@ -117,6 +122,55 @@ impl World {
         session
     }
 
+    /// A client that may come back for its session (XEP-0198 section 5).
+    pub fn may_resume(&mut self, session: SessionId) {
+        let resumption = Resumption { key: session.to_bits(), base: self.clients[&session].sent };
+        let (at, now) = (usize::from(session.of_loop()), self.now);
+        self.clients.get_mut(&session).expect("a client").confirms = true;
+        self.routers[at].handle_acknowledging(now, session, Some(resumption));
+        self.drain(at);
+    }
+
+    /// The client of a session comes back for it, over another connection.
+    pub fn resume(&mut self, of: u64, key: u64, on_loop: Option<u16>) -> SessionId {
+        let loops = self.routers.len() as u16;
+        let on_loop = on_loop.unwrap_or_else(|| Router::home(number(of), loops));
+        let session = SessionId::new(on_loop, self.next_session);
+        self.next_session += 1;
+        self.clients.insert(session, Client { confirms: true, ..Client::default() });
+        let now = self.now;
+        self.routers[usize::from(on_loop)].handle_resume(now, session, number(of), key);
+        self.drain(usize::from(on_loop));
+        session
+    }
+
+    /// A session gives up its line to the one that resumes it.
+    fn surrender(&mut self, session: SessionId) {
+        let client = self.clients.get_mut(&session).expect("a client");
+        if std::mem::replace(&mut client.over, true) {
+            return;
+        }
+        client.went_on = true;
+        let mut processed = client.processed.clone();
+        processed.sort_unstable();
+        let prefix = (1..).zip(&processed).take_while(|(at, seq)| at == *seq).count();
+        let counts = store::Counts {
+            received: client.sent,
+            processed: prefix as u32,
+            ahead: processed[prefix..].to_vec(),
+            ..store::Counts::default()
+        };
+        let unacked = std::mem::take(&mut client.unconfirmed);
+        client.inbox.clear();
+        let (at, now) = (usize::from(session.of_loop()), self.now);
+        self.routers[at].handle_surrendered(
+            now,
+            session,
+            Handover { key: 0, counts, unacked, max_secs: 300 },
+        );
+        self.drain(at);
+    }
+
     pub fn send(&mut self, session: SessionId, stanza: &str) -> u32 {
         let client = self.clients.get_mut(&session).expect("a client");
         client.sent += 1;
@@ -192,7 +246,7 @@ impl World {
 
     /// Takes everything out of one router.
     fn drain(&mut self, at: usize) {
-        let mut ended = Vec::new();
+        let (mut ended, mut surrendered, mut late) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(output) = self.routers[at].poll_output() {
             match output {
                 Output::Bound { session, jid, .. } => {
@@ -212,7 +266,25 @@ impl World {
                         client.unconfirmed.push((stanza.to_vec(), tag));
                     }
                 }
-                Output::Processed { session, seq } => {
+                Output::Resumed { session, jid, handover } => {
+                    let client = self.clients.get_mut(&session).expect("a client");
+                    assert!(client.jid.replace(jid.to_owned()).is_none(), "it had a line");
+                    client.sent = handover.counts.received;
+                    client.processed = (1..=handover.counts.processed).chain(handover.counts.ahead).collect();
+                    for (stanza, tag) in handover.unacked {
+                        client.inbox.push_back(String::from_utf8(stanza.clone()).expect("UTF-8"));
+                        client.unconfirmed.push((stanza, tag));
+                    }
+                }
+                Output::ResumeRefused { session, h } => {
+                    self.clients.get_mut(&session).expect("a client").not_resumed = Some(h);
+                }
+                Output::Surrender { session } => surrendered.push(session),
+                Output::Processed { session, .. } if self.clients[&session].went_on => {
+                    let Output::Processed { seq, recorded, .. } = output else { unreachable!() };
+                    late.push((session, seq, recorded));
+                }
+                Output::Processed { session, seq, .. } => {
                     assert_eq!(usize::from(session.of_loop()), at, "processed on another loop");
                     let client = self.clients.get_mut(&session).expect("a client");
                     assert!(!client.processed.contains(&seq), "{seq} was processed twice");
@@ -230,6 +302,14 @@ impl World {
                     ended.push(session);
                 }
             }
+        }
+        for session in surrendered {
+            self.surrender(session);
+        }
+        for (session, seq, recorded) in late {
+            let now = self.now;
+            self.routers[at].handle_late(now, session, seq, recorded);
+            self.drain(at);
         }
         if self.closes_at_once {
             for session in ended {

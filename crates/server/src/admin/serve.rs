@@ -237,8 +237,13 @@ fn answer(desk: &Desk, request: Request, each: &mut dyn FnMut(Item)) -> Result<(
         }
         Request::AccountDelete { number } => {
             let number = known_number(number)?;
+            // Its contacts hear of it at once, so who they are is read before it is forgotten.
+            let Answer::Roster(roster) = ask(desk, Op::LoadRoster { number })? else {
+                return Err(confused());
+            };
             ask(desk, Op::DeleteAccount { number })?;
-            tell(desk, number, AccountChange::Deleted);
+            let home = router::Router::home(number, desk.control.loops() as u16);
+            desk.control.to_loop(usize::from(home), Letter::Deleted { number, roster });
             Ok(())
         }
         Request::Shutdown => {

@@ -53,6 +53,7 @@ struct File {
     security: SecurityTable,
     offline: OfflineTable,
     archive: ArchiveTable,
+    resume: ResumeTable,
     quic: QuicTable,
     http: HttpTable,
     log: LogTable,
@@ -125,6 +126,17 @@ impl FromStr for Policy {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         ArchivePolicy::from_name(name).map(Self).ok_or("one of \"always\", \"roster\" and \"never\"")
     }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct ResumeTable {
+    secs: Option<u32>,
+    sessions_max: Option<usize>,
+    bytes_max: Option<usize>,
+    account_sessions_max: Option<usize>,
+    account_bytes_max: Option<usize>,
+    stanzas_max: Option<usize>,
 }
 
 #[derive(Deserialize, Default)]
@@ -274,6 +286,12 @@ fn resolve(file: File) -> Config {
     set(&mut c.limits.answer, file.limits.answer_secs.map(secs));
     set(&mut c.limits.output_max, file.limits.output_max);
     set(&mut c.limits.unacked_max, file.limits.unacked_max);
+    set(&mut c.resume.time, file.resume.secs.map(secs));
+    set(&mut c.resume.sessions_max, file.resume.sessions_max);
+    set(&mut c.resume.bytes_max, file.resume.bytes_max);
+    set(&mut c.resume.account_sessions_max, file.resume.account_sessions_max);
+    set(&mut c.resume.account_bytes_max, file.resume.account_bytes_max);
+    set(&mut c.resume.stanzas_max, file.resume.stanzas_max);
     set(&mut c.limits.resources_max, file.limits.resources_max);
     set(&mut c.limits.roster_max, file.limits.roster_max);
     set(&mut c.security.clear_text, file.security.clear_text);

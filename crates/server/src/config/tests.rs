@@ -51,6 +51,13 @@ fn every_field_can_be_said() {
         default = "roster"
         keep_days = 15
         per_account_max = 16
+        [resume]
+        secs = 15
+        sessions_max = 16
+        bytes_max = 17
+        account_sessions_max = 18
+        account_bytes_max = 19
+        stanzas_max = 20
         [quic]
         retry = "always"
         streams_max = 2
@@ -104,6 +111,14 @@ fn every_field_can_be_said() {
         },
         offline: Offline { per_account_max: 9 },
         archive: Archive { default: ArchivePolicy::Roster, keep_days: 15, per_account_max: 16 },
+        resume: Resume {
+            time: secs(15),
+            sessions_max: 16,
+            bytes_max: 17,
+            account_sessions_max: 18,
+            account_bytes_max: 19,
+            stanzas_max: 20,
+        },
         quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },
         http: Http { metrics_from: vec!["192.0.2.0/24".parse().unwrap()] },
         log: Log { format: LogFormat::Json },

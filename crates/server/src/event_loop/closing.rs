@@ -11,6 +11,7 @@ use xmpp::StreamErrorKind;
 use xmpp::address::AccountNumber;
 
 use super::EventLoop;
+use super::parked::{ParkedFacts, undelivered};
 use crate::admin;
 use crate::carrier::websocket::{self, CloseCode};
 use crate::connection::{Connection, Line, Stage};
@@ -34,11 +35,20 @@ impl EventLoop {
         if std::mem::take(&mut connection.flags.bound)
             && let Stage::Session(mut session) = stage
         {
-            let undelivered = session
-                .take_unacked()
-                .map(|(stanza, tag)| (stanza, tag.map(|tag| router::Tag::from_bits(tag.0))))
-                .collect();
-            self.router.handle_unbound(self.now, name.to_id(), undelivered);
+            let network = match connection.line {
+                Line::Stream { network, .. } => network,
+                Line::Quic { endpoint, .. } => self.endpoints[usize::from(endpoint)].network,
+                Line::Moving => 0,
+            };
+            let network = self.networks[usize::from(network)].name();
+            let facts = ParkedFacts::of(connection, &session, network);
+            match facts.and_then(|facts| Some((facts, session.park(reason)?))) {
+                Some((facts, parked)) => self.park(name, &facts, parked),
+                None => {
+                    let undelivered = undelivered(session.take_unacked());
+                    self.router.handle_unbound(self.now, name.to_id(), undelivered);
+                }
+            }
         }
         if let Some(connection) = self.lines.get_mut(slot) {
             tracing::debug!(
@@ -243,7 +253,8 @@ impl EventLoop {
 
     /// Every line, for `switchboard who`.
     pub(crate) fn who(&self) -> Vec<admin::Line> {
-        self.lines.iter().map(|connection| self.line_of(connection)).collect()
+        let connected = self.lines.iter().map(|connection| self.line_of(connection));
+        connected.chain(self.parked.who()).collect()
     }
 
     /// The frames of a number's lines, for `switchboard trace`: those on a network that shows them.

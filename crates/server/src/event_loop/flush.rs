@@ -58,7 +58,7 @@ impl EventLoop {
             for slot in dirty.drain(..) {
                 let Some(connection) = self.lines.get_mut(slot) else { continue };
                 connection.flags.in_dirty = false;
-                self.note_acknowledging(slot);
+                self.note_count(slot);
                 self.flush(slot);
                 if self.lines.get_mut(slot).is_some_and(|connection| connection.flags.moving) {
                     self.send_home(slot);

@@ -4,10 +4,11 @@
 //! only while something waits in it.
 //! Not here: what is done with them (`receive`, `flush`, `switch`, `closing`).
 
+use router::SessionId;
 use session::{EndReason, Outbox};
 use slab::Slab;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Stage};
 use crate::letter::{GENERATION_MASK, SessionName};
 
 /// Outboxes kept ready a pool: more than a turn's writers are rare.
@@ -100,6 +101,12 @@ impl Lines {
         let slot = name.slot as usize;
         let connection = self.slots.get(slot)?;
         (name.event_loop == self.this && connection.generation == name.generation).then_some(slot)
+    }
+
+    /// The slot of a session that is not over: one that is may be parked.
+    pub(crate) fn find_session(&self, id: SessionId) -> Option<usize> {
+        let slot = self.find(SessionName::from_id(id))?;
+        matches!(self.slots[slot].stage, Stage::Session(_)).then_some(slot)
     }
 
     pub(crate) fn name(&self, slot: usize) -> Option<SessionName> {

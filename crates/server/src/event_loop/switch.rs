@@ -5,13 +5,14 @@
 
 use std::net::IpAddr;
 
-use router::{Output, Router};
-use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, Session};
+use router::{Handover, Output, Router, SessionId};
+use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, ResumeId, Session};
 use xmpp::address::AccountNumber;
 use xmpp::stanza::StanzaKind;
 use xmpp::time::Now;
 use xmpp::{Jid, StanzaError};
 
+use super::parked::parked_of;
 use super::{EventLoop, Life};
 use crate::carrier::tls::Tls;
 use crate::connection::{Line, Stage};
@@ -26,6 +27,7 @@ pub(super) enum Effect {
     LogInFailed(Option<AccountNumber>),
     Tokens(Box<store::TokenChange>),
     Bind { number: AccountNumber, resource: Option<String>, facts: BindFacts },
+    Resume { number: AccountNumber, id: ResumeId },
     Finished(EndReason),
 }
 
@@ -52,6 +54,12 @@ pub(super) fn hear(
             router.handle_delivered(now, name.to_id(), router::Tag::from_bits(tag.0));
             None
         }
+        Event::Acknowledging { resume } => {
+            let resumption = resume.map(|(id, base)| router::Resumption { key: id.to_bits(), base });
+            router.handle_acknowledging(now, name.to_id(), resumption);
+            None
+        }
+        Event::Resume { number, id } => Some(Effect::Resume { number, id }),
         Event::StartTls => Some(Effect::StartTls),
         Event::Credentials(request) => Some(Effect::Credentials(request)),
         Event::LoggedIn { number } => Some(Effect::LoggedIn(number)),
@@ -127,11 +135,15 @@ impl EventLoop {
             }
             Effect::Bind { number, resource, facts } => {
                 connection.flags.bound = true;
-                connection.flags.acknowledging = facts.acknowledging;
                 let Some(name) = self.lines.name(slot) else { return };
                 let BindFacts { acknowledging, inline } = facts;
                 let facts = router::LineFacts { acknowledging, inline };
                 self.router.handle_bind(self.now, name.to_id(), number, resource.as_deref(), facts);
+            }
+            Effect::Resume { number, id } => {
+                connection.flags.bound = true;
+                let Some(name) = self.lines.name(slot) else { return };
+                self.router.handle_resume(self.now, name.to_id(), number, id.to_bits());
             }
             Effect::Finished(reason) => self.lines.end_later(slot, reason),
         }
@@ -190,26 +202,39 @@ impl EventLoop {
             while let Some(output) = self.router.poll_output() {
                 match output {
                     Output::Deliver { session, stanza, tag } => {
-                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some(slot) = self.lines.find_session(session) else {
+                            let bounds = &self.shared.config.resume;
+                            self.parked.deliver(session, stanza, tag, bounds, &self.shared.parked);
+                            continue;
+                        };
                         let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
                         let Stage::Session(receiver) = &mut connection.stage else { continue };
                         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
                         let tag = tag.map(|tag| session::Tag(tag.to_bits()));
                         self.counts.stanzas_out += 1;
-                        if receiver.handle_delivery(stanza, tag, outbox).is_err()
+                        if receiver.handle_delivery(self.now, stanza, tag, outbox).is_err()
                             && let Some(Event::Finished { reason }) = receiver.poll_event()
                         {
                             self.lines.end_later(slot, reason);
                         }
                         self.lines.mark_dirty(slot);
                     }
-                    Output::Processed { session, seq } => {
-                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                    Output::Processed { session, seq, recorded } => {
+                        let Some(slot) = self.lines.find_session(session) else {
+                            if !self.parked.processed(session, seq, recorded) {
+                                self.router.handle_late(self.now, session, seq, recorded);
+                            }
+                            continue;
+                        };
                         let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
                         let Stage::Session(sender) = &mut connection.stage else { continue };
                         let waited = !sender.wants_input();
                         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
-                        sender.handle_processed(seq, outbox);
+                        if recorded {
+                            sender.handle_recorded(seq, outbox);
+                        } else {
+                            sender.handle_processed(seq, outbox);
+                        }
                         if waited && sender.wants_input() {
                             self.lines.mark_again(slot);
                         }
@@ -222,7 +247,13 @@ impl EventLoop {
                         let jid = Jid::parse(jid).expect("a router binds checked addresses");
                         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
                         bound.handle_bound(self.now, &jid, inline, outbox);
+                        let acknowledging = bound.poll_event();
                         connection.resource = jid.resource().map(Box::from);
+                        if let Some(event) = acknowledging {
+                            // Nothing else can be to be told of a session that has just been bound.
+                            let name = SessionName::from_id(session);
+                            let _ = hear(&mut self.router, &mut self.counts, self.now, name, event);
+                        }
                         self.lines.mark_dirty(slot);
                         self.lines.mark_again(slot);
                     }
@@ -236,12 +267,26 @@ impl EventLoop {
                         self.lines.mark_dirty(slot);
                         self.lines.mark_again(slot);
                     }
+                    Output::Resumed { session, jid, handover } => {
+                        let jid = Jid::parse(jid).expect("a router binds checked addresses");
+                        self.resumed(session, &jid, *handover);
+                    }
+                    Output::ResumeRefused { session, h } => {
+                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some(connection) = self.lines.get_mut(slot) else { continue };
+                        connection.flags.bound = false;
+                        self.tell(session, |refused, outbox| refused.handle_resume_refused(h, outbox));
+                    }
+                    Output::Surrender { session } => self.surrender(session),
                     Output::Post { to_loop, parcel } => {
                         self.posts.write_loop(to_loop as u8, Letter::Parcel(parcel));
                     }
                     Output::Store(request) => self.posts.request(request),
                     Output::Close { session, error } => {
-                        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
+                        let Some(slot) = self.lines.find_session(session) else {
+                            self.parked.end(session, &self.shared.parked);
+                            continue;
+                        };
                         let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
                         let Stage::Session(closed) = &mut connection.stage else { continue };
                         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
@@ -256,26 +301,53 @@ impl EventLoop {
                 }
             }
             // Ending a session gives the router more to do.
-            let Some((slot, reason)) = self.lines.take_ended() else { return };
-            self.finish(slot, reason);
+            if let Some((slot, reason)) = self.lines.take_ended() {
+                self.finish(slot, reason);
+            } else if let Some((id, undelivered)) = self.parked.take_over() {
+                self.router.handle_unbound(self.now, id, undelivered);
+            } else {
+                return;
+            }
         }
     }
 
-    /// Tells the router once that a client has begun to confirm what it receives.
-    pub(super) fn note_acknowledging(&mut self, slot: usize) {
-        let Some(name) = self.lines.name(slot) else { return };
-        let Some(connection) = self.lines.get_mut(slot) else { return };
-        let Stage::Session(session) = &connection.stage else { return };
-        if session.acknowledges() && !std::mem::replace(&mut connection.flags.acknowledging, true) {
-            self.router.handle_acknowledging(self.now, name.to_id());
-            self.drain_router();
+    /// A session goes on at this connection.
+    fn resumed(&mut self, session: SessionId, jid: &Jid, handover: Handover) {
+        let found = self.lines.find_session(session);
+        let Some((slot, (connection, pools))) =
+            found.and_then(|slot| Some((slot, self.lines.with_pools(slot)?)))
+        else {
+            return self.router.handle_unbound(self.now, session, handover.unacked);
+        };
+        let Stage::Session(heir) = &mut connection.stage else { return };
+        connection.resource = jid.resource().map(Box::from);
+        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+        let confirmed = heir.handle_resumed(self.now, jid, parked_of(handover), outbox);
+        let over = heir.poll_event();
+        for tag in confirmed {
+            self.router.handle_delivered(self.now, session, router::Tag::from_bits(tag.0));
         }
+        if let Some(Event::Finished { reason }) = over {
+            self.lines.end_later(slot, reason);
+        }
+        self.lines.mark_dirty(slot);
+        self.lines.mark_again(slot);
+    }
+
+    /// Puts on record how many stanzas of a client were handled, before it is told so.
+    pub(super) fn note_count(&mut self, slot: usize) {
+        let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
+        let Stage::Session(session) = &mut connection.stage else { return };
+        let Some(count) = session.poll_count() else { return };
+        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+        session.handle_counted(count.upto, outbox);
+        self.lines.mark_again(slot);
     }
 
     /// Tells a session what it waits for, and does what it says to that.
     fn tell(
         &mut self,
-        session: router::SessionId,
+        session: SessionId,
         say: impl FnOnce(&mut Session, &mut Outbox) -> Option<Event<'static>>,
     ) {
         let name = SessionName::from_id(session);
@@ -313,6 +385,10 @@ impl EventLoop {
                 self.router.handle_account(self.now, number, change);
                 self.drain_router();
             }
+            Letter::Deleted { number, roster } => {
+                self.router.handle_deleted(self.now, number, roster);
+                self.drain_router();
+            }
             Letter::Accepted(arrival) => self.arrive(*arrival),
             Letter::Upgraded(handover) => self.upgrade(*handover),
             Letter::Moved { connection, stream, network } => self.settle(connection, stream, network),
@@ -342,6 +418,8 @@ impl EventLoop {
                 self.leave();
                 self.life = Life::Stopping;
                 self.close_all();
+                self.parked.end_all(&self.shared.parked);
+                self.drain_router();
             }
             Letter::End => self.life = Life::Ending(self.now.mono + super::LAST_REPLIES_WITHIN),
         }

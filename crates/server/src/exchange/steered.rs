@@ -101,6 +101,7 @@ impl Steered {
             clock: Clock::new(),
             chance,
             connections: AtomicUsize::new(0),
+            parked: event_loop::Totals::default(),
             progress: event_loop::Progress::default(),
             config,
         });

@@ -12,3 +12,4 @@ mod house;
 mod instruments;
 mod log_in;
 mod pressure;
+mod resume;

@@ -45,12 +45,12 @@ fn an_answer_waits_for_what_was_sent_before_the_question() {
 #[test]
 fn the_client_is_asked_once_until_it_answers() {
     let mut acknowledge = Acknowledge::new(0);
-    assert!(acknowledge.on_sent(b"<a/>", Some(Tag(1))));
-    assert!(!acknowledge.on_sent(b"<b/>", None));
+    assert!(acknowledge.on_sent(Now::default(), b"<a/>", Some(Tag(1))));
+    assert!(!acknowledge.on_sent(Now::default(), b"<b/>", None));
     assert_eq!(acknowledge.on_answer(1), Ok(1));
     assert_eq!(acknowledge.pop_confirmed(), Some(Tag(1)));
-    assert!(acknowledge.wants_to_ask(), "the second waits");
-    assert!(!acknowledge.wants_to_ask());
+    assert!(acknowledge.wants_to_ask(Instant::ZERO), "the second waits");
+    assert!(!acknowledge.wants_to_ask(Instant::ZERO));
     assert_eq!(acknowledge.on_answer(3), Err(TooHigh { h: 3, sent: 2 }));
     assert_eq!(acknowledge.into_unacked().collect::<Vec<_>>(), [(b"<b/>".to_vec(), None)]);
 }

@@ -15,6 +15,7 @@ use xmpp::time::Wallclock;
 use xmpp::write;
 
 use crate::config::SessionConfig;
+use crate::resume::ResumeId;
 use crate::sasl::LogInName;
 use crate::sasl::token::{AgentKey, TokenMechanism, is_secret};
 
@@ -29,7 +30,7 @@ pub(crate) struct Wish {
     /// The client's own id. Whoever knows it and the data folder knows the client's tokens.
     agent: Option<Secret>,
     pub(crate) bind: Option<Bind>,
-    pub(crate) resume: Option<Resume>,
+    pub(crate) resume: Option<Result<Resume, StanzaCondition>>,
     /// A token for this mechanism (XEP-0484 3.2).
     pub(crate) token: Option<TokenMechanism>,
     pub(crate) fast: Option<Fast>,
@@ -65,17 +66,34 @@ pub(crate) struct Bind {
 pub(crate) struct Enable {
     /// The client would like to resume this stream later.
     pub(crate) resume: bool,
+    /// For how many seconds at most.
+    pub(crate) max: Option<u64>,
 }
 
 impl Enable {
     pub(crate) fn read(attr: impl Fn(&str) -> Option<String>) -> Enable {
-        Enable { resume: is_true(attr("resume").as_deref()) }
+        let max = attr("max").and_then(|max| max.trim().parse().ok());
+        Enable { resume: is_true(attr("resume").as_deref()), max }
     }
 }
 
 /// XEP-0198's request to go on with an earlier stream.
-#[derive(Debug)]
-pub(crate) struct Resume;
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resume {
+    pub(crate) id: ResumeId,
+    /// How many of its stanzas arrived.
+    pub(crate) h: u32,
+}
+
+impl Resume {
+    /// What is asked for, or why it cannot be.
+    pub(crate) fn read(attr: impl Fn(&str) -> Option<String>) -> Result<Resume, StanzaCondition> {
+        let h = attr("h").and_then(|h| h.trim().parse().ok()).ok_or(StanzaCondition::BadRequest)?;
+        // An id that we did not write names no session.
+        let id = attr("previd").and_then(|id| ResumeId::parse(&id)).ok_or(StanzaCondition::ItemNotFound)?;
+        Ok(Resume { id, h })
+    }
+}
 
 /// XEP-0484: how a token is used.
 #[derive(Debug)]
@@ -106,7 +124,9 @@ impl Wish {
         Wish {
             agent: agent.map(|id| Secret(id.into_owned())),
             bind: element.child("bind", ns::BIND2).map(|bind| Bind::read(&bind)),
-            resume: element.child("resume", ns::SM).map(|_| Resume),
+            resume: element
+                .child("resume", ns::SM)
+                .map(|asked| Resume::read(|name| asked.attr(name).map(|value| value.into_owned()))),
             token,
             fast: element.child("fast", ns::FAST).map(|fast| Fast {
                 count: fast.attr("count").and_then(|count| count.trim().parse().ok()),
@@ -148,15 +168,22 @@ impl Wish {
         Some((tagged.unwrap_or_else(|| own("")), bind.enable.is_some(), bind.inline.take()))
     }
 
-    /// Appends `<success/>`. `bound` is what stands in `<bound/>`, where a resource was bound.
-    pub(crate) fn write_success(&self, address: &str, bound: Option<&[u8]>, out: &mut Vec<u8>) {
+    /// Appends `<success/>`. `resumed` is XEP-0198's answer, where an earlier session goes on; `bound` is what stands in
+    /// `<bound/>`, where a resource was bound.
+    pub(crate) fn write_success(
+        &self,
+        address: &str,
+        resumed: Option<&[u8]>,
+        bound: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) {
         write::open(out, "success").ns(ns::SASL2).with(|out| {
             if let Some(additional) = &self.additional {
                 write::open(out, "additional-data").text(&BASE64.encode(additional));
             }
             write::open(out, "authorization-identifier").text(address);
-            if let Some(failed) = &self.not_resumed {
-                out.extend_from_slice(failed);
+            if let Some(told) = self.not_resumed.as_deref().or(resumed) {
+                out.extend_from_slice(told);
             }
             if let Some(bound) = bound {
                 write::open(out, "bound").ns(ns::BIND2).raw(bound);
@@ -185,13 +212,6 @@ impl Bind {
         });
         Bind { tag: tag.filter(|tag| !tag.is_empty() && tag.len() <= TAG_MAX), enable, inline }
     }
-}
-
-/// What is told of a stream that is not resumed.
-pub(crate) fn write_not_resumed(condition: StanzaCondition, out: &mut Vec<u8>) {
-    write::open(out, "failed").ns(ns::SM).with(|out| {
-        write::open(out, condition.name()).ns(ns::STANZA_ERRORS).empty();
-    });
 }
 
 /// XML Schema's boolean.

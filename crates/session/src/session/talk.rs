@@ -7,8 +7,9 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use xmpp::address::JidRef;
+use xmpp::address::{Jid, JidRef};
 use xmpp::error::StreamErrorKind;
 use xmpp::ns;
 use xmpp::stanza::{Stanza, StanzaKind};
@@ -21,6 +22,7 @@ use crate::event::{EndReason, Event};
 use crate::negotiation::wish::Enable;
 use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
+use crate::resume::{self, Resumable, ResumeId};
 
 /// The id of our request for a sign of life (XEP-0199), where XEP-0198 cannot ask.
 const SIGN_OF_LIFE: &str = "sign-of-life";
@@ -41,11 +43,17 @@ pub(super) struct Talk {
     pub(super) asked_for_life: bool,
     /// Our header was written to the stream that is open now.
     pub(super) opened: bool,
+    /// XEP-0198 was turned on, which is yet to be told.
+    pub(super) enabled: bool,
+    /// What this session is known by if it is to be resumed.
+    pub(super) resume_id: ResumeId,
 }
 
 #[derive(Debug)]
 pub(super) enum Phase {
     Negotiating(Box<Negotiation>),
+    /// An earlier session has come here; what its client sent before is still being processed, or recorded.
+    Resuming(Box<Negotiation>, Jid),
     Bound,
     Over,
 }
@@ -77,8 +85,15 @@ impl Talk {
     pub(super) fn is_logged_in(&self) -> bool {
         match &self.phase {
             Phase::Negotiating(negotiation) => negotiation.is_logged_in(),
-            Phase::Bound => true,
+            Phase::Bound | Phase::Resuming(..) => true,
             Phase::Over => false,
+        }
+    }
+
+    pub(super) fn negotiation(&self) -> Option<&Negotiation> {
+        match &self.phase {
+            Phase::Negotiating(negotiation) => Some(negotiation),
+            _ => None,
         }
     }
 
@@ -87,12 +102,25 @@ impl Talk {
         self.asked_for_life = false;
     }
 
+    /// When a client has left XEP-0198's question unanswered for too long: half-open, most likely.
+    pub(super) fn answer_deadline(&self) -> Option<Instant> {
+        let acknowledge = self.acknowledge.as_ref()?;
+        acknowledge.answer_deadline(self.heard, self.config.answer_max)
+    }
+
     pub(super) fn poll_event(&mut self) -> Option<Event<'static>> {
         while self.confirmed > 0 {
             self.confirmed -= 1;
             if let Some(tag) = self.acknowledge.as_mut().and_then(|acknowledge| acknowledge.pop_confirmed()) {
                 return Some(Event::Delivered { tag });
             }
+        }
+        if std::mem::take(&mut self.enabled)
+            && let Some(acknowledge) = &self.acknowledge
+        {
+            let base = acknowledge.base();
+            let resume = acknowledge.resumable.as_ref().map(|resumable| (resumable.id(), base));
+            return Some(Event::Acknowledging { resume });
         }
         self.finished.take().map(|reason| Event::Finished { reason })
     }
@@ -159,10 +187,11 @@ impl Talk {
             }
             Phase::Bound if element.kind() != StanzaKind::Other => self.on_stanza(element, out),
             Phase::Bound => {
-                self.on_nonza(element, out);
+                self.on_nonza(now, element, out);
                 Outcome::Nothing
             }
-            Phase::Over => Outcome::Nothing,
+            // No input is taken before it has resumed.
+            Phase::Resuming(..) | Phase::Over => Outcome::Nothing,
         }
     }
 
@@ -212,16 +241,12 @@ impl Talk {
         }
     }
 
-    fn on_nonza(&mut self, element: &Stanza<'_>, out: &mut Outbox) {
+    fn on_nonza(&mut self, now: Now, element: &Stanza<'_>, out: &mut Outbox) {
         if element.ns() != ns::SM {
             return self.end(StreamErrorKind::UnsupportedStanzaType, out);
         }
         match (element.name(), &mut self.acknowledge) {
-            ("enable", acknowledge @ None) => {
-                *acknowledge = Some(Box::new(Acknowledge::new(self.inbound.received())));
-                let asked = Enable::read(|name| element.attr(name).map(|value| value.into_owned()));
-                out.element(|out| write_enabled(asked, out));
-            }
+            ("enable", None) => self.on_enable(element, out),
             ("enable" | "resume", _) => out.element(|out| {
                 // XEP-0198 section 3: not twice.
                 write::open(out, "failed").ns(ns::SM).with(|out| {
@@ -239,15 +264,54 @@ impl Talk {
                     Some(Err(too_high)) => self.end_too_high(too_high, out),
                     None => self.end(StreamErrorKind::InvalidXml, out),
                 }
-                self.ask_if_due(out);
+                self.ask_if_due(now, out);
             }
             ("r" | "a", None) => self.end(StreamErrorKind::PolicyViolation, out),
             _ => self.end(StreamErrorKind::UnsupportedStanzaType, out),
         }
     }
 
+    // XEP-0198 sections 3 and 5: who wants to resume says so, and for how long.
+    fn on_enable(&mut self, enable: &Stanza<'_>, out: &mut Outbox) {
+        let asked = Enable::read(|name| enable.attr(name).map(|value| value.into_owned()));
+        out.element(|out| self.enable(asked, out));
+    }
+
+    /// Turns counting on, and appends the answer.
+    pub(super) fn enable(&mut self, asked: Enable, out: &mut Vec<u8>) {
+        let base = self.inbound.received();
+        let mut acknowledge = Box::new(Acknowledge::new(base));
+        let longest = self.config.resume_max;
+        if asked.resume && !longest.is_zero() {
+            let max = asked.max.filter(|secs| *secs > 0).map(Duration::from_secs);
+            let max = max.map_or(longest, |max| max.min(longest));
+            acknowledge.resumable = Some(Box::new(Resumable::new(self.resume_id, max, base)));
+        }
+        resume::write_enabled(acknowledge.resumable.as_deref(), out);
+        self.acknowledge = Some(acknowledge);
+        self.enabled = true;
+    }
+
+    /// Once all that the client sent before is processed and on record, it is told so, and gets what it has not confirmed.
+    pub(super) fn resume_if_ready(&mut self, out: &mut Outbox) {
+        let Phase::Resuming(negotiation, jid) = &self.phase else { return };
+        let Some(acknowledge) = &mut self.acknowledge else { return };
+        let Some(resumable) = &acknowledge.resumable else { return };
+        if self.inbound.in_flight() > 0 || resumable.recorded() != self.inbound.processed() {
+            return;
+        }
+        let (id, h) = (resumable.id(), acknowledge.h(&self.inbound));
+        negotiation.write_resumed(id, h, jid, &self.config, &self.facts, out);
+        let framed = self.facts.carrier.is_framed();
+        acknowledge.for_each_unacked(|stanza| out.element(|out| super::write_delivery(stanza, framed, out)));
+        if acknowledge.wants_to_ask(self.heard) {
+            out.element(|out| write::open(out, "r").ns(ns::SM).empty());
+        }
+        self.phase = Phase::Bound;
+    }
+
     pub(super) fn answer_if_due(&mut self, out: &mut Outbox) {
-        if self.is_over() {
+        if !matches!(self.phase, Phase::Bound) {
             return;
         }
         if let Some(h) =
@@ -258,10 +322,10 @@ impl Talk {
     }
 
     /// Asks for the rest when the client's answer did not cover all it has been sent.
-    fn ask_if_due(&mut self, out: &mut Outbox) {
+    fn ask_if_due(&mut self, now: Now, out: &mut Outbox) {
         let confirmed = self.confirmed as usize;
         let due = |acknowledge: &mut Box<Acknowledge>| {
-            acknowledge.unacked() > confirmed && acknowledge.wants_to_ask()
+            acknowledge.unacked() > confirmed && acknowledge.wants_to_ask(now.mono)
         };
         if !self.is_over() && self.acknowledge.as_mut().is_some_and(due) {
             out.element(|out| write::open(out, "r").ns(ns::SM).empty());
@@ -287,7 +351,7 @@ impl Talk {
     }
 
     // XEP-0198 section 4: a client that confirms what it was never sent.
-    fn end_too_high(&mut self, found: TooHigh, out: &mut Outbox) {
+    pub(super) fn end_too_high(&mut self, found: TooHigh, out: &mut Outbox) {
         let mut application = Vec::new();
         let tag = write::open(&mut application, "handled-count-too-high").ns(ns::SM);
         tag.attr_number("h", u64::from(found.h)).attr_number("send-count", u64::from(found.sent)).empty();
@@ -322,11 +386,6 @@ impl Talk {
         self.phase = Phase::Over;
         self.finished = Some(reason);
     }
-}
-
-/// XEP-0198 section 3: counting is on, and this is what the client was granted of what it asked for.
-pub(super) fn write_enabled(_asked: Enable, out: &mut Vec<u8>) {
-    write::open(out, "enabled").ns(ns::SM).empty();
 }
 
 /// XEP-0199, from the exchange to its client.

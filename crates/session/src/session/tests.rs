@@ -264,8 +264,12 @@ fn an_idle_session_is_its_struct() {
             session.handle_processed(seq, &mut out);
         }
         for _ in 0..8 {
-            let delivered =
-                session.handle_delivery(b"<message from='y'><body>hi</body></message>", None, &mut out);
+            let delivered = session.handle_delivery(
+                Now::default(),
+                b"<message from='y'><body>hi</body></message>",
+                None,
+                &mut out,
+            );
             assert_eq!(delivered, Ok(()));
         }
     });
@@ -283,7 +287,7 @@ fn acknowledging_allocates_nothing_once_warm() {
         out.clear();
         h += 1;
         let stanza = b"<message from='y'><body>hi</body></message>";
-        assert_eq!(session.handle_delivery(stanza, Some(Tag(h)), out), Ok(()));
+        assert_eq!(session.handle_delivery(Now::default(), stanza, Some(Tag(h)), out), Ok(()));
         let mut answer = *b"<a xmlns='urn:xmpp:sm:3' h='0'/>";
         answer[28] = b'0' + u8::try_from(h).unwrap();
         let mut input = &answer[..];

@@ -1,6 +1,7 @@
 //! A flush: waiting messages on their way to one session, page by page, and what arrives meanwhile.
 //!
-//! Spec: XEP-0160 (they are sent when the user is there again); XEP-0199 for what tells that they have arrived.
+//! Spec: XEP-0160 (they are sent when the user is there again); XEP-0030 for the question that
+//! tells that they have arrived.
 //! Owns: the page that is being handed out, the window, what is held. Invariants: what arrives during a flush comes after
 //! all that waited; a page is read only when the one before it is handed out.
 //! Not here: whose hands a message is in, and when it may go (`offline`).
@@ -10,8 +11,8 @@
 //!  none ---------------> holding ----------------------> storing --> holding -------------------> none
 //!                        arrivals wait in memory         arrivals go to the store
 //! ```
-//! A page follows once enough of the last one is confirmed: by XEP-0198, or else by the answer to a ping that is sent
-//! behind it. A client that confirms nothing gets the rest after a while all the same; what it had stays stored.
+//! A page follows once enough of the last one is confirmed: by XEP-0198, or else by the answer to a question that is
+//! sent behind it. A client that confirms nothing gets the rest after a while all the same; what it had stays stored.
 
 use std::collections::VecDeque;
 
@@ -27,8 +28,8 @@ use crate::router::Router;
 use crate::tag::Tag;
 use crate::waiting::Waiting;
 
-/// What a ping's id begins with; the row it stands behind follows.
-pub(super) const PING_ID: &str = "offline-";
+/// What a question's id begins with; the row it stands behind follows.
+pub(super) const QUESTION_ID: &str = "offline-";
 
 /// Waiting messages on their way to one session.
 pub(super) struct Flush {
@@ -56,8 +57,8 @@ pub(super) struct Flush {
     pub(super) bytes: usize,
     /// Rows up to this one are no longer counted: their confirmation took too long.
     pub(super) floor: OfflineId,
-    /// The last row behind which a ping was sent.
-    pub(super) pinged: OfflineId,
+    /// The last row behind which a question was sent.
+    pub(super) asked: OfflineId,
 }
 
 impl Router {
@@ -78,7 +79,7 @@ impl Router {
             rows: 0,
             bytes: 0,
             floor: OfflineId(0),
-            pinged: OfflineId(0),
+            asked: OfflineId(0),
         };
         if let Some(spool) = spool(self, number) {
             spool.flush = Some(Box::new(flush));
@@ -166,7 +167,7 @@ impl Router {
 
     /// Everything was handed out: what arrived meanwhile follows.
     fn finish(&mut self, number: AccountNumber, line: LineId) {
-        self.send_ping(number, line);
+        self.send_question(number, line);
         let Some(spool) = spool(self, number) else { return };
         spool.empty = true;
         let held = spool.flush.take().map(|flush| flush.held).unwrap_or_default();
@@ -176,7 +177,7 @@ impl Router {
     }
 
     fn await_confirmation(&mut self, number: AccountNumber, line: LineId) {
-        self.send_ping(number, line);
+        self.send_question(number, line);
         if spool(self, number).is_some_and(|spool| spool.alarm.is_none()) {
             let at = self.set_alarm(number);
             if let Some(spool) = spool(self, number) {
@@ -185,8 +186,9 @@ impl Router {
         }
     }
 
-    /// Without XEP-0198 the answer to a ping says that what was sent before it has arrived.
-    fn send_ping(&mut self, number: AccountNumber, line: LineId) {
+    /// Without XEP-0198 the answer to a question says that what was sent before it has arrived. Any answer does, an error
+    /// too; it is one that every client can read (docs/decisions/0007).
+    fn send_question(&mut self, number: AccountNumber, line: LineId) {
         if self.lines[line].acknowledging {
             return;
         }
@@ -194,15 +196,15 @@ impl Router {
         let Some(spool) = spool(self, number) else { return };
         let last = spool.in_hand.iter().filter(|row| row.session == session).map(|row| row.id).max();
         let (Some(last), Some(flush)) = (last, &mut spool.flush) else { return };
-        if flush.pinged >= last {
+        if flush.asked >= last {
             return;
         }
-        flush.pinged = last;
+        flush.asked = last;
         let (from, to) = (self.cfg.domain.as_str(), self.lines[line].jid());
         let stanza = self.out.write(|out| {
             let iq = write::open(out, "iq").attr("type", "get").attr("from", from).attr("to", to);
-            iq.attr("id", &format!("{PING_ID}{}", last.0))
-                .with(|out| write::open(out, "ping").ns(ns::PING).empty());
+            iq.attr("id", &format!("{QUESTION_ID}{}", last.0))
+                .with(|out| write::open(out, "query").ns(ns::DISCO_INFO).empty());
         });
         self.deliver(line, stanza, None);
     }

@@ -1,0 +1,201 @@
+//! XEP-0198 section 5: sessions that lose their connection and are taken up again, over any carrier.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::client::{Client, Quic, tls};
+use crate::house::{House, PASSWORD};
+
+const SM: &str = "xmlns='urn:xmpp:sm:3'";
+
+/// Goes online with a session that may be resumed; answers its id.
+pub(crate) fn resumable(client: &mut Client, number: u64, resource: &str) -> String {
+    client.log_in(number, PASSWORD, resource);
+    client.send(&format!("<enable {SM} resume='true'/>"));
+    let enabled = client.expect("<enabled") + &client.expect("/>");
+    let id = enabled.split(" id='").nth(1).unwrap_or_else(|| panic!("{enabled}"));
+    let id = id.split('\'').next().unwrap().to_owned();
+    client.send("<presence xmlns='jabber:client' id='here'/>");
+    client.expect("<presence");
+    client.expect("id='here'");
+    client.expect(">");
+    acknowledge(client, 1);
+    id
+}
+
+/// Confirms so many stanzas, and waits until the exchange has taken that in.
+pub(crate) fn acknowledge(client: &mut Client, h: u32) {
+    client.send(&format!("<a {SM} h='{h}'/>"));
+}
+
+/// Asks for a session back; answers `<resumed/>` or `<failed/>`.
+pub(crate) fn resume(client: &mut Client, number: u64, id: &str, h: u32) -> String {
+    client.open();
+    client.authenticate(number, PASSWORD).unwrap();
+    client.open();
+    client.send(&format!("<resume {SM} previd='{id}' h='{h}'/>"));
+    let answer = client.expect(">");
+    if answer.contains("<failed") && !answer.ends_with("/>") {
+        answer + &client.expect("</failed>")
+    } else {
+        answer
+    }
+}
+
+fn connect(house: &House, carrier: &str) -> (Client, Option<Quic>) {
+    let tcp = |to: SocketAddr| std::net::TcpStream::connect(to).unwrap();
+    match carrier {
+        "tcp" => (Client::tcp(house.tcp()), None),
+        "starttls" => (Client::starttls(house.tcp()), None),
+        "tls" => (Client::tls(house.tls()), None),
+        "ws" => (Client::websocket(tcp(house.http()), house.http()), None),
+        "wss" => (Client::websocket(tls(tcp(house.https()), b"http/1.1"), house.https()), None),
+        "quic" => {
+            let quic = Quic::connect(house.quic());
+            (quic.stream(), Some(quic))
+        }
+        other => panic!("no carrier {other}"),
+    }
+}
+
+#[test]
+fn a_session_goes_on_over_any_other_carrier() {
+    let house = House::usual();
+    let writer = house.account();
+    let mut a = Client::tcp(house.tcp());
+    a.go_online(writer, PASSWORD, "a");
+    // Numbers of either parity have either loop as their home; QUIC connections stay where they are.
+    let carriers = ["tcp", "quic", "ws", "starttls", "quic", "tls", "wss", "tcp"];
+    for _ in 0..2 {
+        let number = house.account();
+        let (mut b, mut quic) = connect(&house, carriers[0]);
+        let id = resumable(&mut b, number, "b");
+        let (mut came, mut sent) = (1, 1);
+        for (turn, carrier) in carriers.iter().enumerate().skip(1) {
+            // One arrives and is confirmed, one arrives and is not, one is sent while nobody is there.
+            a.message(number, &format!("{turn} confirmed"));
+            b.expect_message(writer, &format!("{turn} confirmed"));
+            came += 1;
+            acknowledge(&mut b, came);
+            a.message(number, &format!("{turn} lost"));
+            b.expect_message(writer, &format!("{turn} lost"));
+            b.message(writer, &format!("{turn} from b"));
+            sent += 1;
+            a.expect_message(number, &format!("{turn} from b"));
+            drop(b);
+            if let Some(quic) = &quic {
+                quic.connection.close(0_u32.into(), b"");
+            }
+            house.until(|lines| lines.iter().any(|line| line.state == "parked"));
+            a.message(number, &format!("{turn} away"));
+            a.ping();
+            (b, quic) = connect(&house, carrier);
+            let resumed = resume(&mut b, number, &id, came);
+            assert!(
+                resumed.contains("<resumed ") && resumed.contains(&format!("h='{sent}'")),
+                "{carrier}: {resumed}"
+            );
+            b.expect_message(writer, &format!("{turn} lost"));
+            b.expect_message(writer, &format!("{turn} away"));
+            came += 2;
+            acknowledge(&mut b, came);
+        }
+        b.log_out();
+        // Who ended its stream has left.
+        let mut late = Client::tcp(house.tcp());
+        let failed = resume(&mut late, number, &id, came);
+        assert!(failed.contains("<failed ") && failed.contains("<item-not-found"), "{failed}");
+    }
+}
+
+#[test]
+fn a_half_open_stream_gives_way_to_the_one_that_resumes_it() {
+    let house = House::usual();
+    let (writer, number) = (house.account(), house.account());
+    let mut a = Client::tcp(house.tcp());
+    a.go_online(writer, PASSWORD, "a");
+    let mut before = Client::tcp(house.tcp());
+    let id = resumable(&mut before, number, "b");
+    a.message(number, "hello");
+    before.expect_message(writer, "hello");
+    let mut b = Client::tls(house.tls());
+    assert!(resume(&mut b, number, &id, 1).contains("<resumed "));
+    b.expect_message(writer, "hello");
+    assert!(before.expect_end_of_stream().contains("<conflict "));
+    assert_eq!(
+        house.who().iter().filter(|line| line.number == Some(number)).count(),
+        2,
+        "one closes, one is bound"
+    );
+    // Another number's session cannot be had.
+    let mut thief = Client::tcp(house.tcp());
+    assert!(resume(&mut thief, writer, &id, 0).contains("<failed "));
+}
+
+#[test]
+fn when_its_time_is_up_its_contacts_and_messages_go_elsewhere() {
+    let house = House::new(|config| config.resume.time = Duration::from_secs(1));
+    let (writer, number) = (house.account(), house.account());
+    let mut a = Client::tcp(house.tcp());
+    a.go_online(writer, PASSWORD, "a");
+    let mut b = Client::tcp(house.tcp());
+    let id = resumable(&mut b, number, "b");
+    b.send(&format!("<presence xmlns='jabber:client' to='{writer}@localhost'/>"));
+    a.expect("<presence");
+    a.expect("/>");
+    a.message(number, "unconfirmed");
+    b.expect_message(writer, "unconfirmed");
+    drop(b);
+    house.until(|lines| lines.iter().any(|line| line.state == "parked"));
+    a.message(number, "away");
+    // It is told as gone only once its time is up.
+    let gone = a.expect("type='unavailable'/>");
+    assert!(gone.contains(&format!("from='{number}@localhost/b'")), "{gone}");
+    assert!(house.who().iter().all(|line| line.number != Some(number)));
+    let mut b = Client::tcp(house.tcp());
+    assert!(resume(&mut b, number, &id, 1).contains("<failed "));
+    let mut b = Client::tcp(house.tcp());
+    b.go_online(number, PASSWORD, "other");
+    assert!(b.expect_message(writer, "unconfirmed").contains("urn:xmpp:delay"));
+    assert!(b.expect_message(writer, "away").contains("urn:xmpp:delay"));
+}
+
+#[test]
+fn parked_sessions_are_bounded() {
+    let house = House::new(|config| {
+        config.engine.loops = 1;
+        config.resume.account_sessions_max = 2;
+        config.resume.stanzas_max = 3;
+    });
+    let (writer, number) = (house.account(), house.account());
+    let mut a = Client::tcp(house.tcp());
+    a.go_online(writer, PASSWORD, "a");
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        let mut b = Client::tcp(house.tcp());
+        b.log_in(number, PASSWORD, &format!("b{n}"));
+        b.send(&format!("<enable {SM} resume='true'/>"));
+        let enabled = b.expect("<enabled") + &b.expect("/>");
+        ids.push(enabled.split('\'').nth(3).unwrap().to_owned());
+        drop(b);
+        house.until(|lines| lines.iter().filter(|line| line.state == "parked").count() == (n + 1).min(2));
+    }
+    // The first had to make room. The second gets more than may wait for it.
+    for n in 0..4 {
+        a.send(&format!(
+            "<message xmlns='jabber:client' to='{number}@localhost/b1' type='chat'><body>{n}</body></message>"
+        ));
+    }
+    a.ping();
+    house.until(|lines| lines.iter().filter(|line| line.state == "parked").count() == 1);
+    for (id, outcome) in ids.iter().zip(["<failed ", "<failed ", "<resumed "]) {
+        let mut b = Client::tcp(house.tcp());
+        let answer = resume(&mut b, number, id, 0);
+        assert!(answer.contains(outcome), "{answer}");
+    }
+    let mut b = Client::tcp(house.tcp());
+    b.go_online(number, PASSWORD, "b3");
+    for n in 0..4 {
+        b.expect_message(writer, &n.to_string());
+    }
+}
