@@ -23,6 +23,7 @@ use crate::event::{Count, EndReason, Event, Overflow, Tag, TokensAnswer};
 use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
 use crate::resume::{Parked, ResumeId};
+use crate::register::RegisterAnswer;
 use crate::sasl::CredentialsAnswer;
 use talk::{Opening, Outcome, Phase, Talk, write_ping};
 
@@ -53,6 +54,8 @@ impl Session {
             finished: None,
             heard: now.mono,
             asked_for_life: false,
+            number: None,
+            registering: None,
             opened: false,
             enabled: false,
             resume_id: ResumeId::from_bits(0),
@@ -236,6 +239,28 @@ impl Session {
         let Phase::Negotiating(negotiation) = &mut self.talk.phase else { return None };
         let verdict = negotiation.on_settled(answer, &self.talk.config, out);
         self.follow(verdict, out)
+    }
+
+    /// The answer to [`Event::Register`].
+    pub fn handle_registered(
+        &mut self,
+        now: Now,
+        answer: RegisterAnswer,
+        out: &mut Outbox,
+    ) -> Option<Event<'static>> {
+        let talk = &mut self.talk;
+        match &mut talk.phase {
+            Phase::Negotiating(negotiation) => {
+                let verdict = negotiation.on_registered(now, answer, &talk.config, &talk.facts, out);
+                self.follow(verdict, out)
+            }
+            Phase::Bound => {
+                talk.on_account_changed(answer, out);
+                None
+            }
+            // Whoever resumes has asked on another connection.
+            Phase::Resuming(..) | Phase::Over => None,
+        }
     }
 
     fn follow(&mut self, verdict: Verdict, out: &mut Outbox) -> Option<Event<'static>> {
