@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use router::ArchivePolicy;
+use router::{ArchivePolicy, StrangerPolicy};
 use session::Mechanism;
 
 mod file;
@@ -47,6 +47,10 @@ pub struct Config {
     pub archive: Archive,
     /// Sessions that lost their connection. Table `[resume]`.
     pub resume: Resume,
+    /// What accounts publish and keep. Table `[pep]`.
+    pub pep: Pep,
+    /// What strangers see and may do. Table `[privacy]`.
+    pub privacy: Privacy,
     /// QUIC's own settings. Table `[quic]`.
     pub quic: Quic,
     /// What HTTP tells, and whom. Table `[http]`.
@@ -106,6 +110,8 @@ pub struct Limits {
     pub resources_max: usize,
     /// Contacts one roster may hold. `roster_max = 2000`.
     pub roster_max: usize,
+    /// Different strangers that one number may write to, or ask to see, within an hour. `strangers_per_hour = 200`.
+    pub strangers_per_hour: usize,
 }
 
 /// Who is believed, and what may travel in the clear.
@@ -185,6 +191,43 @@ pub struct Resume {
     pub account_bytes_max: usize,
     /// Stanzas that wait for one client. `stanzas_max = 2000`.
     pub stanzas_max: usize,
+}
+
+/// What accounts publish (XEP-0163) and keep (XEP-0049, 0054).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pep {
+    /// Nodes that one number may publish. `nodes_max = 200`.
+    pub nodes_max: u32,
+    /// Items that one node may hold, which is what `max_items` = `max` means. `items_max = 1000`.
+    pub items_max: u32,
+    /// Bytes of one number's items together. `bytes_max = 16777216`.
+    pub bytes_max: u64,
+    /// Bytes of one number's vCard with its picture. `vcard_bytes_max = 524288`.
+    pub vcard_bytes_max: u64,
+    /// Bytes of one number's private XML together. `private_bytes_max = 524288`.
+    pub private_bytes_max: u64,
+}
+
+/// What strangers see and may do: numbers that an account neither sees nor is seen by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Privacy {
+    /// `allow` (they may write), `ask` (they must ask to see the account first; until they may, messages are refused with
+    /// `subscription-required`) or `refuse` (messages are refused as if the number did not exist, and requests dropped).
+    /// `strangers = "allow"`.
+    pub strangers: StrangerPolicy,
+    /// Whether they may read vCards. What an account publishes says so itself, and is for contacts if it does not.
+    /// `profiles = "contacts"`, or `"everyone"`.
+    pub profiles: Profiles,
+}
+
+/// Who may read vCards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profiles {
+    /// Whoever may see the account's presence.
+    Contacts,
+    /// Anybody with a number here.
+    Everyone,
 }
 
 /// QUIC's own settings.
@@ -282,6 +325,14 @@ impl Default for Config {
                 account_bytes_max: 4 << 20,
                 stanzas_max: 2_000,
             },
+            pep: Pep {
+                nodes_max: 200,
+                items_max: 1_000,
+                bytes_max: 16 << 20,
+                vcard_bytes_max: 512 * 1024,
+                private_bytes_max: 512 * 1024,
+            },
+            privacy: Privacy { strangers: StrangerPolicy::Allow, profiles: Profiles::Contacts },
             quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },
             http: Http::default(),
             log: Log::default(),
@@ -339,6 +390,7 @@ impl Default for Limits {
             unacked_max: 1000,
             resources_max: 20,
             roster_max: 2000,
+            strangers_per_hour: 200,
         }
     }
 }
@@ -468,6 +520,9 @@ impl Config {
         }
         if self.engine.mailbox_max == 0 || self.engine.store_queue_max == 0 {
             return unfit("engine", "a queue must hold at least one entry");
+        }
+        if self.pep.items_max == 0 {
+            return unfit("pep.items_max", "a node holds at least 1 item");
         }
         if self.archive.per_account_max == 0 {
             return unfit(

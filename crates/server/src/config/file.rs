@@ -13,10 +13,10 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
-use router::ArchivePolicy;
+use router::{ArchivePolicy, StrangerPolicy};
 use session::{Mechanism, Registration};
 
-use super::{ClearText, Config, LogFormat, NetworkSpec, Prefix, Retry, Unfit, parse_listener};
+use super::{ClearText, Config, LogFormat, NetworkSpec, Prefix, Profiles, Retry, Unfit, parse_listener};
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +55,8 @@ struct File {
     offline: OfflineTable,
     archive: ArchiveTable,
     resume: ResumeTable,
+    pep: PepTable,
+    privacy: PrivacyTable,
     quic: QuicTable,
     http: HttpTable,
     log: LogTable,
@@ -92,6 +94,7 @@ struct LimitsTable {
     unacked_max: Option<usize>,
     resources_max: Option<usize>,
     roster_max: Option<usize>,
+    strangers_per_hour: Option<usize>,
 }
 
 #[derive(Deserialize, Default)]
@@ -132,6 +135,34 @@ struct ArchiveTable {
     default: Option<Parsed<Policy>>,
     keep_days: Option<u32>,
     per_account_max: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct PepTable {
+    nodes_max: Option<u32>,
+    items_max: Option<u32>,
+    bytes_max: Option<u64>,
+    vcard_bytes_max: Option<u64>,
+    private_bytes_max: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct PrivacyTable {
+    strangers: Option<Parsed<Strangers>>,
+    profiles: Option<Profiles>,
+}
+
+/// What strangers may do, by its name.
+struct Strangers(StrangerPolicy);
+
+impl FromStr for Strangers {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        StrangerPolicy::from_name(name).map(Self).ok_or("one of \"allow\", \"ask\" and \"refuse\"")
+    }
 }
 
 /// An archive's default, by its name.
@@ -311,6 +342,7 @@ fn resolve(file: File) -> Config {
     set(&mut c.resume.stanzas_max, file.resume.stanzas_max);
     set(&mut c.limits.resources_max, file.limits.resources_max);
     set(&mut c.limits.roster_max, file.limits.roster_max);
+    set(&mut c.limits.strangers_per_hour, file.limits.strangers_per_hour);
     set(&mut c.security.clear_text, file.security.clear_text);
     set(
         &mut c.security.trusted_proxies,
@@ -336,6 +368,13 @@ fn resolve(file: File) -> Config {
     set(&mut c.archive.default, file.archive.default.map(|policy| policy.0.0));
     set(&mut c.archive.keep_days, file.archive.keep_days);
     set(&mut c.archive.per_account_max, file.archive.per_account_max);
+    set(&mut c.pep.nodes_max, file.pep.nodes_max);
+    set(&mut c.pep.items_max, file.pep.items_max);
+    set(&mut c.pep.bytes_max, file.pep.bytes_max);
+    set(&mut c.pep.vcard_bytes_max, file.pep.vcard_bytes_max);
+    set(&mut c.pep.private_bytes_max, file.pep.private_bytes_max);
+    set(&mut c.privacy.strangers, file.privacy.strangers.map(|policy| policy.0.0));
+    set(&mut c.privacy.profiles, file.privacy.profiles);
     set(&mut c.quic.retry, file.quic.retry);
     set(&mut c.quic.streams_max, file.quic.streams_max);
     set(&mut c.quic.idle, file.quic.idle_secs.map(secs));

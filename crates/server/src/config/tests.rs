@@ -39,6 +39,7 @@ fn every_field_can_be_said() {
         unacked_max = 5
         resources_max = 6
         roster_max = 8
+        strangers_per_hour = 17
         [security]
         clear_text = "never"
         trusted_proxies = ["10.0.0.0/8", "::1"]
@@ -51,6 +52,15 @@ fn every_field_can_be_said() {
         web = "https://web.example/"
         [offline]
         per_account_max = 9
+        [pep]
+        nodes_max = 18
+        items_max = 19
+        bytes_max = 20
+        vcard_bytes_max = 21
+        private_bytes_max = 22
+        [privacy]
+        strangers = "ask"
+        profiles = "everyone"
         [archive]
         default = "roster"
         keep_days = 15
@@ -105,6 +115,7 @@ fn every_field_can_be_said() {
             unacked_max: 5,
             resources_max: 6,
             roster_max: 8,
+            strangers_per_hour: 17,
         },
         security: Security {
             clear_text: ClearText::Never,
@@ -128,6 +139,8 @@ fn every_field_can_be_said() {
             account_bytes_max: 19,
             stanzas_max: 20,
         },
+        pep: Pep { nodes_max: 18, items_max: 19, bytes_max: 20, vcard_bytes_max: 21, private_bytes_max: 22 },
+        privacy: Privacy { strangers: StrangerPolicy::Ask, profiles: Profiles::Everyone },
         quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },
         http: Http { metrics_from: vec!["192.0.2.0/24".parse().unwrap()] },
         log: Log { format: LogFormat::Json },

@@ -15,7 +15,7 @@ use super::wires::Wires;
 use super::{Addresses, Exchange, Leaving, StartError, networks};
 use crate::admin::serve::Control;
 use crate::chance::Chance;
-use crate::config::Config;
+use crate::config::{Config, Profiles};
 use crate::counts::{Facts, StoreCounts};
 use crate::event_loop::{self, EventLoop, Shared, WAKE};
 use crate::http::{self, Http};
@@ -251,6 +251,14 @@ pub(super) fn router_config(config: &Config, chance: &Chance) -> RouterConfig {
     let mut settings = RouterConfig::new(&config.domain, key);
     settings.resources_max = config.limits.resources_max;
     settings.archive = config.archive.default;
+    settings.strangers_per_hour = config.limits.strangers_per_hour;
+    settings.strangers = config.privacy.strangers;
+    settings.profiles_open = config.privacy.profiles == Profiles::Everyone;
+    settings.pep_nodes_max = config.pep.nodes_max;
+    settings.pep_items_max = config.pep.items_max;
+    settings.pep_bytes_max = config.pep.bytes_max;
+    settings.vcard_bytes_max = config.pep.vcard_bytes_max;
+    settings.private_bytes_max = config.pep.private_bytes_max;
     settings
 }
 
