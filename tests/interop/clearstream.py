@@ -15,7 +15,7 @@ class ClearStream(Stream):
 
     @classmethod
     async def connect(cls, exchange):
-        return cls(*await asyncio.open_connection("127.0.0.1", exchange.ports["tcp"]))
+        return cls(*await asyncio.open_connection(exchange.host, exchange.ports["tcp"]))
 
     async def send(self, text):
         self.writer.write(text.encode())

@@ -1,12 +1,19 @@
-"""Fixtures: an exchange with two numbers."""
+"""Fixtures: both networks, and an exchange with two numbers."""
 
 import pytest
 
-from exchange import Exchange
+from exchange import Exchange, set_network
+
+
+@pytest.fixture(params=["kernel", "stack"])
+def network(request):
+    """Every test of an exchange runs on the kernel's network and on the exchange's own stack."""
+    yield set_network(request.param)
+    set_network("kernel")
 
 
 @pytest.fixture
-def exchange(tmp_path):
+def exchange(tmp_path, network):
     running = Exchange(tmp_path / "data").start()
     yield running
     running.stop()

@@ -1,4 +1,8 @@
-"""The exchange under test: starts the built binary on loopback with ports of its own choosing, and ends it."""
+"""The exchange under test: starts the built binary with ports of its own choosing, on the network of the test, and ends it.
+
+Every test runs on both networks: the kernel's, on loopback, and the exchange's own stack over a TUN interface, which it makes in the
+network namespace of the tests. HTTP, and with it WebSocket, is the kernel's on both.
+"""
 
 import json
 import os
@@ -8,6 +12,31 @@ import time
 
 BINARY = os.environ["SWITCHBOARD_BIN"]
 PASSWORD = "correct horse battery"
+LOOPBACK = "127.0.0.1"
+# The stack's own address; the kernel's on the same link is the next one.
+STACK = "10.77.0.1"
+TUN = "sb-interop"
+
+
+class Network:
+    """Where the exchanges of a test listen."""
+
+    def __init__(self, name):
+        self.name = name
+        self.is_stack = name == "stack"
+        self.host = STACK if self.is_stack else LOOPBACK
+        self.near = "10.77.0.2" if self.is_stack else LOOPBACK
+        self.interface = TUN if self.is_stack else "lo"
+
+
+# Set for each test by a fixture.
+NETWORK = Network("kernel")
+
+
+def set_network(name):
+    global NETWORK
+    NETWORK = Network(name)
+    return NETWORK
 
 
 class Exchange:
@@ -17,15 +46,21 @@ class Exchange:
         self.data = str(data)
         self.arguments = list(arguments)
         self.ports = {}
+        # As the line `ready` names them.
+        self.addresses = {}
         self.process = None
+        self.network = NETWORK
+        self.host = NETWORK.host
 
     def start(self):
         def listener(name):
-            if name in self.ports:
-                return f"127.0.0.1:{self.ports[name]}"
-            return "127.0.0.1:0"
+            host = LOOPBACK if name == "http" else self.host
+            return f"{host}:{self.ports.get(name, 0)}"
 
         command = [BINARY, "serve", "--data", self.data]
+        if self.network.is_stack:
+            command += ["--network", f"tun:{TUN},{STACK}/24"]
+            self._allow_clear_text()
         for name in ("tcp", "tls", "quic", "http"):
             if f"--{name}" not in self.arguments:
                 command += [f"--{name}", listener(name)]
@@ -37,8 +72,27 @@ class Exchange:
         for word in line.split()[1:]:
             name, _, address = word.partition("=")
             if address != "none":
+                self.addresses[name] = address.split(",")
                 self.ports[name] = int(address.rsplit(":", 1)[1])
         return self
+
+    def _allow_clear_text(self):
+        """Loopback may be clear by default; whoever comes over a TUN comes from elsewhere."""
+        path = self.data + ".toml"
+        text = ""
+        if "--config" in self.arguments:
+            at = self.arguments.index("--config") + 1
+            if self.arguments[at] == path:
+                return
+            with open(self.arguments[at]) as given:
+                text = given.read()
+            self.arguments[at] = path
+        else:
+            self.arguments += ["--config", path]
+        if "[security]" not in text:
+            text += "[security]\n"
+        with open(path, "w") as config:
+            config.write(text.replace("[security]\n", '[security]\nclear_text = "always"\n'))
 
     def _ready_line(self):
         # What is said before is for people. A hang here is ended by the test's own time limit.

@@ -1,14 +1,14 @@
 // Logs in and out N times with xmpp.js (STARTTLS, SCRAM), a few at once.
 import { client } from "@xmpp/client";
 
-const [port, number, count] = process.argv.slice(2);
+const [host, port, number, count] = process.argv.slice(2);
 const AT_ONCE = 10;
 let next = 0;
 let done = 0;
 
 async function once(index) {
   const xmpp = client({
-    service: `xmpp://localhost:${port}`,
+    service: `xmpp://${host}:${port}`,
     domain: "localhost",
     username: number,
     password: process.env.SWITCHBOARD_PASSWORD,

@@ -52,7 +52,7 @@ class Person(slixmpp.ClientXMPP):
 
     async def log_in(self):
         port = self.exchange.ports["tls" if self.carrier == "direct-tls" else "tcp"]
-        self.connect("127.0.0.1", port)
+        self.connect(self.exchange.host, port)
         await asyncio.wait_for(self.here, 20)
         return self
 

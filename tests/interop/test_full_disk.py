@@ -63,7 +63,7 @@ async def read(exchange, number, count):
     return heard, more
 
 
-async def test_what_was_acknowledged_survives_a_full_disk(small_disk):
+async def test_what_was_acknowledged_survives_a_full_disk(small_disk, network):
     exchange = Exchange(small_disk / "data").start()
     try:
         writer, away = exchange.account(), exchange.account()

@@ -13,7 +13,7 @@ PROGRAM = shutil.which("go-sendxmpp")
 
 def command(exchange, number, carrier, *more):
     port = exchange.ports["tls" if carrier == "direct-tls" else "tcp"]
-    words = [PROGRAM, "-u", f"{number}@localhost", "-p", PASSWORD, "-j", f"127.0.0.1:{port}", "-n"]
+    words = [PROGRAM, "-u", f"{number}@localhost", "-p", PASSWORD, "-j", f"{exchange.host}:{port}", "-n"]
     if carrier == "direct-tls":
         words.append("-t")
     return words + list(more)

@@ -18,7 +18,7 @@ class Terminal:
         os.makedirs(home / ".config/profanity", exist_ok=True)
         port = exchange.ports["tls" if carrier == "direct-tls" else "tcp"]
         policy = "legacy" if carrier == "direct-tls" else "force"
-        self.connect = f"/connect {number}@localhost server 127.0.0.1 port {port} tls {policy}"
+        self.connect = f"/connect {number}@localhost server {exchange.host} port {port} tls {policy}"
         self._tmux(
             "new-session", "-d", "-s", self.name, "-x", "100", "-y", "30",
             "env", f"HOME={home}", f"XDG_CONFIG_HOME={home}/.config", f"XDG_DATA_HOME={home}/.local/share",

@@ -59,8 +59,8 @@ async def connection(exchange):
     configuration.load_verify_locations(exchange.certificate)
     quic = QuicConnection(configuration=configuration)
     loop = asyncio.get_running_loop()
-    _, client = await loop.create_datagram_endpoint(lambda: Client(quic), local_addr=("127.0.0.1", 0))
-    client.connect(("127.0.0.1", exchange.ports["quic"]))
+    _, client = await loop.create_datagram_endpoint(lambda: Client(quic), local_addr=(exchange.network.near, 0))
+    client.connect((exchange.host, exchange.ports["quic"]))
     try:
         await asyncio.wait_for(client.ready, 20)
         yield client
@@ -91,7 +91,7 @@ async def test_the_port_changes_in_mid_conversation_and_nothing_is_lost(exchange
         for _ in range(20):
             await a.write(numbers[1], f"message {sent}")
             sent += 1
-        await move(client)
+        await move(client, exchange)
         for _ in range(20):
             await a.write(numbers[1], f"message {sent}")
             sent += 1
@@ -104,7 +104,7 @@ async def test_the_port_changes_in_mid_conversation_and_nothing_is_lost(exchange
         assert before != after == client._transport.get_extra_info("sockname")[1]
 
 
-async def test_with_all_tcp_listeners_off_messages_still_cross(tmp_path):
+async def test_with_all_tcp_listeners_off_messages_still_cross(tmp_path, network):
     exchange = Exchange(tmp_path / "data", "--tcp", "none", "--tls", "none", "--http", "none").start()
     try:
         a_number, b_number = exchange.account(), exchange.account()
@@ -123,8 +123,8 @@ async def test_another_protocol_is_refused(exchange):
     configuration.load_verify_locations(exchange.certificate)
     quic = QuicConnection(configuration=configuration)
     loop = asyncio.get_running_loop()
-    _, client = await loop.create_datagram_endpoint(lambda: Client(quic), local_addr=("127.0.0.1", 0))
-    client.connect(("127.0.0.1", exchange.ports["quic"]))
+    _, client = await loop.create_datagram_endpoint(lambda: Client(quic), local_addr=(exchange.network.near, 0))
+    client.connect((exchange.host, exchange.ports["quic"]))
     with pytest.raises(ConnectionError):
         await asyncio.wait_for(client.ready, 20)
     client._transport.close()
@@ -135,10 +135,10 @@ def remote_port(exchange, number):
     return int(line["remote"].rsplit(":", 1)[1])
 
 
-async def move(client):
+async def move(client, exchange):
     """The client goes on from another port: a phone that changed networks."""
     loop = asyncio.get_running_loop()
     old = client._transport
-    await loop.create_datagram_endpoint(lambda: client, local_addr=("127.0.0.1", 0))
+    await loop.create_datagram_endpoint(lambda: client, local_addr=(exchange.network.near, 0))
     old.close()
     client.transmit()

@@ -11,7 +11,7 @@ PROGRAM = os.environ["SWITCHBOARD_TOKIO_XMPP"]
 
 
 @pytest.fixture
-def plus_only(tmp_path):
+def plus_only(tmp_path, network):
     config = tmp_path / "switchboard.toml"
     config.write_text('[security]\nmechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]\n')
     running = Exchange(tmp_path / "data", "--config", str(config)).start()
@@ -22,7 +22,7 @@ def plus_only(tmp_path):
 def log_in(exchange, number, password=PASSWORD):
     environment = {**os.environ, "SWITCHBOARD_PASSWORD": password, "SSL_CERT_FILE": exchange.certificate}
     return subprocess.run(
-        [PROGRAM, f"{number}@localhost", f"127.0.0.1:{exchange.ports['tcp']}"],
+        [PROGRAM, f"{number}@localhost", f"{exchange.host}:{exchange.ports['tcp']}"],
         env=environment, capture_output=True, text=True, timeout=60,
     )
 

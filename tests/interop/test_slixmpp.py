@@ -57,6 +57,6 @@ async def test_a_wrong_password_is_refused(exchange, numbers):
     wrong = Person(exchange, numbers[0], "starttls")
     wrong.password = "not the password"
     wrong.credentials["password"] = "not the password"
-    wrong.connect("127.0.0.1", exchange.ports["tcp"])
+    wrong.connect(exchange.host, exchange.ports["tcp"])
     await asyncio.wait_for(wrong.refused, 20)
     await wrong.disconnect()

@@ -1,5 +1,5 @@
-//! Simulate: lives of two stacks on a bad link over seeds that nobody has seen, and what only release builds have the
-//! speed for: a million connections.
+//! Simulate: lives of two stacks on a bad link, and whole chats, over seeds that nobody has seen, and what only release builds
+//! have the speed for: a million connections.
 //! Invariants: the first seed is printed before anything runs, so that a failure can be had again.
 
 use std::time::SystemTime;
@@ -9,6 +9,9 @@ use crate::tally::Tally;
 
 /// Lives that are lived.
 const SEEDS: u32 = 1000;
+/// Whole chats, and the clients that each has at most.
+const CHATS: u32 = 24;
+const CLIENTS: u32 = 300;
 
 pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -18,6 +21,12 @@ pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
     let mut lives = shell::command(&["cargo", "test", "--release", "-p", "switchboard-sim"]);
     lives.env("SWITCHBOARD_SEEDS", SEEDS.to_string()).env("SWITCHBOARD_SEED_START", start.to_string());
     tally.test_command("lives", &mut lives);
+    let mut chats = shell::command(&["cargo", "test", "--release", "-p", "switchboard-world"]);
+    chats
+        .env("SWITCHBOARD_SEEDS", CHATS.to_string())
+        .env("SWITCHBOARD_SEED_START", start.to_string())
+        .env("SWITCHBOARD_CLIENTS", CLIENTS.to_string());
+    tally.test_command("whole chats", &mut chats);
     tally.tests(
         "a million connections",
         &["cargo", "test", "--release", "-p", "switchboard-stack", "--test", "million"],

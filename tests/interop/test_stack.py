@@ -1,0 +1,84 @@
+"""The exchange on its own stack: who is where, both networks at once, the interface's life, and the trace of a line."""
+
+import os
+import subprocess
+
+from clearstream import ClearStream
+from exchange import BINARY, LOOPBACK, STACK, TUN, Exchange, run, set_network, until
+
+
+def interfaces():
+    return os.listdir("/sys/class/net")
+
+
+def on_stack(folder, *arguments):
+    set_network("stack")
+    try:
+        return Exchange(folder, *arguments)
+    finally:
+        set_network("kernel")
+
+
+async def test_who_says_which_network_and_the_interface_goes_with_the_exchange(tmp_path):
+    both = on_stack(tmp_path / "data", "--network", "kernel", "--tcp", f"{STACK}:0", "--tcp", f"{LOOPBACK}:0")
+    both.start()
+    try:
+        assert TUN in interfaces()
+        number = both.account()
+        streams = []
+        for address in both.addresses["tcp"]:
+            both.host, _, both.ports["tcp"] = address.rpartition(":")
+            stream = await ClearStream.connect(both)
+            await stream.log_in(number, f"at-{both.host}")
+            streams.append(stream)
+        lines = until(lambda: [line for line in both.who() if line["state"] == "bound"], what="the lines")
+        networks = {line["resource"]: line["network"] for line in lines}
+        assert networks == {f"at-{STACK}": "stack", f"at-{LOOPBACK}": "kernel"}
+    finally:
+        both.stop()
+    assert TUN not in interfaces(), "made at the start, removed at the end"
+
+
+def test_without_the_right_it_says_what_to_do(tmp_path):
+    os.chmod(tmp_path, 0o777)
+    command = ["setpriv", "--reuid", "65534", "--clear-groups", BINARY, "serve", "--data", str(tmp_path / "data")]
+    done = subprocess.run(
+        [*command, "--network", f"tun:{TUN},{STACK}/24", "--http", "none"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1, done.stdout
+    assert "cannot make the network" in done.stderr and "cap_net_admin" in done.stderr, done.stderr
+
+
+async def test_a_line_is_traced(tmp_path):
+    exchange = on_stack(tmp_path / "data").start()
+    try:
+        a, b = exchange.account(), exchange.account()
+        reader = await ClearStream.connect(exchange)
+        await reader.log_in(a, "traced")
+        writer = await ClearStream.connect(exchange)
+        await writer.log_in(b, "other")
+        pcap = tmp_path / "trace.pcapng"
+        command = [BINARY, "trace", a, "--seconds", "3", "--pcap", str(pcap), "--ascii", "--data", exchange.data]
+        trace = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert "tracing" in trace.stderr.readline()
+        await writer.write(a, "seen on the wire")
+        assert await reader.hear() == (b, "seen on the wire")
+        drawn, _ = trace.communicate(timeout=30)
+        assert trace.returncode == 0
+        assert "exchange" in drawn and "ESTABLISHED" in drawn and "PSH" in drawn, drawn
+        read = run(["tcpdump", "-nAr", str(pcap)]).stdout
+        assert "seen on the wire" in read and f"{STACK}.{exchange.ports['tcp']}" in read, read
+    finally:
+        exchange.stop()
+
+
+async def test_what_the_kernel_carries_cannot_be_traced(tmp_path):
+    exchange = Exchange(tmp_path / "data").start()
+    try:
+        number = exchange.account()
+        stream = await ClearStream.connect(exchange)
+        await stream.log_in(number, "kernel")
+        done = run([BINARY, "trace", number, "--data", exchange.data], check=False)
+        assert done.returncode == 1 and "shows no packets" in done.stderr, done.stderr
+    finally:
+        exchange.stop()
