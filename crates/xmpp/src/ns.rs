@@ -103,3 +103,9 @@ pub const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
 pub const DATA_FORMS: &str = "jabber:x:data";
 /// In-band registration (XEP-0077).
 pub const REGISTER: &str = "jabber:iq:register";
+/// Ad-hoc commands (XEP-0050).
+pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
+/// The lines of an exchange, for its administrators (docs/web-client.md).
+pub const LINES: &str = "urn:switchboard:lines:0";
+/// The end of all of an account's sessions and tokens (docs/web-client.md).
+pub const TOKENS: &str = "urn:switchboard:tokens:0";
