@@ -390,6 +390,7 @@ features! {
     pep,
     chat_states,
     disco,
+    errands,
     establishment,
     hints,
     offline,

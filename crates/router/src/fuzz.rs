@@ -74,7 +74,8 @@ fn drain(router: &mut Router, store: &mut Memory, now: Now, waiting: &mut HashMa
                 | Output::Resumed { .. }
                 | Output::ResumeRefused { .. }
                 | Output::Surrender { .. }
-                | Output::Post { .. } => {}
+                | Output::Post { .. }
+                | Output::Errand { .. } => {}
             }
         }
         if let Some(session) = closed.pop() {

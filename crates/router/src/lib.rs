@@ -54,7 +54,7 @@ mod waiting;
 
 pub use config::{ArchivePolicy, RouterConfig, StrangerPolicy};
 pub use line::{AccountChange, LineFacts, SessionId};
-pub use output::{BindError, Output};
+pub use output::{BindError, Errand, Output};
 pub use parcel::{Parcel, Undelivered};
 pub use resume::{Handover, Resumption};
 pub use router::Router;

@@ -30,6 +30,7 @@ use crate::network::{Key, ListenerId, Network, Readiness, UdpId};
 
 mod accept;
 mod closing;
+mod facts;
 mod flush;
 mod lines;
 mod parked;
@@ -81,6 +82,8 @@ pub(crate) struct Shared {
     /// Sessions that wait for their clients, of all loops.
     pub(crate) parked: Totals,
     pub(crate) progress: Progress,
+    /// Where errands go, once someone runs them.
+    pub(crate) errands: std::sync::OnceLock<std::sync::mpsc::SyncSender<crate::errands::Asked>>,
 }
 
 /// How far a shutdown is, for the one who waits for it.

@@ -145,6 +145,7 @@ impl Exchange {
             connections: AtomicUsize::new(0),
             parked: event_loop::Totals::default(),
             progress: event_loop::Progress::default(),
+            errands: std::sync::OnceLock::new(),
             config,
         });
         Building::new(shared)?.run(Box::new(backend), &router_config)

@@ -103,6 +103,7 @@ impl Steered {
             connections: AtomicUsize::new(0),
             parked: event_loop::Totals::default(),
             progress: event_loop::Progress::default(),
+            errands: std::sync::OnceLock::new(),
             config,
         });
         let mut doors = Doors::new(Arc::clone(&shared), networks);
