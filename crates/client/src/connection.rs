@@ -63,6 +63,20 @@ pub struct Connection {
     arrived: VecDeque<(u64, Element)>,
 }
 
+/// What happens on a line.
+#[derive(Debug)]
+pub enum Happening {
+    /// A stanza came.
+    Stanza {
+        /// For [`Connection::taken`].
+        serial: u64,
+        /// It.
+        stanza: Element,
+    },
+    /// The exchange has taken this many of our stanzas.
+    Acknowledged(u64),
+}
+
 enum Line {
     Tcp(TcpStream),
     Bytes(Box<dyn Bytes>),
@@ -203,6 +217,44 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// For programs that look at every stanza and not at messages alone: what happens next. Waits for as long as the
+    /// exchange lives, and gives what was posted to the line meanwhile. Nothing is lost when this is dropped in the middle.
+    pub async fn happening(&mut self) -> Result<Happening, Error> {
+        loop {
+            if let Some((serial, stanza)) = self.arrived.pop_front() {
+                return Ok(Happening::Stanza { serial, stanza });
+            }
+            match self.next_event().await? {
+                Event::Acknowledged(count) => {
+                    self.acknowledged = count;
+                    return Ok(Happening::Acknowledged(count));
+                }
+                event => self.keep(event)?,
+            }
+        }
+    }
+
+    /// Takes a stanza to be sent, by [`happening`](Self::happening) as soon as the line takes it. Its serial: once so many are
+    /// acknowledged, the exchange has it.
+    pub fn post(&mut self, stanza: Vec<u8>) -> u64 {
+        self.session.send(stanza)
+    }
+
+    /// The stanza with this serial has been taken care of; the exchange hears of it with what is said next.
+    pub fn taken(&mut self, serial: u64) {
+        self.session.release(serial);
+    }
+
+    /// See [`Session::understand`].
+    pub fn understand(&mut self, payloads: &'static [(&'static str, &'static str)]) {
+        self.session.understand(payloads);
+    }
+
+    /// Whether each stanza is a document of its own (RFC 7395), and must declare its namespace.
+    pub fn is_framed(&self) -> bool {
+        self.session.is_framed()
     }
 
     /// The message with this serial has been taken care of: the exchange may forget it.

@@ -87,7 +87,7 @@ pub enum Event {
         /// Whether the exchange acknowledges (XEP-0198).
         acknowledges: bool,
     },
-    /// A stanza came. It counts as taken once [`Session::release`] gets its serial.
+    /// A stanza came. A message counts as taken once [`Session::release`] gets its serial, anything else at once.
     Stanza {
         /// 1, 2, 3 and so on.
         serial: u64,
@@ -134,6 +134,8 @@ pub struct Session {
     counts: Counts,
     heard: Instant,
     asked: bool,
+    /// Payloads of requests that our reader takes care of.
+    understood: &'static [(&'static str, &'static str)],
 }
 
 impl Session {
@@ -152,6 +154,7 @@ impl Session {
             counts: Counts::default(),
             heard: now,
             asked: false,
+            understood: &[],
         };
         session.write_header();
         session
@@ -260,6 +263,12 @@ impl Session {
     /// Whether stanzas stand alone in frames and must declare their namespace (RFC 7395 3.3.3).
     pub fn is_framed(&self) -> bool {
         self.facts.framed
+    }
+
+    /// Requests that set one of these, by name and namespace, are answered with success, and the reader of the stanzas takes
+    /// care of them: roster pushes, for instance.
+    pub fn understand(&mut self, payloads: &'static [(&'static str, &'static str)]) {
+        self.understood = payloads;
     }
 
     /// Says good-bye. The exchange's own good-bye brings [`Event::Ended`]; then the client closes the connection, so
@@ -461,13 +470,11 @@ impl Session {
 
     fn on_stanza(&mut self, stanza: Element) {
         let message = stanza.is("message", ns::CLIENT);
-        let reply = if message { None } else { words::reply(self.facts.framed, &stanza) };
+        let reply = if message { None } else { words::reply(self.facts.framed, &stanza, self.understood) };
         let Some(serial) = self.counts.on_received(!message, reply) else {
             return self.end(End::Protocol("more stanzas than can wait here".to_owned()));
         };
-        if message {
-            self.events.push_back(Event::Stanza { serial, stanza });
-        }
+        self.events.push_back(Event::Stanza { serial, stanza });
         self.settle();
     }
 

@@ -153,6 +153,16 @@ impl Reader {
     }
 }
 
+impl Element {
+    /// Reads one whole document: an element that stands alone, as in a WebSocket message.
+    pub fn parse(document: &str) -> Result<Element, String> {
+        match Reader::new(true).handle_message(document)? {
+            Found::Element(element) | Found::Open(element) => Ok(element),
+            Found::Close => Err("the end of a stream".to_owned()),
+        }
+    }
+}
+
 fn parser() -> Parser {
     Parser::with_options(Options { max_token_length: TOKEN_MAX, ..Options::default() })
 }

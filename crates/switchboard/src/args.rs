@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Who(Who),
     /// Draw the segments or datagrams of a number's line, live; for lines on our own stack (`serve --network tun:...`)
     Trace(Trace),
+    /// Chat in the terminal: conversations, history, typing, marks
+    Chat(Chat),
     /// Send a message; succeeds only once the exchange has acknowledged it
     Send(Send),
     /// Print each message as it comes
@@ -323,6 +325,18 @@ pub(crate) struct Line {
     pub(crate) data: Data,
     #[command(flatten)]
     pub(crate) password: Password,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Chat {
+    #[command(flatten)]
+    pub(crate) line: Line,
+    /// Use no colour; NO_COLOR in the environment says so too
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// Leave the mouse to the terminal, for selecting text
+    #[arg(long)]
+    pub(crate) no_mouse: bool,
 }
 
 #[derive(Debug, ClapArgs)]

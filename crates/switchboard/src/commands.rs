@@ -3,6 +3,7 @@
 //! Not here: what can be typed (`args`).
 
 mod account;
+mod chat;
 mod check_config;
 mod completions;
 mod invite;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Invite(args) => invite::run(args),
         Command::Who(args) => who::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Chat(args) => chat::run(args),
         Command::Send(args) => send::run(args),
         Command::Listen(args) => listen::run(args),
         Command::Ladder(args) => ladder::run(&args),

@@ -66,14 +66,16 @@ pub(super) fn ping(framed: bool) -> Vec<u8> {
 }
 
 /// RFC 6120 8.2.3: each request gets an answer. `None`: it was no request.
-pub(super) fn reply(framed: bool, iq: &Element) -> Option<Vec<u8>> {
+pub(super) fn reply(framed: bool, iq: &Element, understood: &[(&str, &str)]) -> Option<Vec<u8>> {
     if !iq.is("iq", ns::CLIENT) || !matches!(iq.attribute("type"), Some("get" | "set")) {
         return None;
     }
     let mut out = Vec::new();
     let reply = stanza(&mut out, "iq", framed);
     let reply = reply.attr_opt("to", iq.attribute("from")).attr_opt("id", iq.attribute("id"));
-    if iq.attribute("type") == Some("get") && iq.child("ping", ns::PING).is_some() {
+    let sets = iq.attribute("type") == Some("set");
+    let taken = sets && understood.iter().any(|(name, ns)| iq.child(name, ns).is_some());
+    if taken || !sets && iq.child("ping", ns::PING).is_some() {
         reply.attr("type", "result").empty();
     } else {
         let error = xmpp::StanzaError::new(xmpp::StanzaCondition::ServiceUnavailable);
