@@ -36,6 +36,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Pushes that the talk takes care of.
 const UNDERSTOOD: &[(&str, &str)] =
     &[("query", ns::ROSTER), ("block", ns::BLOCKING), ("unblock", ns::BLOCKING)];
+/// Stanzas heard between two pictures.
+const HEARD_MAX: usize = 200;
 /// A message being written may have so many characters; the server refuses longer stanzas.
 const LINE_MAX: usize = 50_000;
 
@@ -149,7 +151,7 @@ struct Chat {
 enum Woke {
     Key(Option<io::Result<Event>>),
     Line(Result<Happening, Error>),
-    Came(Result<Connection, Error>),
+    Came(Box<Result<Connection, Error>>),
     Time,
 }
 
@@ -195,9 +197,11 @@ impl Chat {
                 }
                 // The terminal is gone: so is the person.
                 Woke::Key(_) => return Ok(()),
-                Woke::Line(Ok(happening)) => self.on_happening(happening),
-                Woke::Came(Ok(connection)) => self.on_connected(connection),
-                Woke::Line(Err(error)) | Woke::Came(Err(error)) => self.on_lost(error)?,
+                Woke::Line(happening) => self.hear(happening)?,
+                Woke::Came(came) => match *came {
+                    Ok(connection) => self.on_connected(connection),
+                    Err(error) => self.on_lost(error)?,
+                },
                 Woke::Time => self.try_again(),
             }
         }
@@ -220,7 +224,7 @@ impl Chat {
         let line = async {
             match &mut self.link {
                 Link::Up(connection) => Woke::Line(connection.happening().await),
-                Link::Coming(coming) => Woke::Came(coming.await),
+                Link::Coming(coming) => Woke::Came(Box::new(coming.await)),
                 Link::Down { .. } => std::future::pending().await,
             }
         };
@@ -238,6 +242,26 @@ impl Chat {
             let serial = connection.post(output.stanza);
             self.talk.handle_posted(serial, output.message);
         }
+    }
+
+    /// Hears what came, and what came with it, before the next picture.
+    fn hear(&mut self, first: Result<Happening, Error>) -> Result<(), ChatError> {
+        let mut next = Some(first);
+        for _ in 0..HEARD_MAX {
+            match next {
+                Some(Ok(happening)) => self.on_happening(happening),
+                Some(Err(error)) => return self.on_lost(error),
+                None => return Ok(()),
+            }
+            let Link::Up(connection) = &mut self.link else { return Ok(()) };
+            next = connection.happening().now_or_never();
+        }
+        match next {
+            Some(Ok(happening)) => self.on_happening(happening),
+            Some(Err(error)) => return self.on_lost(error),
+            None => {}
+        }
+        Ok(())
     }
 
     fn on_happening(&mut self, happening: Happening) {
@@ -317,7 +341,7 @@ impl Chat {
             (Action::Escape, Front::Nothing) => self.edit(&Action::Escape),
             (Action::Escape, _) => self.front = Front::Nothing,
             (Action::Click(x, y), _) => self.click(x, y),
-            (action, Front::Jump { .. }) => self.act_in_jump(action),
+            (action, Front::Jump { .. }) => self.act_in_jump(&action),
             (_, Front::Help) => self.front = Front::Nothing,
             (Action::Enter, Front::Nothing) => return self.enter(),
             (Action::Above, _) => self.step(-1),
@@ -352,12 +376,12 @@ impl Chat {
         }
     }
 
-    fn act_in_jump(&mut self, action: Action) {
+    fn act_in_jump(&mut self, action: &Action) {
         let Front::Jump { typed, chosen } = &mut self.front else { return };
         let count = view::matches(&self.talk, typed).len();
         match action {
             Action::Edit(InputRequest::InsertChar(c)) if !c.is_control() && typed.len() < 200 => {
-                typed.push(c);
+                typed.push(*c);
                 *chosen = 0;
             }
             Action::Edit(InputRequest::DeletePrevChar) => {

@@ -75,7 +75,7 @@ impl Words {
     #[must_use]
     pub fn blocklist(self, id: &str) -> Vec<u8> {
         self.stanza("iq", &[("type", "get"), ("id", id)], |out| {
-            open(out, "blocklist").ns(ns::BLOCKING).empty()
+            open(out, "blocklist").ns(ns::BLOCKING).empty();
         })
     }
 

@@ -50,13 +50,13 @@ impl Talk {
         }
         conversation.history.asked = true;
         let before = conversation.history.oldest.clone();
-        self.ask_page(Some(with.to_owned()), before.as_deref());
+        self.ask_page(Some(with), before.as_deref());
     }
 
-    fn ask_page(&mut self, with: Option<String>, before: Option<&str>) {
+    fn ask_page(&mut self, with: Option<&str>, before: Option<&str>) {
         let Some(words) = self.words else { return };
-        let id = self.ask(Pending::History(Page { with: with.clone() }));
-        self.push(words.history(&id, with.as_deref(), before));
+        let id = self.ask(Pending::History(Page { with: with.map(str::to_owned) }));
+        self.push(words.history(&id, with, before));
     }
 
     /// A message of a page that was asked for.

@@ -152,7 +152,7 @@ impl Talk {
                 }
                 (ns::MARKERS, "received") if !ours => conversation.advance_to(id, &Mark::Delivered),
                 (ns::MARKERS, "displayed" | "acknowledged") if !ours => {
-                    conversation.advance_to(id, &Mark::Read)
+                    conversation.advance_to(id, &Mark::Read);
                 }
                 // Seen on another device of ours.
                 (ns::MARKERS, "displayed") => conversation.unread = 0,

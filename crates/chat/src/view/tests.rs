@@ -94,7 +94,7 @@ fn a_chat_at_eighty_by_twenty_four() {
     let talk = scene();
     let expected = "
  ● 10001  on line  2 unread
- ○ 10003               (2) │ ● Ann  10002
+ ○ 10003             (2) │ ● Ann  10002
    你好 \\u{1b}[31mred      │
  ● Ann                     │
    you: lost               │
