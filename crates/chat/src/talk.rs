@@ -307,6 +307,8 @@ impl Talk {
     }
 
     fn change_standing(&mut self, words: Words, with: &str, command: Command) {
+        // Whoever asked has been answered.
+        self.notice = None;
         match command {
             Command::Accept => {
                 self.push(words.presence("subscribed", with));

@@ -367,7 +367,7 @@ fn front(frame: &mut Frame<'_>, area: Rect, title: &str, width: u16, height: u16
 }
 
 fn draw_help(frame: &mut Frame<'_>, area: Rect) {
-    let rows = keys::HELP.len() + command::HELP.len() + 3;
+    let rows = keys::HELP.len() + command::HELP.len() + 4;
     let inner = front(frame, area, "Help", 76, rows as u16);
     let row = |(what, does): &(&str, &str)| Line::raw(format!(" {what:<19} {does}"));
     let mut lines: Vec<Line<'_>> = keys::HELP.iter().map(row).collect();
@@ -375,7 +375,7 @@ fn draw_help(frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(inner.height);
     let commands: Vec<Line<'_>> = command::HELP.iter().map(row).collect();
     lines.truncate(room.saturating_sub(commands.len() + 1));
-    lines.push(Line::raw(""));
+    lines.push(Line::raw(" … on its way   - sent   + delivered   * read   ! came back"));
     lines.extend(commands);
     frame.render_widget(Paragraph::new(lines), inner);
 }

@@ -78,7 +78,7 @@ impl Scroll {
 }
 
 /// Columns beside a message: time, mark, sender.
-const MARGIN: usize = 8;
+const MARGIN: usize = 9;
 
 /// How many lines a message takes.
 pub(crate) fn height(conversation: &Conversation, picture: &Picture<'_>, at: usize, width: usize) -> usize {
@@ -168,7 +168,7 @@ fn entry_lines<'a>(
     for (row, line) in wrap::lines(&text(entry), width.saturating_sub(MARGIN)).into_iter().enumerate() {
         let (time, mark) = if row == 0 { (time.as_str(), mark) } else { ("", " ") };
         lines.push(Line::from(vec![
-            Span::styled(format!("{time:>5} "), faint),
+            Span::styled(format!(" {time:>5} "), faint),
             Span::styled(format!("{mark} "), style(picture, colour)),
             Span::styled(line, body),
         ]));
