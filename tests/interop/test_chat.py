@@ -15,12 +15,14 @@ class Chat(Terminal):
     """The terminal client; it binds no port, so any number of them run on a host."""
 
     def __init__(self, exchange, number, folder, over="tcp", colour=True):
+        # HTTP, and with it WebSocket, is the kernel's on both networks.
+        host = "127.0.0.1" if over == "ws" else exchange.host
         port = exchange.ports[{"ws": "http"}.get(over, over)]
         more = [] if colour else ["NO_COLOR=1"]
         super().__init__(
             folder, 80, 24,
             "env", f"SWITCHBOARD_PASSWORD={PASSWORD}", "TERM=screen-256color", "LANG=C.UTF-8", *more,
-            BINARY, "chat", "--account", number, "--over", over, "--server", f"localhost:{port}",
+            BINARY, "chat", "--account", number, "--over", over, "--server", f"{host}:{port}",
             "--data", exchange.data,
         )
         self.shows("on line")
