@@ -8,8 +8,8 @@ use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
 use xmpp::stanza::Stanza;
 
-use crate::resume::ResumeId;
 use crate::register::RegisterRequest;
+use crate::resume::ResumeId;
 use crate::sasl::CredentialsRequest;
 
 /// What a delivered stanza is known by until the client has confirmed it. The session carries it and does not look.

@@ -32,16 +32,16 @@ pub mod fuzz;
 pub mod limits;
 mod negotiation;
 mod outbox;
-pub mod resume;
 pub mod register;
+pub mod resume;
 pub mod sasl;
 mod session;
 
 pub use config::{Carrier, CarrierFacts, ChannelBindings, SessionConfig};
 pub use event::{BindFacts, Count, EndReason, Event, Overflow, Tag, TokensAnswer};
 pub use outbox::Outbox;
-pub use resume::{Parked, ResumeId};
 pub use register::{RegisterAnswer, RegisterRefusal, RegisterRequest, Registration, invite_mark};
+pub use resume::{Parked, ResumeId};
 pub use sasl::token::TokenMechanism;
 pub use sasl::{CredentialsAnswer, CredentialsRequest, LogInName, Mechanism};
 pub use session::Session;

@@ -22,8 +22,8 @@ use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
 use crate::event::{Count, EndReason, Event, Overflow, Tag, TokensAnswer};
 use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
-use crate::resume::{Parked, ResumeId};
 use crate::register::RegisterAnswer;
+use crate::resume::{Parked, ResumeId};
 use crate::sasl::CredentialsAnswer;
 use talk::{Opening, Outcome, Phase, Talk, write_ping};
 

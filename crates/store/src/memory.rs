@@ -16,8 +16,8 @@ use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS
 use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
     Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Hold, Invite,
-    InviteMark, Limits, OfflineId, OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster, RosterItem, Space,
-    StoreError, Token, TokenChange,
+    InviteMark, Limits, OfflineId, OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster, RosterItem,
+    Space, StoreError, Token, TokenChange,
 };
 use archive::Archive;
 

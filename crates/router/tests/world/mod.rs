@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use store::{Backend, Credentials, Memory, Op, Reply, Request, StoreError};
 use switchboard_router::{
-    self as router, AccountChange, Errand, Handover, LineFacts, Output, Parcel, Resumption, Router, RouterConfig,
-    SessionId, Tag,
+    self as router, AccountChange, Errand, Handover, LineFacts, Output, Parcel, Resumption, Router,
+    RouterConfig, SessionId, Tag,
 };
 use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;

@@ -7,9 +7,7 @@ use std::net::IpAddr;
 use std::sync::mpsc::TrySendError;
 
 use router::{Handover, Output, Router, SessionId};
-use session::{
-    BindFacts, CredentialsRequest, EndReason, Event, Outbox, RegisterRequest, ResumeId, Session,
-};
+use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, RegisterRequest, ResumeId, Session};
 use xmpp::address::AccountNumber;
 use xmpp::stanza::StanzaKind;
 use xmpp::time::Now;

@@ -22,8 +22,8 @@ use crate::event::{EndReason, Event};
 use crate::negotiation::wish::Enable;
 use crate::negotiation::{Negotiation, Verdict, write_refusal};
 use crate::outbox::Outbox;
-use crate::resume::{self, Resumable, ResumeId};
 use crate::register::{self, RegisterAnswer, RegisterRequest, Said};
+use crate::resume::{self, Resumable, ResumeId};
 
 /// The id of our request for a sign of life (XEP-0199), where XEP-0198 cannot ask.
 const SIGN_OF_LIFE: &str = "sign-of-life";
