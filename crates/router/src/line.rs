@@ -72,6 +72,11 @@ pub enum AccountChange {
     Deleted,
     /// It has a new password, so who logged in with the old one must do so again.
     Password,
+    /// The same, and this session has set it itself: it stays.
+    OwnPassword {
+        /// Which.
+        by: SessionId,
+    },
 }
 
 /// An index into the table of lines.

@@ -335,10 +335,13 @@ impl Router {
         let Some(account) = self.accounts.get(number) else { return };
         let error = match change {
             AccountChange::Disabled | AccountChange::Deleted => StreamErrorKind::NotAuthorized,
-            AccountChange::Password => StreamErrorKind::Reset,
+            AccountChange::Password | AccountChange::OwnPassword { .. } => StreamErrorKind::Reset,
         };
+        let stays = |session| matches!(change, AccountChange::OwnPassword { by } if by == session);
         for line in account.lines.clone() {
-            self.close(line, error);
+            if !stays(self.lines[line].session) {
+                self.close(line, error);
+            }
         }
         let Some(account) = self.accounts.get_mut(number) else { return };
         for binding in std::mem::take(&mut account.binding) {

@@ -51,6 +51,9 @@ pub enum Request {
         name: Option<String>,
         /// The password. The exchange keeps SCRAM keys only, made with its own iteration count.
         password: String,
+        /// It may do what an operator may.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        admin: bool,
     },
     /// Every account: one [`Item::Account`] each, numbers ascending.
     AccountList,
@@ -76,6 +79,37 @@ pub enum Request {
         /// Whose.
         number: u64,
     },
+    /// What an operator may is its to do, or no longer.
+    AccountAdmin {
+        /// Whose.
+        number: u64,
+        /// Whether.
+        admin: bool,
+    },
+    /// Ends the account's live sessions, and the tokens that would log in without the password (XEP-0484).
+    AccountLogOut {
+        /// Whose.
+        number: u64,
+    },
+    /// A new invite: one [`Item::Invite`], with its URI and link, which are told this once.
+    InviteCreate {
+        /// The number that is held back; the first free one without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        /// Hold no number back until the invite is shown.
+        #[serde(default)]
+        any: bool,
+        /// For how long; a week without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_secs: Option<u64>,
+    },
+    /// Every invite that is good: one [`Item::Invite`] each, those that expire first in front.
+    InviteList,
+    /// Takes an invite back; its number is free again.
+    InviteRevoke {
+        /// The number that it holds.
+        number: u64,
+    },
     /// Asks the exchange to leave, as SIGTERM does.
     Shutdown,
 }
@@ -92,6 +126,8 @@ pub enum Item {
     Frame(Frame),
     /// One account.
     Account(Account),
+    /// One invite.
+    Invite(Invite),
     /// The end of the answer: all done.
     Done,
     /// The end of the answer: it could not be done.
@@ -109,6 +145,8 @@ pub enum Item {
 pub enum ErrorCode {
     /// No such account.
     NoSuchAccount,
+    /// No such invite.
+    NoSuchInvite,
     /// The number is taken, or was once.
     NumberTaken,
     /// The request cannot be meant.
@@ -225,6 +263,40 @@ pub struct Account {
     pub name: Option<String>,
     /// Whether it may log in.
     pub enabled: bool,
+    /// Whether it may do what an operator may.
+    #[serde(default)]
+    pub admin: bool,
+}
+
+/// One invite. Its token is told once, to who made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// The number that it holds back, if it does yet.
+    pub number: Option<u64>,
+    /// Good until then, in seconds since 1970-01-01T00:00:00Z.
+    pub expires: u64,
+    /// Who invites, if it was an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inviter: Option<u64>,
+    /// What an XMPP client opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// What a browser opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+impl Invite {
+    /// What can be told of an invite at any time.
+    pub fn of(invite: &store::Invite) -> Self {
+        Self {
+            number: invite.number.map(|number| number.get()),
+            expires: invite.expires.as_millis() / 1000,
+            inviter: invite.inviter.map(|number| number.get()),
+            uri: None,
+            link: None,
+        }
+    }
 }
 
 /// The admin socket of a running exchange, seen from a command.

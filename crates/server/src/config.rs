@@ -39,6 +39,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who is believed and what may travel in the clear. Table `[security]`.
     pub security: Security,
+    /// `[registration]`
+    pub registration: Registration,
     /// Messages for those who are away. Table `[offline]`.
     pub offline: Offline,
     /// What was said, for all of a user's devices. Table `[archive]`.
@@ -118,6 +120,18 @@ pub struct Security {
     pub mechanisms: Vec<Mechanism>,
     /// Whether a client that has logged in gets a token to do so faster the next time (XEP-0484). `fast = true`.
     pub fast: bool,
+}
+
+/// Who may make an account by itself, over XMPP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// `"invite"`: whoever has an invite; `"open"`: anybody; `"closed"`: nobody. `mode = "invite"`.
+    pub mode: session::Registration,
+    /// Accounts that one address may make in an hour where `mode` is `"open"`. `per_hour = 5`.
+    pub per_hour: u32,
+    /// Where the web client is, for the links of invites: `web = "https://chat.example"`. Default: the first HTTP
+    /// listener, by the domain's name.
+    pub web: Option<String>,
 }
 
 /// Where a log-in without TLS is allowed.
@@ -235,6 +249,7 @@ impl Default for Config {
                 mechanisms: Mechanism::ALL.to_vec(),
                 fast: true,
             },
+            registration: Registration { mode: session::Registration::Invite, per_hour: 5, web: None },
             offline: Offline { per_account_max: 100_000 },
             archive: Archive { default: ArchivePolicy::Always, keep_days: 365, per_account_max: 1_000_000 },
             quic: Quic { retry: Retry::Pressure, streams_max: 8, idle: Duration::from_secs(300) },
@@ -412,6 +427,11 @@ impl Config {
         }
         if self.security.mechanisms.is_empty() {
             return unfit("security.mechanisms", "with no mechanism nobody can log in: name at least one");
+        }
+        if let Some(web) = &self.registration.web
+            && !(web.starts_with("https://") || web.starts_with("http://"))
+        {
+            return unfit("registration.web", "an address that begins with https:// or http://");
         }
         if self.engine.loops > LOOPS_MAX {
             return unfit("engine.loops", "at most 64 loops");

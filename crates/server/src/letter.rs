@@ -8,7 +8,9 @@ use std::sync::mpsc::Sender;
 
 use bytes::BytesMut;
 use router::SessionId;
-use session::{Carrier, CredentialsAnswer, CredentialsRequest, TokensAnswer};
+use session::{
+    Carrier, CredentialsAnswer, CredentialsRequest, RegisterAnswer, RegisterRequest, TokensAnswer,
+};
 use xmpp::address::AccountNumber;
 
 use crate::admin;
@@ -76,6 +78,10 @@ pub(crate) enum Letter {
     Credentials { session: SessionId, answer: Box<CredentialsAnswer> },
     /// From the store: how a change of tokens went.
     Tokens { session: SessionId, answer: TokensAnswer },
+    /// From the key derivation: what is to be done to an account, with its keys.
+    Derived { session: SessionId, change: Box<store::Op> },
+    /// From the store: what came of a session's wish about accounts.
+    Registered { session: SessionId, answer: RegisterAnswer },
     /// An account changed under its sessions.
     Account { number: AccountNumber, change: router::AccountChange },
 
@@ -129,6 +135,10 @@ pub(crate) enum StoreLetter {
     Credentials { from: u8, session: SessionId, address: IpAddr, request: Box<CredentialsRequest> },
     /// A session has proved who it is, and its tokens change with that.
     Tokens { from: u8, session: SessionId, change: Box<store::TokenChange> },
+    /// A session from this address wants something of accounts.
+    Register { from: u8, session: SessionId, address: IpAddr, request: Box<RegisterRequest> },
+    /// The same, once the password has become keys.
+    Derived { from: u8, session: SessionId, change: Box<store::Op> },
     /// How a log-in from this address went.
     LogIn { address: IpAddr, number: Option<AccountNumber>, succeeded: bool },
     /// The admin socket asks.

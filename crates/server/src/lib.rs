@@ -23,6 +23,7 @@ mod exchange;
 pub mod fuzz;
 mod holder;
 mod http;
+pub mod invite;
 mod letter;
 mod mailbox;
 pub mod network;

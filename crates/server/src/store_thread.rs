@@ -13,8 +13,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use router::SessionId;
-use session::limits::LoginThrottle;
-use session::{CredentialsAnswer, CredentialsRequest, Mechanism, SessionConfig, TokensAnswer};
+use session::limits::{LoginThrottle, RegisterThrottle};
+use session::{
+    CredentialsAnswer, CredentialsRequest, Mechanism, RegisterRequest, SessionConfig, TokensAnswer,
+};
 use store::{AccountState, Answer, ArchiveOp, Backend, Credentials, Op, Reply, Request, StoreError};
 use xmpp::address::AccountNumber;
 use xmpp::time::{Instant, Now};
@@ -24,6 +26,10 @@ use crate::counts::StoreCounts;
 use crate::event_loop::PanicIsFatal;
 use crate::letter::{Letter, SessionName, StoreLetter};
 use crate::mailbox::{Bell, Inbound, Outbound};
+
+mod registering;
+
+use registering::Done;
 
 /// Requests committed together at most: long enough to pay for an fsync, short enough to answer soon.
 const BATCH_MAX: usize = 2048;
@@ -78,6 +84,10 @@ pub(crate) struct Parts {
     pub(crate) loops: Vec<Outbound<Letter>>,
     pub(crate) session: Arc<SessionConfig>,
     pub(crate) counts: Arc<StoreCounts>,
+    /// Accounts that one address may make in an hour without an invite.
+    pub(crate) per_hour: u32,
+    /// PBKDF2 rounds for new passwords.
+    pub(crate) iterations: u32,
 }
 
 /// Where an answer goes.
@@ -85,9 +95,18 @@ enum Origin {
     Router(u8),
     LogIn(LogIn),
     Tokens(u8, SessionId),
+    Register(u8, SessionId, Done),
     Admin(Sender<Result<Answer, StoreError>>),
     /// Nowhere: the thread sweeps its own house.
     Sweep,
+}
+
+/// A password on its way to keys.
+pub(crate) enum Derivation {
+    /// PLAIN's, to be compared.
+    LogIn(LogIn, Found),
+    /// A new one.
+    Register { from: u8, session: SessionId, request: RegisterRequest },
 }
 
 /// A client that wants to log in.
@@ -106,10 +125,10 @@ pub(crate) fn start(
     derived: Vec<Outbound<Letter>>,
 ) -> io::Result<JoinHandle<()>> {
     let (derive, derivations) = sync_channel(DERIVING_MAX);
-    let config = Arc::clone(&parts.session);
+    let (config, iterations) = (Arc::clone(&parts.session), parts.iterations);
     let deriver = std::thread::Builder::new()
         .name("keys".into())
-        .spawn(move || derive_keys(&derivations, derived, &config))?;
+        .spawn(move || derive_keys(&derivations, derived, &config, iterations))?;
     let desk = StoreDesk::new(parts, Some(derive));
     std::thread::Builder::new().name("store".into()).spawn(move || {
         let _fatal = PanicIsFatal;
@@ -127,8 +146,11 @@ pub(crate) struct StoreDesk {
     session: Arc<SessionConfig>,
     counts: Arc<StoreCounts>,
     /// The thread that derives PLAIN's keys; without one they are derived here.
-    derive: Option<SyncSender<(LogIn, Found)>>,
+    derive: Option<SyncSender<Derivation>>,
     throttle: LoginThrottle,
+    registrations: RegisterThrottle,
+    /// PBKDF2 rounds for new passwords.
+    iterations: u32,
     /// Log-ins that have to wait, by the time they may go on.
     waiting: BTreeMap<(Instant, u64), LogIn>,
     /// Answers to log-ins that are not due yet, and to whom they go.
@@ -148,8 +170,8 @@ pub(crate) struct StoreDesk {
 pub(crate) type Found = Option<(AccountState, Box<Credentials>)>;
 
 impl StoreDesk {
-    pub(crate) fn new(parts: Parts, derive: Option<SyncSender<(LogIn, Found)>>) -> Self {
-        let Parts { backend, parker, mail, loops, session, counts } = parts;
+    pub(crate) fn new(parts: Parts, derive: Option<SyncSender<Derivation>>) -> Self {
+        let Parts { backend, parker, mail, loops, session, counts, per_hour, iterations } = parts;
         Self {
             backend,
             parker,
@@ -159,6 +181,8 @@ impl StoreDesk {
             counts,
             derive,
             throttle: LoginThrottle::new(LoginThrottle::ENTRIES_MAX),
+            registrations: RegisterThrottle::new(per_hour),
+            iterations,
             waiting: BTreeMap::new(),
             answers: BTreeMap::new(),
             waited: 0,
@@ -287,6 +311,10 @@ impl StoreDesk {
                 self.batch.push(Request { token: 0, op: Op::ChangeTokens(change) });
                 self.origins.push_back(Origin::Tokens(from, session));
             }
+            StoreLetter::Register { from, session, address, request } => {
+                self.register(now, from, session, address, *request);
+            }
+            StoreLetter::Derived { from, session, change } => self.register_op(from, session, *change),
             StoreLetter::LogIn { address, number, succeeded } => {
                 self.note_log_in(now, address, number, succeeded);
             }
@@ -325,6 +353,9 @@ impl StoreDesk {
                     self.sweep_at = self.sweep_at - (SWEEP_EVERY - SWEEP_ON);
                 }
                 Some(Origin::LogIn(log_in)) => self.check(log_in, reply.answer),
+                Some(Origin::Register(from, session, done)) => {
+                    self.on_registered(from, session, done, reply.answer);
+                }
                 Some(Origin::Tokens(to, session)) => {
                     let answer = match reply.answer {
                         Ok(_) => TokensAnswer::Done,
@@ -366,12 +397,12 @@ impl StoreDesk {
             let answer = log_in.request.answer(found, &self.session);
             return self.answer(&log_in, answer);
         };
-        match derive.try_send((log_in, found)) {
-            Ok(()) => {}
-            Err(TrySendError::Full((log_in, _)) | TrySendError::Disconnected((log_in, _))) => {
-                let mechanism_free = log_in.request.failure(&self.session);
-                self.answer(&log_in, mechanism_free);
-            }
+        if let Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) =
+            derive.try_send(Derivation::LogIn(log_in, found))
+            && let Derivation::LogIn(log_in, _) = back
+        {
+            let mechanism_free = log_in.request.failure(&self.session);
+            self.answer(&log_in, mechanism_free);
         }
     }
 
@@ -382,18 +413,32 @@ impl StoreDesk {
     }
 }
 
-/// Derives the keys of PLAIN's passwords, one after the other, until nobody sends any more.
+/// Derives the keys of passwords, one after the other, until nobody sends any more.
 fn derive_keys(
-    derivations: &Receiver<(LogIn, Found)>,
+    derivations: &Receiver<Derivation>,
     mut loops: Vec<Outbound<Letter>>,
     config: &SessionConfig,
+    iterations: u32,
 ) {
-    while let Ok((log_in, found)) = derivations.recv() {
-        let answer = Box::new(log_in.request.answer(found, config));
-        let outbound = &mut loops[usize::from(log_in.from)];
-        outbound.stage(Letter::Credentials { session: log_in.session, answer });
+    while let Ok(derivation) = derivations.recv() {
+        let (to, session, letter) = match derivation {
+            Derivation::LogIn(LogIn { from, session, request, .. }, found) => {
+                let answer = Box::new(request.answer(found, config));
+                (from, session, Letter::Credentials { session, answer })
+            }
+            // The store has one writer, so the keys go by way of the loop that wants them kept.
+            Derivation::Register { from, session, request } => {
+                let letter = match registering::keys_of(request, iterations) {
+                    Ok(change) => Letter::Derived { session, change },
+                    Err(refusal) => Letter::Registered { session, answer: Err(refusal) },
+                };
+                (from, session, letter)
+            }
+        };
+        let outbound = &mut loops[usize::from(to)];
+        outbound.stage(letter);
         // A loop without room is asked again with the next one: there are few of these.
         outbound.flush();
-        debug_assert_eq!(SessionName::from_id(log_in.session).event_loop, log_in.from);
+        debug_assert_eq!(SessionName::from_id(session).event_loop, to);
     }
 }

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::register::Registration;
 use crate::sasl::Mechanism;
 
 /// Settings of all sessions; one value, shared.
@@ -25,6 +26,11 @@ pub struct SessionConfig {
     /// Namespaces that a client may name while it binds (XEP-0386), beside stream management: what the router's features
     /// announce. Default: none.
     pub inline_features: Vec<String>,
+    /// Who may make an account by itself. Default: whoever has an invite.
+    pub registration: Registration,
+    /// How long who registers may take once a number is held for it: people think about passwords. Default 10 minutes,
+    /// which is less than [`store::invite::GRACE`].
+    pub registration_max: Duration,
     /// Whether clients get tokens that log them in faster the next time (XEP-0484). Default: yes.
     pub tokens: bool,
     /// How long a token is good for. Default 21 days.
@@ -68,6 +74,8 @@ impl SessionConfig {
             mechanisms: Mechanism::ALL.to_vec(),
             stream_features: String::new(),
             inline_features: Vec::new(),
+            registration: Registration::default(),
+            registration_max: Duration::from_secs(600),
             tokens: true,
             token_life: Duration::from_secs(21 * 86_400),
             token_rotation: Duration::from_secs(86_400),

@@ -8,6 +8,7 @@ use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
 use xmpp::stanza::Stanza;
 
+use crate::register::RegisterRequest;
 use crate::sasl::CredentialsRequest;
 
 /// What a delivered stanza is known by until the client has confirmed it. The session carries it and does not look.
@@ -25,6 +26,8 @@ pub enum Event<'a> {
     /// It has proved it, and its tokens change with that (XEP-0484);
     /// [`Session::handle_tokens`](crate::Session::handle_tokens) wants to know how that went.
     Tokens(Box<store::TokenChange>),
+    /// It wants something of accounts; [`Session::handle_registered`](crate::Session::handle_registered) wants the answer.
+    Register(Box<RegisterRequest>),
     /// It has. Once the session is on the loop where it stays,
     /// [`Session::handle_home`](crate::Session::handle_home) says what else the client asked for.
     LoggedIn {

@@ -9,7 +9,8 @@ use xmpp::scanner::{Limits, Scanner, document};
 use xmpp::time::Now;
 
 use crate::{
-    Carrier, CarrierFacts, ChannelBindings, Event, Outbox, Session, SessionConfig, Tag, TokensAnswer,
+    Carrier, CarrierFacts, ChannelBindings, Event, Outbox, RegisterRefusal, RegisterRequest, Registration,
+    Session, SessionConfig, Tag, TokensAnswer,
 };
 
 /// A conversation over a byte stream: the first octet says how it is cut and whether PLAIN always succeeds. Between
@@ -60,6 +61,7 @@ enum Answer {
     Credentials(Box<crate::CredentialsRequest>),
     Bind(xmpp::AccountNumber, Option<String>),
     Tokens,
+    Register(Box<RegisterRequest>),
     Home,
     Process(u32),
     Over,
@@ -71,6 +73,7 @@ impl Answer {
             Event::StartTls => Answer::Secure,
             Event::Credentials(request) => Answer::Credentials(request),
             Event::Tokens(_) => Answer::Tokens,
+            Event::Register(request) => Answer::Register(request),
             Event::LoggedIn { .. } => Answer::Home,
             Event::Bind { number, resource, .. } => Answer::Bind(number, resource),
             Event::Stanza { seq, .. } => Answer::Process(seq),
@@ -90,7 +93,9 @@ struct World {
 
 impl World {
     fn new(carrier: Carrier) -> World {
-        let config = Arc::new(SessionConfig::new("x", [1; 32]));
+        let mut config = SessionConfig::new("x", [1; 32]);
+        config.registration = Registration::Open;
+        let config = Arc::new(config);
         let facts = CarrierFacts {
             carrier,
             encrypted: true,
@@ -127,6 +132,14 @@ impl World {
             }
             Answer::Tokens => {
                 let event = self.session.handle_tokens(TokensAnswer::Done, &mut self.out);
+                self.follow(event);
+            }
+            Answer::Register(request) => {
+                let answer = match *request {
+                    RegisterRequest::Show { mark } if mark[0] & 1 == 1 => Err(RegisterRefusal::NoInvite),
+                    _ => Ok(xmpp::AccountNumber::FIRST),
+                };
+                let event = self.session.handle_registered(self.now, answer, &mut self.out);
                 self.follow(event);
             }
             Answer::Home => {

@@ -1,8 +1,8 @@
 //! One client's XMPP conversation, from the first byte to the last, without any IO.
 //!
 //! Spec: RFC 6120 (streams, STARTTLS, SASL, binding, closing), RFC 5802 and 7677 (SCRAM), RFC 9266 (channel binding),
-//! RFC 7395 (framing), XEP-0198 (acknowledgements), XEP-0388, 0386 and 0484 (log-in in one message), XEP-0440
-//! (channel-binding types), XEP-0474 (downgrade protection), XEP-0478 (limits).
+//! RFC 7395 (framing), XEP-0198 (acknowledgements), XEP-0388, 0386 and 0484 (log-in in one message), XEP-0077 and 0445
+//! (registration), XEP-0440 (channel-binding types), XEP-0474 (downgrade protection), XEP-0478 (limits).
 //! Owns: the state of the negotiation, the scanner, what XEP-0198 has not confirmed.
 //! Invariants: a stanza leaves a session only after its client has proved a number and bound a resource; `h` never covers
 //! a stanza that was not reported as processed; what is written to the client is well-formed whatever it sent.
@@ -32,12 +32,14 @@ pub mod fuzz;
 pub mod limits;
 mod negotiation;
 mod outbox;
+pub mod register;
 pub mod sasl;
 mod session;
 
 pub use config::{Carrier, CarrierFacts, ChannelBindings, SessionConfig};
 pub use event::{BindFacts, EndReason, Event, Overflow, Tag, TokensAnswer};
 pub use outbox::Outbox;
+pub use register::{RegisterAnswer, RegisterRefusal, RegisterRequest, Registration, invite_mark};
 pub use sasl::token::TokenMechanism;
 pub use sasl::{CredentialsAnswer, CredentialsRequest, LogInName, Mechanism};
 pub use session::Session;

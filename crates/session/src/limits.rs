@@ -4,9 +4,10 @@
 //! Invariants: an address is never locked out of a number it has logged in to; a stranger never slows anybody but itself,
 //! nor makes the exchange forget who has logged in, since the two have tables of their own; no table holds more than its
 //! bound, and each forgets the least recent first.
+//! Owns too: how many accounts an address has made of late.
 //! Not here: keeping the pairs that logged in across a restart; who waits (whoever answers `Credentials`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -98,6 +99,50 @@ impl LoginThrottle {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// How often an address may make an account without an invite, in [`REGISTRATIONS_WITHIN`].
+#[derive(Debug)]
+pub struct RegisterThrottle {
+    per_address: u32,
+    counts: HashMap<IpAddr, u32>,
+    by_age: VecDeque<(Instant, IpAddr)>,
+}
+
+/// The span over which accounts of an address are counted.
+const REGISTRATIONS_WITHIN: Duration = Duration::from_secs(3600);
+/// Accounts of all addresses together in that span: who owns many addresses is slowed by this. About 60 octets each.
+const REGISTRATIONS_MAX: usize = 10_000;
+
+impl RegisterThrottle {
+    /// So many accounts for an address.
+    #[must_use]
+    pub fn new(per_address: u32) -> RegisterThrottle {
+        RegisterThrottle { per_address, counts: HashMap::new(), by_age: VecDeque::new() }
+    }
+
+    /// Whether this address may make one more now; if so, it counts as made.
+    pub fn allows(&mut self, now: Instant, from: IpAddr) -> bool {
+        while let Some(&(at, address)) = self.by_age.front()
+            && now.saturating_since(at) >= REGISTRATIONS_WITHIN
+        {
+            self.by_age.pop_front();
+            if let Some(count) = self.counts.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&address);
+                }
+            }
+        }
+        let from = network(from);
+        let count = self.counts.get(&from).copied().unwrap_or(0);
+        if count >= self.per_address || self.by_age.len() >= REGISTRATIONS_MAX {
+            return false;
+        }
+        self.counts.insert(from, count + 1);
+        self.by_age.push_back((now, from));
+        true
     }
 }
 

@@ -10,6 +10,7 @@
 //! asked for along with a log-in (`wish`).
 
 mod features;
+mod registering;
 pub(crate) mod wish;
 
 use base64::Engine as _;
@@ -25,6 +26,7 @@ use xmpp::write;
 use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
 use crate::event::{BindFacts, Event, TokensAnswer};
 use crate::outbox::Outbox;
+use crate::register::Said;
 use crate::sasl::keys::hmac_sha256;
 use crate::sasl::scram::{Challenged, ClientFirst};
 use crate::sasl::token::{Proof, TokenMechanism};
@@ -32,6 +34,7 @@ use crate::sasl::{
     CredentialsAnswer, CredentialsRequest, Failure, Keys, LogInName, Mechanism, downgrade, plain,
 };
 use features::{Offer, write_logged_in};
+use registering::{Asked, Held};
 use wish::{Issued, Wish, write_not_resumed};
 
 /// What one element of the negotiation leads to.
@@ -66,6 +69,8 @@ enum Step {
     LookingUp(Box<ClientFirst>),
     /// PLAIN: the password is being checked.
     Checking(LogInName),
+    /// Something was asked about an account that is to be, by the request with this id.
+    Registering(Option<String>, Asked),
     /// SCRAM: the challenge was sent.
     Challenged(Box<Challenged>),
     /// A token: what the store has of it is being looked up.
@@ -88,6 +93,8 @@ pub(crate) struct Negotiation {
     bindings: ChannelBindings,
     /// What is asked for along with the log-in under way, if it is one of XEP-0388.
     wish: Option<Box<Wish>>,
+    /// The number that is held for a client that registers.
+    held: Option<Held>,
     /// It is made by a token.
     by_token: bool,
     pub(crate) deadline: Instant,
@@ -102,6 +109,7 @@ impl Negotiation {
             attempts: 0,
             bindings,
             wish: None,
+            held: None,
             by_token: false,
             deadline,
         }
@@ -123,6 +131,7 @@ impl Negotiation {
             | Step::Checking(_)
             | Step::Comparing(_)
             | Step::Settling(_)
+            | Step::Registering(..)
             | Step::Binding(..) => false,
         }
     }
@@ -157,7 +166,7 @@ impl Negotiation {
         out: &mut Outbox,
     ) -> Verdict {
         if element.kind() != StanzaKind::Other {
-            return self.on_stanza(element);
+            return self.on_stanza(now, element, config, facts, out);
         }
         let namespace = element.ns();
         match (&*namespace, element.name()) {
@@ -194,9 +203,20 @@ impl Negotiation {
         }
     }
 
-    fn on_stanza(&mut self, stanza: &Stanza<'_>) -> Verdict {
+    fn on_stanza(
+        &mut self,
+        now: Now,
+        stanza: &Stanza<'_>,
+        config: &SessionConfig,
+        facts: &CarrierFacts,
+        out: &mut Outbox,
+    ) -> Verdict {
         if self.wish.is_some() {
             return Verdict::End(StreamErrorKind::PolicyViolation);
+        }
+        let asks = matches!(self.step, Step::Open) && stanza.kind() == StanzaKind::Iq;
+        if let Some(said) = asks.then(|| Said::read(stanza)).flatten() {
+            return self.on_register(now, stanza.id().map(|id| id.into_owned()), said, config, facts, out);
         }
         let Step::LoggedIn(number) = self.step else {
             // RFC 6120 4.9.3.12: a stanza before authentication.
@@ -731,10 +751,9 @@ impl Negotiation {
             // The log-in itself has succeeded; XEP-0386 has no words for the rest but to leave `<bound/>` out.
             return self.succeed_unbound(number, config, facts, out);
         }
-        let mut reply = Vec::new();
-        error.write_reply(&mut reply, "iq", id.as_deref(), None, None);
+        let id = id.take();
         self.step = Step::LoggedIn(number);
-        out.element(|out| crate::session::write_delivery(&reply, facts.carrier.is_framed(), out));
+        write_refusal(error, id.as_deref(), facts.carrier.is_framed(), out);
     }
 }
 
@@ -742,6 +761,13 @@ impl Negotiation {
 const DECOY: u8 = 0x80;
 const DISABLED: u8 = 0x40;
 const ATTEMPTS: u8 = 0x3f;
+
+/// An iq is answered by an error.
+pub(crate) fn write_refusal(error: &StanzaError, id: Option<&str>, framed: bool, out: &mut Outbox) {
+    let mut reply = Vec::new();
+    error.write_reply(&mut reply, "iq", id, None, None);
+    out.element(|out| crate::session::write_delivery(&reply, framed, out));
+}
 
 /// RFC 6120 6.3.8: a client may act as itself, whether it says so or not.
 fn may_act_as(name: &LogInName, authzid: Option<&str>, config: &SessionConfig) -> bool {

@@ -22,6 +22,7 @@ use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
 use crate::event::{EndReason, Event, Overflow, Tag, TokensAnswer};
 use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
+use crate::register::RegisterAnswer;
 use crate::sasl::CredentialsAnswer;
 use talk::{Opening, Outcome, Phase, Talk, write_enabled, write_ping};
 
@@ -52,6 +53,8 @@ impl Session {
             finished: None,
             heard: now.mono,
             asked_for_life: false,
+            number: None,
+            registering: None,
             opened: false,
             config,
         };
@@ -232,6 +235,27 @@ impl Session {
         let Phase::Negotiating(negotiation) = &mut self.talk.phase else { return None };
         let verdict = negotiation.on_settled(answer, &self.talk.config, out);
         self.follow(verdict, out)
+    }
+
+    /// The answer to [`Event::Register`].
+    pub fn handle_registered(
+        &mut self,
+        now: Now,
+        answer: RegisterAnswer,
+        out: &mut Outbox,
+    ) -> Option<Event<'static>> {
+        let talk = &mut self.talk;
+        match &mut talk.phase {
+            Phase::Negotiating(negotiation) => {
+                let verdict = negotiation.on_registered(now, answer, &talk.config, &talk.facts, out);
+                self.follow(verdict, out)
+            }
+            Phase::Bound => {
+                talk.on_account_changed(answer, out);
+                None
+            }
+            Phase::Over => None,
+        }
     }
 
     fn follow(&mut self, verdict: Verdict, out: &mut Outbox) -> Option<Event<'static>> {

@@ -23,8 +23,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use session::sasl::keys::derive_keys;
 use session::{
-    Carrier, CarrierFacts, ChannelBindings, CredentialsRequest, Event, Outbox, Session, SessionConfig, Tag,
-    TokensAnswer,
+    Carrier, CarrierFacts, ChannelBindings, CredentialsRequest, Event, Outbox, RegisterRefusal,
+    RegisterRequest, Registration, Session, SessionConfig, Tag, TokensAnswer,
 };
 use store::{AccountState, Answer, Authority, Backend, Memory, Op, TokenChange};
 use switchboard_session as session;
@@ -85,6 +85,14 @@ impl Talk {
         config.unacked_max = 3;
         config.output_max = 5_000;
         config.attempts_max = 3;
+        // `open tls`: anybody may register.
+        let over = match over.strip_prefix("open ") {
+            Some(over) => {
+                config.registration = Registration::Open;
+                over
+            }
+            None => over,
+        };
         let config = Arc::new(config);
         let (facts, now) = (facts(over), Now::default());
         let out = if facts.carrier.is_framed() { Outbox::framed() } else { Outbox::stream() };
@@ -156,6 +164,14 @@ impl Talk {
                 *change = Some(asked);
                 said
             }
+            Event::Register(request) => match *request {
+                RegisterRequest::Show { mark } if mark == session::invite_mark("good") => "show good".into(),
+                RegisterRequest::Show { .. } => "show another".into(),
+                RegisterRequest::Hold { until, .. } => format!("hold until {until}"),
+                RegisterRequest::Create { number, password, .. } => format!("create {number} {password}"),
+                RegisterRequest::Password { number, password } => format!("password {number} {password}"),
+                RegisterRequest::Remove { number } => format!("remove {number}"),
+            },
             Event::LoggedIn { number } => format!("logged in {number}"),
             Event::LogInFailed { number: Some(number) } => format!("log-in failed {number}"),
             Event::LogInFailed { number: None } => "log-in failed".into(),
@@ -251,6 +267,16 @@ impl Talk {
                     other => panic!("what is {other}"),
                 };
                 let event = self.session.handle_tokens(answer, &mut self.out);
+                self.told(event);
+            }
+            "registered" => {
+                let answer = match rest {
+                    "no-invite" => Err(RegisterRefusal::NoInvite),
+                    "too-many" => Err(RegisterRefusal::TooMany),
+                    "taken" => Err(RegisterRefusal::Taken),
+                    number => Ok(number.parse().unwrap()),
+                };
+                let event = self.session.handle_registered(self.now, answer, &mut self.out);
                 self.told(event);
             }
             // Meanwhile, in the store.

@@ -9,9 +9,9 @@ use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
 
 use crate::{
-    Account, AccountState, Answer, Authority, Backend, Credentials, Limits, Memory, NewToken, OfflineId,
-    OfflinePage, OfflineRow, Op, Request, Roster, RosterItem, ScramKeys, Sqlite, StoreError, Subscription,
-    Token, TokenChange, token,
+    Account, AccountState, Answer, Authority, Backend, Credentials, Hold, Limits, Memory, NewToken,
+    OfflineId, OfflinePage, OfflineRow, Op, Request, Roster, RosterItem, ScramKeys, Sqlite, StoreError,
+    Subscription, Token, TokenChange, invite, token,
 };
 
 mod random;
@@ -132,6 +132,9 @@ every_back_end! {
     a_token_takes_the_place_of_the_one_before_once_it_is_used
     a_token_goes_with_what_it_was_given_for
     an_account_has_tokens_of_so_many_clients
+    an_invite_holds_its_number_until_it_has_expired
+    an_invite_is_good_once_and_for_its_number_only
+    an_invite_without_a_number_gets_one_when_it_is_shown
     nothing_can_be_done_to_a_number_without_account
     a_roster_counts_visible_changes
     a_roster_item_keeps_all_it_was_given
@@ -343,6 +346,77 @@ fn an_account_has_tokens_of_so_many_clients(store: &mut dyn Backend) {
         store.run_one(NOW, token_change(10_001, agent, password(1), Some(agent))).unwrap();
     }
     assert_eq!((tokens(store, 0).len(), tokens(store, 1).len()), (0, 1));
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) fn invite(mark: u8, hold: Hold) -> Op {
+    Op::CreateInvite { mark: [mark; 32], hold, expires: NOW + HOUR, inviter: None }
+}
+
+fn held(answer: Result<Answer, StoreError>) -> Option<u64> {
+    match answer.unwrap() {
+        Answer::Invite(invite) => invite.number.map(AccountNumber::get),
+        other => panic!("an invite? {other:?}"),
+    }
+}
+
+fn accept(mark: u8, of: u64) -> Op {
+    Op::AcceptInvite { mark: [mark; 32], number: number(of), credentials: credentials(1) }
+}
+
+// XEP-0445 5: the number waits until the invite expires, and not for ever.
+fn an_invite_holds_its_number_until_it_has_expired(store: &mut dyn Backend) {
+    assert_eq!(held(store.run_one(NOW, invite(1, Hold::First))), Some(10_001));
+    assert_eq!(held(store.run_one(NOW, invite(2, Hold::This(number(10_003))))), Some(10_003));
+    assert_eq!(create(store, Some(10_001)), Err(StoreError::NumberTaken));
+    assert_eq!(store.run_one(NOW, invite(3, Hold::This(number(10_001)))), Err(StoreError::NumberTaken));
+    assert_eq!((create(store, None), create(store, None)), (Ok(10_002), Ok(10_004)));
+    // One that is taken back is free at once.
+    assert_eq!(store.run_one(NOW, Op::RevokeInvite { number: number(10_003) }), Ok(Answer::Done));
+    assert_eq!(store.run_one(NOW, Op::RevokeInvite { number: number(10_003) }), Err(StoreError::NoSuchItem));
+    assert_eq!(create(store, None), Ok(10_003));
+    // One that has expired is not shown, but waits for who has seen it.
+    let late = NOW + HOUR;
+    let show = Op::ShowInvite { mark: [1; 32] };
+    assert_eq!(held(store.run_one(NOW, show.clone())), Some(10_001));
+    assert_eq!(store.run_one(late, show), Err(StoreError::NoSuchItem));
+    assert_eq!(store.run_one(late, Op::ListInvites), Ok(Answer::Invites(vec![])));
+    let free = |store: &mut dyn Backend, at| {
+        let op = Op::CreateAccount { number: None, name: None, credentials: credentials(1) };
+        store.run_one(at, op)
+    };
+    assert_eq!(free(store, late), Ok(Answer::Created(number(10_005))));
+    let over = late + invite::GRACE;
+    assert_eq!(store.run_one(over, accept(1, 10_001)), Err(StoreError::NoSuchItem));
+    assert_eq!(free(store, over), Ok(Answer::Created(number(10_001))));
+    assert_eq!(free(store, over), Ok(Answer::Created(number(10_006))));
+}
+
+fn an_invite_is_good_once_and_for_its_number_only(store: &mut dyn Backend) {
+    store.run_one(NOW, invite(1, Hold::First)).unwrap();
+    for wrong in [accept(1, 10_002), accept(2, 10_001)] {
+        assert_eq!(store.run_one(NOW, wrong), Err(StoreError::NoSuchItem));
+    }
+    let late = NOW + HOUR + Duration::from_secs(1);
+    assert_eq!(held(store.run_one(late, accept(1, 10_001))), Some(10_001));
+    assert_eq!(store.run_one(NOW, accept(1, 10_001)), Err(StoreError::NoSuchItem));
+    assert_eq!(create(store, Some(10_001)), Err(StoreError::NumberTaken));
+    let Ok(Answer::Account(Some(_))) = store.run_one(NOW, Op::LoadAccount { number: number(10_001) }) else {
+        panic!("no account")
+    };
+}
+
+fn an_invite_without_a_number_gets_one_when_it_is_shown(store: &mut dyn Backend) {
+    assert_eq!(held(store.run_one(NOW, invite(1, Hold::Later))), None);
+    assert_eq!(create(store, None), Ok(10_001));
+    assert_eq!(store.run_one(NOW, accept(1, 10_002)), Err(StoreError::NoSuchItem));
+    let show = Op::ShowInvite { mark: [1; 32] };
+    assert_eq!(held(store.run_one(NOW, show.clone())), Some(10_002));
+    assert_eq!(create(store, None), Ok(10_003));
+    assert_eq!(held(store.run_one(NOW, show)), Some(10_002));
+    let Ok(Answer::Invites(invites)) = store.run_one(NOW, Op::ListInvites) else { panic!() };
+    assert_eq!(invites.len(), 1);
 }
 
 fn a_roster_counts_visible_changes(store: &mut dyn Backend) {

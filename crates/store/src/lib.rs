@@ -25,6 +25,7 @@ mod contract;
 pub mod document;
 pub mod error;
 pub mod folder;
+pub mod invite;
 pub mod limits;
 pub mod memory;
 pub mod offline;
@@ -41,6 +42,7 @@ pub use archive::{ArchiveId, ArchiveOp, ArchivePage, ArchivePaging, ArchiveQuery
 pub use document::{DocumentOp, Quota, Space};
 pub use error::StoreError;
 pub use folder::{Folder, FolderError};
+pub use invite::{Invite, InviteMark};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use offline::{OfflineId, OfflinePage, OfflineRow};
@@ -74,7 +76,7 @@ pub enum Op {
     /// Makes an account: [`Answer::Created`], or [`StoreError::NumberTaken`].
     CreateAccount {
         /// This number; otherwise the first free one from [`AccountNumber::FIRST`] up. A number that was ever in use
-        /// is never free again.
+        /// is never free again; one that an invite holds is not free until that has expired.
         number: Option<AccountNumber>,
         /// What people may call it.
         name: Option<String>,
@@ -111,6 +113,41 @@ pub enum Op {
         number: AccountNumber,
         /// A disabled account cannot log in; what was kept for it stays.
         enabled: bool,
+    },
+    /// Makes an invite: [`Answer::Invite`], or [`StoreError::NumberTaken`], or [`StoreError::QuotaExceeded`] beyond
+    /// [`invite::INVITES_MAX`].
+    CreateInvite {
+        /// What it is to be known by.
+        mark: InviteMark,
+        /// Which number it holds back until it expires.
+        hold: Hold,
+        /// Until when.
+        expires: Wallclock,
+        /// Who invites.
+        inviter: Option<AccountNumber>,
+    },
+    /// An invite that has not expired: [`Answer::Invite`] with its number, which it is given now if it has none, or
+    /// [`StoreError::NoSuchItem`].
+    ShowInvite {
+        /// Which.
+        mark: InviteMark,
+    },
+    /// Every invite that has not expired, those that expire first in front: [`Answer::Invites`].
+    ListInvites,
+    /// Takes back the invite that holds this number: [`Answer::Done`], or [`StoreError::NoSuchItem`].
+    RevokeInvite {
+        /// Which number.
+        number: AccountNumber,
+    },
+    /// Makes the account that an invite holds the number for, and uses the invite up: [`Answer::Invite`], or
+    /// [`StoreError::NoSuchItem`] if there is no such invite (any more), or it holds another number or none.
+    AcceptInvite {
+        /// Which.
+        mark: InviteMark,
+        /// The number that is asked for.
+        number: AccountNumber,
+        /// Boxed, so that the ops of every message stay small.
+        credentials: Box<Credentials>,
     },
     /// Lets it do what an operator may, or no longer: [`Answer::Done`], or [`StoreError::NoSuchAccount`].
     SetAdmin {
@@ -214,6 +251,17 @@ pub enum Op {
     Pep(PepOp),
 }
 
+/// Which number an invite holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The first free one.
+    First,
+    /// This one.
+    This(AccountNumber),
+    /// None, until it is shown for the first time.
+    Later,
+}
+
 /// What the store answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -232,6 +280,10 @@ pub enum Answer {
     },
     /// What a log-in is checked against, and whether it may log in at all; none if there is no such account.
     Credentials(Option<(AccountState, Box<Credentials>)>),
+    /// An invite.
+    Invite(Invite),
+    /// Invites.
+    Invites(Vec<Invite>),
     /// A client's tokens, at most two, and whether the account may log in at all; none if there is no such account.
     Tokens(Option<(AccountState, Vec<Token>)>),
     /// The roster.

@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
 
+use crate::invite::{GRACE, INVITES_MAX};
 use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS_MAX};
 use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
-    Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Limits, OfflineId,
-    OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster, RosterItem, Space, StoreError, Token,
-    TokenChange,
+    Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Hold, Invite,
+    InviteMark, Limits, OfflineId, OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster, RosterItem,
+    Space, StoreError, Token, TokenChange,
 };
 use archive::Archive;
 
@@ -26,6 +27,7 @@ pub struct Memory {
     limits: Limits,
     /// By number. A deleted account leaves `None`, so that its number is never given out again.
     accounts: BTreeMap<u64, Option<Kept>>,
+    invites: BTreeMap<InviteMark, Invite>,
     /// No number from [`AccountNumber::FIRST`] to below this one is free.
     first_free: u64,
     /// The last number that a sweep of the archives looked at.
@@ -50,7 +52,13 @@ struct Kept {
 impl Memory {
     /// An empty store.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, accounts: BTreeMap::new(), first_free: AccountNumber::FIRST.get(), swept: 0 }
+        Self {
+            limits,
+            accounts: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            first_free: AccountNumber::FIRST.get(),
+            swept: 0,
+        }
     }
 
     fn apply(&mut self, now: Wallclock, op: Op) -> Result<Answer, StoreError> {
@@ -76,6 +84,51 @@ impl Memory {
                     kept.tokens.clear();
                 }
                 Ok(Answer::Done)
+            }
+            Op::CreateInvite { mark, hold, expires, inviter } => {
+                self.invites.retain(|_, invite| invite.expires + GRACE > now);
+                if self.invites.len() as u64 >= INVITES_MAX {
+                    return Err(StoreError::QuotaExceeded);
+                }
+                let number = match hold {
+                    Hold::Later => None,
+                    Hold::First => Some(self.first_number(now)?),
+                    Hold::This(number) if self.is_free(now, number.get()) => Some(number),
+                    Hold::This(_) => return Err(StoreError::NumberTaken),
+                };
+                let invite = Invite { mark, number, expires, inviter };
+                self.invites.insert(mark, invite.clone());
+                Ok(Answer::Invite(invite))
+            }
+            Op::ShowInvite { mark } => {
+                let invite = self.invites.get(&mark).filter(|invite| invite.expires > now);
+                let mut invite = invite.ok_or(StoreError::NoSuchItem)?.clone();
+                if invite.number.is_none() {
+                    invite.number = Some(self.first_number(now)?);
+                    self.invites.insert(mark, invite.clone());
+                }
+                Ok(Answer::Invite(invite))
+            }
+            Op::ListInvites => {
+                let mut invites: Vec<_> =
+                    self.invites.values().filter(|invite| invite.expires > now).cloned().collect();
+                invites.sort_by_key(|invite| (invite.expires, invite.mark));
+                Ok(Answer::Invites(invites))
+            }
+            Op::RevokeInvite { number } => {
+                let held = |invite: &&Invite| invite.number == Some(number) && invite.expires > now;
+                let mark = self.invites.values().find(held).ok_or(StoreError::NoSuchItem)?.mark;
+                self.invites.remove(&mark);
+                Ok(Answer::Done)
+            }
+            Op::AcceptInvite { mark, number, credentials } => {
+                let fits = |invite: &&Invite| invite.number == Some(number) && invite.expires + GRACE > now;
+                let invite = self.invites.get(&mark).filter(fits);
+                let invite = invite.ok_or(StoreError::NoSuchItem)?.clone();
+                self.invites.remove(&mark);
+                // It was held back, so it is free now.
+                self.create(now, Some(number), None, *credentials)?;
+                Ok(Answer::Invite(invite))
             }
             Op::SetAdmin { number, admin } => {
                 self.kept_mut(number)?.account.admin = admin;
@@ -204,6 +257,25 @@ impl Memory {
         }
     }
 
+    fn is_free(&self, now: Wallclock, number: u64) -> bool {
+        let held = |invite: &Invite| {
+            invite.number.is_some_and(|held| held.get() == number) && invite.expires + GRACE > now
+        };
+        !self.accounts.contains_key(&number) && !self.invites.values().any(held)
+    }
+
+    fn first_number(&mut self, now: Wallclock) -> Result<AccountNumber, StoreError> {
+        while self.accounts.contains_key(&self.first_free) {
+            self.first_free += 1;
+        }
+        // What is only held may become free again, and is looked at each time.
+        let mut number = self.first_free;
+        while !self.is_free(now, number) {
+            number += 1;
+        }
+        AccountNumber::new(number).ok_or(StoreError::NumberTaken)
+    }
+
     fn kept(&self, number: AccountNumber) -> Result<&Kept, StoreError> {
         self.accounts.get(&number.get()).and_then(Option::as_ref).ok_or(StoreError::NoSuchAccount)
     }
@@ -220,14 +292,9 @@ impl Memory {
         credentials: Credentials,
     ) -> Result<Answer, StoreError> {
         let number = match number {
-            Some(number) if self.accounts.contains_key(&number.get()) => return Err(StoreError::NumberTaken),
+            Some(number) if !self.is_free(now, number.get()) => return Err(StoreError::NumberTaken),
             Some(number) => number,
-            None => {
-                while self.accounts.contains_key(&self.first_free) {
-                    self.first_free += 1;
-                }
-                AccountNumber::new(self.first_free).ok_or(StoreError::NumberTaken)?
-            }
+            None => self.first_number(now)?,
         };
         let kept = Kept {
             account: Account { number, name, state: AccountState::Enabled, created: now, admin: false },

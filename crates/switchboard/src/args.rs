@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Make, list and change accounts; works while the exchange runs and while it does not
     Account(Account),
+    /// Make, list and take back invites: whoever has one makes an account with any XMPP client, or in the browser
+    Invite(InviteArgs),
     /// Show every line: number, resource, carrier, network, remote address, state, since
     Who(Who),
     /// Draw the segments or datagrams of a number's line, live; for lines on our own stack (`serve --network tun:...`)
@@ -131,6 +134,69 @@ pub(crate) enum AccountCommand {
     Enable(AccountOne),
     /// Delete the account and all it holds; its number is never given out again
     Delete(AccountOne),
+    /// End the account's live sessions, and every token that logs in without the password
+    LogOut(AccountOne),
+    /// Let the account do what an operator may, or no longer
+    Admin(AccountAdmin),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AccountAdmin {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Whose
+    #[arg(value_name = "N", value_parser = number)]
+    pub(crate) number: AccountNumber,
+    /// Whether
+    #[arg(value_name = "on|off", value_parser = on_off())]
+    pub(crate) admin: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct InviteArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<InviteCommand>,
+    #[command(flatten)]
+    pub(crate) make: InviteMake,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InviteCommand {
+    /// Print each invite that is good: its number, and until when
+    List(InviteList),
+    /// Take an invite back; its number is free again
+    Revoke(AccountOne),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InviteMake {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Hold this number back for it [default: the first free one from 10001 up]
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub(crate) number: Option<AccountNumber>,
+    /// Hold no number back until it is opened
+    #[arg(long, conflicts_with = "number")]
+    pub(crate) any: bool,
+    /// How long it is good for: 30m, 12h, 7d
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
+    pub(crate) expires: Duration,
+    /// Print the xmpp: URI and nothing else
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) uri_only: bool,
+    /// A JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InviteList {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// A JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -143,6 +209,9 @@ pub(crate) struct AccountCreate {
     /// What people may call it
     #[arg(long, value_name = "TEXT")]
     pub(crate) name: Option<String>,
+    /// It may do what an operator may
+    #[arg(long)]
+    pub(crate) admin: bool,
     #[command(flatten)]
     pub(crate) password: Password,
 }
@@ -391,6 +460,27 @@ fn language() -> impl clap::builder::TypedValueParser<Value = lab::Lang> {
         let languages = lab::Lang::ALL;
         languages.into_iter().find(|(n, _)| *n == name).expect("only these are possible").1
     })
+}
+
+/// A span of time: a number and s, m, h or d.
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || "a time is a number and s, m, h or d, such as 12h, and not more than a year".to_owned();
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let secs = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let span = Duration::from_secs(count.checked_mul(secs).ok_or_else(wrong)?);
+    if span.is_zero() || span > server::invite::LIFE_MAX { Err(wrong()) } else { Ok(span) }
+}
+
+fn on_off() -> impl clap::builder::TypedValueParser<Value = bool> {
+    use clap::builder::TypedValueParser;
+    PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
 fn over() -> impl clap::builder::TypedValueParser<Value = Over> {

@@ -5,6 +5,7 @@
 mod account;
 mod check_config;
 mod completions;
+mod invite;
 mod lab;
 mod ladder;
 mod line;
@@ -22,6 +23,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Serve(args) => serve::run(args),
         Command::Account(args) => account::run(args.command),
+        Command::Invite(args) => invite::run(args),
         Command::Who(args) => who::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Send(args) => send::run(args),

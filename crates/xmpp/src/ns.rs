@@ -103,3 +103,9 @@ pub const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
 pub const DATA_FORMS: &str = "jabber:x:data";
 /// In-band registration (XEP-0077).
 pub const REGISTER: &str = "jabber:iq:register";
+/// In-band registration as a stream feature (XEP-0077 8).
+pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// Registration by an invite as a stream feature (XEP-0445 3).
+pub const IBR_TOKEN: &str = "urn:xmpp:ibr-token:0";
+/// Showing an invite (XEP-0379, XEP-0445 4).
+pub const PREAUTH: &str = "urn:xmpp:pars:0";

@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use router::AccountChange;
-use store::{AccountState, Answer, Op, StoreError};
+use store::{AccountState, Answer, Hold, Op, StoreError};
 use xmpp::address::AccountNumber;
 
-use super::{Account, ErrorCode, Item, Request, SOCKET_NAME, open_folder, read_line, socket_path};
+use super::{Account, ErrorCode, Invite, Item, Request, SOCKET_NAME, open_folder, read_line, socket_path};
 use crate::counts::LoopCounts;
 use crate::letter::{Letter, StoreLetter};
 use crate::mailbox::Outbound;
+use crate::{clock, invite};
 
 /// Commands at once; more are turned away.
 const CONNECTIONS_MAX: usize = 16;
@@ -102,10 +103,19 @@ impl Control {
     }
 }
 
+/// What commands need to know of the exchange.
+pub(crate) struct Settings {
+    /// PBKDF2 rounds for new passwords.
+    pub(crate) iterations: u32,
+    pub(crate) domain: String,
+    /// Where the web client is, if anywhere.
+    pub(crate) web: Option<String>,
+}
+
 /// What the admin threads share.
 struct Desk {
     control: Control,
-    iterations: u32,
+    settings: Settings,
     leave: Box<dyn Fn() + Send + Sync>,
     open: AtomicUsize,
 }
@@ -121,7 +131,7 @@ pub(crate) struct AdminSocket {
 pub(crate) fn start(
     data: &Path,
     control: Control,
-    iterations: u32,
+    settings: Settings,
     leave: Box<dyn Fn() + Send + Sync>,
 ) -> io::Result<AdminSocket> {
     let folder = open_folder(data)?;
@@ -133,7 +143,7 @@ pub(crate) fn start(
     let listener = UnixListener::bind(&path)?;
     drop(folder);
     let stopping = Arc::new(AtomicBool::new(false));
-    let desk = Arc::new(Desk { control, iterations, leave, open: AtomicUsize::new(0) });
+    let desk = Arc::new(Desk { control, settings, leave, open: AtomicUsize::new(0) });
     let stop = Arc::clone(&stopping);
     let thread = std::thread::Builder::new().name("admin".into()).spawn(move || {
         for stream in listener.incoming() {
@@ -209,12 +219,52 @@ fn answer(desk: &Desk, request: Request, each: &mut dyn FnMut(Item)) -> Result<(
     match request {
         Request::Who => who(desk, each),
         Request::Trace { number } => trace(desk, known_number(number)?, each),
-        Request::AccountCreate { number, name, password } => {
+        Request::InviteCreate { number, any, expires_secs } => {
+            let hold = match number {
+                Some(number) => Hold::This(known_number(number)?),
+                None if any => Hold::Later,
+                None => Hold::First,
+            };
+            let token = invite::draw_token().map_err(|error| (ErrorCode::Unavailable, error.to_string()))?;
+            let life = expires_secs.map_or(invite::LIFE, Duration::from_secs);
+            let op = invite::create(&token, hold, clock::wall(), life, None);
+            let Answer::Invite(made) = ask(desk, op)? else { return Err(confused()) };
+            let Settings { domain, web, .. } = &desk.settings;
+            each(Item::Invite(Invite {
+                uri: Some(invite::uri(domain, made.number, &token)),
+                link: web.as_deref().map(|web| invite::link(web, &token)),
+                ..Invite::of(&made)
+            }));
+            Ok(())
+        }
+        Request::InviteList => {
+            let Answer::Invites(invites) = ask(desk, Op::ListInvites)? else { return Err(confused()) };
+            invites.iter().for_each(|invite| each(Item::Invite(Invite::of(invite))));
+            Ok(())
+        }
+        Request::InviteRevoke { number } => {
+            ask(desk, Op::RevokeInvite { number: known_number(number)? })?;
+            Ok(())
+        }
+        Request::AccountAdmin { number, admin } => {
+            ask(desk, Op::SetAdmin { number: known_number(number)?, admin })?;
+            Ok(())
+        }
+        Request::AccountLogOut { number } => {
+            let number = known_number(number)?;
+            ask(desk, Op::RevokeTokens { number })?;
+            tell(desk, number, AccountChange::Password);
+            Ok(())
+        }
+        Request::AccountCreate { number, name, password, admin } => {
             let number = number.map(known_number).transpose()?;
             let credentials = Box::new(credentials(desk, &password)?);
             let op = Op::CreateAccount { number, name: name.clone(), credentials };
             let Answer::Created(number) = ask(desk, op)? else { return Err(confused()) };
-            each(Item::Account(Account { number: number.get(), name, enabled: true }));
+            if admin {
+                ask(desk, Op::SetAdmin { number, admin })?;
+            }
+            each(Item::Account(Account { number: number.get(), name, enabled: true, admin }));
             Ok(())
         }
         Request::AccountList => list(desk, each),
@@ -296,6 +346,7 @@ fn list(desk: &Desk, each: &mut dyn FnMut(Item)) -> Result<(), Refusal> {
                 number: account.number.get(),
                 name: account.name,
                 enabled: account.state == AccountState::Enabled,
+                admin: account.admin,
             }));
         }
         if !more {
@@ -319,6 +370,7 @@ fn ask(desk: &Desk, op: Op) -> Result<Answer, Refusal> {
             let code = match error {
                 StoreError::NoSuchAccount => ErrorCode::NoSuchAccount,
                 StoreError::NumberTaken => ErrorCode::NumberTaken,
+                StoreError::NoSuchItem => ErrorCode::NoSuchInvite,
                 _ => ErrorCode::Store,
             };
             Err((code, error.to_string()))
@@ -330,7 +382,7 @@ fn ask(desk: &Desk, op: Op) -> Result<Answer, Refusal> {
 fn credentials(desk: &Desk, password: &str) -> Result<store::Credentials, Refusal> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|error| (ErrorCode::Unavailable, error.to_string()))?;
-    session::sasl::keys::derive_keys(password, salt, desk.iterations)
+    session::sasl::keys::derive_keys(password, salt, desk.settings.iterations)
         .map_err(|error| (ErrorCode::BadRequest, error.to_string()))
 }
 

@@ -5,7 +5,7 @@ fn requests_and_items_are_what_the_command_line_expects() {
     let rows = [
         (Request::Who, r#"{"op":"who"}"#),
         (
-            Request::AccountCreate { number: Some(10_007), name: None, password: "p".into() },
+            Request::AccountCreate { number: Some(10_007), name: None, password: "p".into(), admin: false },
             r#"{"op":"account-create","number":10007,"password":"p"}"#,
         ),
         (Request::AccountDelete { number: 10_001 }, r#"{"op":"account-delete","number":10001}"#),

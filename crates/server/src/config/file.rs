@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use router::ArchivePolicy;
-use session::Mechanism;
+use session::{Mechanism, Registration};
 
 use super::{ClearText, Config, LogFormat, NetworkSpec, Prefix, Retry, Unfit, parse_listener};
 
@@ -51,6 +51,7 @@ struct File {
     tls: TlsTable,
     limits: LimitsTable,
     security: SecurityTable,
+    registration: RegistrationTable,
     offline: OfflineTable,
     archive: ArchiveTable,
     quic: QuicTable,
@@ -100,6 +101,22 @@ struct SecurityTable {
     scram_iterations: Option<u32>,
     mechanisms: Option<Vec<Parsed<Mechanism>>>,
     fast: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RegistrationTable {
+    mode: Option<Mode>,
+    per_hour: Option<u32>,
+    web: Option<String>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Invite,
+    Open,
+    Closed,
 }
 
 #[derive(Deserialize, Default)]
@@ -287,6 +304,16 @@ fn resolve(file: File) -> Config {
         file.security.mechanisms.map(|list| list.into_iter().map(|m| m.0).collect()),
     );
     set(&mut c.security.fast, file.security.fast);
+    set(
+        &mut c.registration.mode,
+        file.registration.mode.map(|mode| match mode {
+            Mode::Invite => Registration::Invite,
+            Mode::Open => Registration::Open,
+            Mode::Closed => Registration::Closed,
+        }),
+    );
+    set(&mut c.registration.per_hour, file.registration.per_hour);
+    c.registration.web = file.registration.web.map(|web| web.trim_end_matches('/').to_owned());
     set(&mut c.offline.per_account_max, file.offline.per_account_max);
     set(&mut c.archive.default, file.archive.default.map(|policy| policy.0.0));
     set(&mut c.archive.keep_days, file.archive.keep_days);

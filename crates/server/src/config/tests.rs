@@ -45,6 +45,10 @@ fn every_field_can_be_said() {
         scram_iterations = 4096
         fast = false
         mechanisms = ["SCRAM-SHA-256", "PLAIN"]
+        [registration]
+        mode = "open"
+        per_hour = 3
+        web = "https://web.example/"
         [offline]
         per_account_max = 9
         [archive]
@@ -101,6 +105,11 @@ fn every_field_can_be_said() {
             scram_iterations: 4096,
             mechanisms: vec![Mechanism::ScramSha256, Mechanism::Plain],
             fast: false,
+        },
+        registration: Registration {
+            mode: session::Registration::Open,
+            per_hour: 3,
+            web: Some("https://web.example".to_owned()),
         },
         offline: Offline { per_account_max: 9 },
         archive: Archive { default: ArchivePolicy::Roster, keep_days: 15, per_account_max: 16 },

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use router::{Output, Router};
-use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, Session};
+use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, RegisterRequest, Session};
 use xmpp::address::AccountNumber;
 use xmpp::stanza::StanzaKind;
 use xmpp::time::Now;
@@ -25,6 +25,7 @@ pub(super) enum Effect {
     LoggedIn(AccountNumber),
     LogInFailed(Option<AccountNumber>),
     Tokens(Box<store::TokenChange>),
+    Register(Box<RegisterRequest>),
     Bind { number: AccountNumber, resource: Option<String>, facts: BindFacts },
     Finished(EndReason),
 }
@@ -57,6 +58,7 @@ pub(super) fn hear(
         Event::LoggedIn { number } => Some(Effect::LoggedIn(number)),
         Event::LogInFailed { number } => Some(Effect::LogInFailed(number)),
         Event::Tokens(change) => Some(Effect::Tokens(change)),
+        Event::Register(request) => Some(Effect::Register(request)),
         Event::Bind { number, resource, facts } => Some(Effect::Bind { number, resource, facts }),
         Event::Finished { reason } => Some(Effect::Finished(reason)),
     }
@@ -108,6 +110,16 @@ impl EventLoop {
                     from: self.this,
                     session: name.to_id(),
                     change,
+                });
+            }
+            Effect::Register(request) => {
+                let address = connection.remote.ip();
+                let Some(name) = self.lines.name(slot) else { return };
+                self.posts.write_store(StoreLetter::Register {
+                    from: self.this,
+                    session: name.to_id(),
+                    address,
+                    request,
                 });
             }
             Effect::LoggedIn(number) => {
@@ -308,6 +320,14 @@ impl EventLoop {
             }
             Letter::Tokens { session, answer } => {
                 self.tell(session, |session, outbox| session.handle_tokens(answer, outbox));
+            }
+            Letter::Derived { session, change } => {
+                // Keys take their time on a thread of their own, and the store has one writer.
+                self.posts.write_store(StoreLetter::Derived { from: self.this, session, change });
+            }
+            Letter::Registered { session, answer } => {
+                let now = self.now;
+                self.tell(session, |session, outbox| session.handle_registered(now, answer, outbox));
             }
             Letter::Account { number, change } => {
                 self.router.handle_account(self.now, number, change);

@@ -106,7 +106,11 @@ impl Building {
         let admin = admin::serve::start(
             &config.data,
             control.clone(),
-            config.security.scram_iterations,
+            admin::serve::Settings {
+                iterations: config.security.scram_iterations,
+                domain: config.domain.clone(),
+                web: crate::invite::web(config, &self.addresses.http, &self.addresses.https),
+            },
             Box::new(move || asked.ask()),
         )
         .map_err(|error| StartError::Io { what: "making the admin socket", error })?;
@@ -119,6 +123,8 @@ impl Building {
             loops: from_store,
             session: Arc::clone(&shared.session),
             counts: Arc::clone(&store_counts),
+            per_hour: config.registration.per_hour,
+            iterations: config.security.scram_iterations,
         };
         let store = store_thread::start(desk, shared.clock, from_keys)
             .map_err(io_error("starting the store's thread"))?;
@@ -269,6 +275,7 @@ pub(super) fn session_config(
         String::from_utf8(Router::stream_features(router)).expect("stream features are XML");
     settings.inline_features = Router::inline_features().into_iter().map(str::to_owned).collect();
     settings.tokens = config.security.fast;
+    settings.registration = config.registration.mode;
     settings.mechanisms.clone_from(&config.security.mechanisms);
     settings.negotiation_max = limits.login;
     settings.idle_max = limits.idle;

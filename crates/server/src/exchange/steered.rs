@@ -120,6 +120,8 @@ impl Steered {
             loops: wires.from_store,
             counts: Arc::default(),
             session,
+            per_hour: shared.config.registration.per_hour,
+            iterations: shared.config.security.scram_iterations,
         };
         let parts = doors.networks.into_iter().zip(doors.listeners).zip(doors.endpoints);
         let parts = parts.zip(wires.loop_mail).zip(wires.posts).enumerate();

@@ -106,7 +106,8 @@ fn numbers_are_given_once() {
     assert_eq!((house.account(), house.account()), (10_001, 10_002));
     house.ask(&Request::AccountDelete { number: 10_002 }).unwrap();
     assert_eq!(house.account(), 10_003);
-    let again = Request::AccountCreate { number: Some(10_002), name: None, password: "p".into() };
+    let again =
+        Request::AccountCreate { number: Some(10_002), name: None, password: "p".into(), admin: false };
     assert!(house.ask(&again).unwrap_err().starts_with("NumberTaken"));
     assert!(house.ask(&Request::AccountEnable { number: 10_002 }).unwrap_err().starts_with("NoSuchAccount"));
     assert_eq!(house.ask(&Request::AccountList).unwrap().len(), 2);

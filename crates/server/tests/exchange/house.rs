@@ -91,7 +91,8 @@ impl House {
     }
 
     pub(crate) fn account(&self) -> u64 {
-        let request = Request::AccountCreate { number: None, name: None, password: PASSWORD.into() };
+        let request =
+            Request::AccountCreate { number: None, name: None, password: PASSWORD.into(), admin: false };
         match &self.ask(&request).unwrap()[..] {
             [Item::Account(account)] => account.number,
             other => panic!("{other:?}"),

@@ -1,6 +1,7 @@
 //! What a client is offered: `<stream:features/>` for each step.
 //!
-//! Spec: RFC 6120 4.3; XEP-0388 2.1, XEP-0386 2.1, XEP-0484 3.1 (SASL2 and what goes with it); XEP-0440, XEP-0478.
+//! Spec: RFC 6120 4.3; XEP-0388 2.1, XEP-0386 2.1, XEP-0484 3.1 (SASL2 and what goes with it); XEP-0077, XEP-0445, XEP-0440,
+//! XEP-0478.
 //! Invariants: what is offered here is what `negotiation` takes, and nothing else.
 //! Not here: what the router's features offer (their bytes come with the settings).
 
@@ -8,6 +9,7 @@ use xmpp::ns;
 use xmpp::write;
 
 use crate::config::{CarrierFacts, ChannelBindings, SessionConfig};
+use crate::register::Registration;
 use crate::sasl::Mechanism;
 use crate::sasl::token::TokenMechanism;
 
@@ -47,6 +49,12 @@ impl Offer<'_> {
         TokenMechanism::ALL.iter().copied().filter(usable).collect()
     }
 
+    /// Whether accounts can be made here: a password travels there.
+    pub(crate) fn may_register(&self) -> bool {
+        let safe = self.facts.encrypted || self.facts.local && self.facts.clear_text_allowed;
+        safe && self.config.registration != Registration::Closed
+    }
+
     /// Before a number is proved.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let (config, facts) = (self.config, self.facts);
@@ -67,6 +75,10 @@ impl Offer<'_> {
                 names(out);
                 write::open(out, "inline").with(|out| self.write_inline(out));
             });
+        }
+        if self.may_register() {
+            write::open(out, "register").ns(ns::REGISTER_FEATURE).empty();
+            write::open(out, "register").ns(ns::IBR_TOKEN).empty();
         }
         let types = self.binding_types();
         if !types.is_empty() {

@@ -42,7 +42,7 @@ pub(crate) struct Wish {
 }
 
 /// A text that is printed nowhere.
-struct Secret(String);
+pub(super) struct Secret(pub(super) String);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use xmpp::address::JidRef;
-use xmpp::error::StreamErrorKind;
+use xmpp::address::{AccountNumber, JidRef};
+use xmpp::error::{StanzaCondition, StanzaError, StreamErrorKind};
 use xmpp::ns;
 use xmpp::stanza::{Stanza, StanzaKind};
 use xmpp::time::{Instant, Now};
@@ -19,8 +19,9 @@ use crate::acknowledge::{Acknowledge, Inbound, TooHigh};
 use crate::config::{CarrierFacts, SessionConfig};
 use crate::event::{EndReason, Event};
 use crate::negotiation::wish::Enable;
-use crate::negotiation::{Negotiation, Verdict};
+use crate::negotiation::{Negotiation, Verdict, write_refusal};
 use crate::outbox::Outbox;
+use crate::register::{self, RegisterAnswer, RegisterRequest, Said};
 
 /// The id of our request for a sign of life (XEP-0199), where XEP-0198 cannot ask.
 const SIGN_OF_LIFE: &str = "sign-of-life";
@@ -39,8 +40,19 @@ pub(super) struct Talk {
     pub(super) finished: Option<EndReason>,
     pub(super) heard: Instant,
     pub(super) asked_for_life: bool,
+    /// Who has logged in.
+    pub(super) number: Option<AccountNumber>,
+    /// What its client wants of its account, while that is being seen to.
+    pub(super) registering: Option<Box<Registering>>,
     /// Our header was written to the stream that is open now.
     pub(super) opened: bool,
+}
+
+/// A request about an account that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Registering {
+    seq: u32,
+    id: Option<String>,
 }
 
 #[derive(Debug)]
@@ -170,8 +182,14 @@ impl Talk {
         match verdict {
             Verdict::Done => Outcome::Nothing,
             Verdict::Tell(event) => Outcome::Tell(event),
-            Verdict::LoggedIn(number) => Outcome::RestartAnd(Event::LoggedIn { number }),
-            Verdict::LoggedInHere(number) => Outcome::RaiseAnd(Event::LoggedIn { number }),
+            Verdict::LoggedIn(number) => {
+                self.number = Some(number);
+                Outcome::RestartAnd(Event::LoggedIn { number })
+            }
+            Verdict::LoggedInHere(number) => {
+                self.number = Some(number);
+                Outcome::RaiseAnd(Event::LoggedIn { number })
+            }
             Verdict::Failed(number) => Outcome::Tell(Event::LogInFailed { number }),
             Verdict::FailedTooOften(number) => {
                 // RFC 6120 6.4.5: enough retries.
@@ -187,12 +205,85 @@ impl Talk {
 
     fn on_stanza(&mut self, stanza: &Stanza<'_>, out: &mut Outbox) -> Outcome {
         let seq = self.inbound.receive();
-        if stanza.kind() == StanzaKind::Iq && self.answers_here(stanza, out) {
-            self.inbound.process(seq);
-            self.answer_if_due(out);
-            return Outcome::Nothing;
+        if stanza.kind() == StanzaKind::Iq {
+            if self.answers_here(stanza, out) {
+                self.inbound.process(seq);
+                self.answer_if_due(out);
+                return Outcome::Nothing;
+            }
+            if let Some(outcome) = self.on_account(seq, stanza, out) {
+                return outcome;
+            }
         }
         Outcome::Stanza(seq)
+    }
+
+    /// XEP-0077 3.2, 3.3: what a client wants of its own account, said to the exchange or to the account.
+    fn on_account(&mut self, seq: u32, iq: &Stanza<'_>, out: &mut Outbox) -> Option<Outcome> {
+        let said = Said::read(iq)?;
+        let number = self.number?;
+        if let Some(to) = iq.to() {
+            let to = JidRef::parse(&to).ok()?;
+            let ours = to.domain() == self.config.domain && to.resource().is_none();
+            if !ours || to.local().is_some() && to.number() != Some(number) {
+                return None;
+            }
+        }
+        let id = iq.id().map(|id| id.into_owned());
+        let request = match said {
+            Said::Preauth(_) => return None,
+            Said::Get => {
+                let framed = self.facts.carrier.is_framed();
+                let form = |out: &mut Vec<u8>| register::write_form(number, true, out);
+                out.element(|out| register::write_result(id.as_deref(), framed, form, out));
+                self.inbound.process(seq);
+                self.answer_if_due(out);
+                return Some(Outcome::Nothing);
+            }
+            _ if self.registering.is_some() => {
+                Err(StanzaError::new(StanzaCondition::ResourceConstraint).with_text("one after the other"))
+            }
+            // A password is not said where others can read it.
+            Said::Set { .. } if !self.facts.encrypted && !self.facts.local => {
+                Err(StanzaError::new(StanzaCondition::NotAllowed).with_text("not without encryption"))
+            }
+            Said::Set { username, password } => register::check(number, &username, &password)
+                .map(|()| RegisterRequest::Password { number, password }),
+            Said::Remove => Ok(RegisterRequest::Remove { number }),
+        };
+        Some(match request {
+            Ok(request) => {
+                self.registering = Some(Box::new(Registering { seq, id }));
+                Outcome::Tell(Event::Register(Box::new(request)))
+            }
+            Err(error) => {
+                self.answer_account(seq, id.as_deref(), Err(error), out);
+                Outcome::Nothing
+            }
+        })
+    }
+
+    /// What was asked of the account has been seen to.
+    pub(super) fn on_account_changed(&mut self, answer: RegisterAnswer, out: &mut Outbox) {
+        let Some(waiting) = self.registering.take() else { return };
+        let answer = answer.map(drop).map_err(|refusal| refusal.error());
+        self.answer_account(waiting.seq, waiting.id.as_deref(), answer, out);
+    }
+
+    fn answer_account(
+        &mut self,
+        seq: u32,
+        id: Option<&str>,
+        answer: Result<(), StanzaError>,
+        out: &mut Outbox,
+    ) {
+        let framed = self.facts.carrier.is_framed();
+        match answer {
+            Ok(()) => out.element(|out| register::write_result(id, framed, |_| (), out)),
+            Err(error) => write_refusal(&error, id, framed, out),
+        }
+        self.inbound.process(seq);
+        self.answer_if_due(out);
     }
 
     /// The two requests that concern the stream and not the router.

@@ -31,6 +31,10 @@ fn any_item() -> impl Strategy<Value = RosterItem> {
     })
 }
 
+fn any_hold() -> impl Strategy<Value = Hold> {
+    prop_oneof![Just(Hold::First), any_number().prop_map(Hold::This), Just(Hold::Later)]
+}
+
 fn any_token_change() -> impl Strategy<Value = Op> {
     let authority = prop_oneof![
         (0..9_u8).prop_map(|mark| Authority::Password(credentials(mark).mark())),
@@ -150,6 +154,18 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => n().prop_map(|number| Op::RevokeTokens { number }),
         3 => (n(), 0..3_u8).prop_map(|(number, agent)| Op::LoadTokens { number, agent: [agent; 32] }),
         6 => any_token_change(),
+        4 => (0..4_u8, any_hold(), 0..2_u64).prop_map(|(mark, hold, expires)| Op::CreateInvite {
+            mark: [mark; 32],
+            hold,
+            // Some expire between one batch and the next.
+            expires: NOW + Duration::from_millis(5 * expires),
+            inviter: None,
+        }),
+        2 => (0..4_u8).prop_map(|mark| Op::ShowInvite { mark: [mark; 32] }),
+        1 => Just(Op::ListInvites),
+        1 => n().prop_map(|number| Op::RevokeInvite { number }),
+        2 => (0..4_u8, n(), any_credentials())
+            .prop_map(|(mark, number, credentials)| Op::AcceptInvite { mark: [mark; 32], number, credentials }),
         1 => (n(), proptest::option::of(".{0,5}")).prop_map(|(number, name)| Op::SetName { number, name }),
         20 => any_archive_op().prop_map(Op::Archive),
         5 => any_document_op().prop_map(Op::Document),

@@ -8,7 +8,7 @@ use xmpp::address::AccountNumber;
 use xmpp::time::Wallclock;
 
 use super::schema::SLOT_MAX;
-use super::{Stop, millis, wallclock};
+use super::{Stop, invites, millis, wallclock};
 use crate::limits::ACCOUNTS_PAGE_MAX;
 use crate::{Account, AccountState, Answer, Credentials, ScramKeys, StoreError};
 
@@ -23,25 +23,16 @@ pub(super) fn create(
     name: Option<&str>,
     credentials: &Credentials,
 ) -> Result<Answer, Stop> {
-    let (first_free, slot): (u64, i64) = db
-        .prepare_cached("SELECT first_free, next_slot FROM counters")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (number, first_free) = match number {
-        Some(number) if is_used(db, number.get())? => return Err(StoreError::NumberTaken.into()),
-        Some(number) => (number, first_free),
-        None => {
-            let mut free = first_free;
-            while is_used(db, free)? {
-                free += 1;
-            }
-            (AccountNumber::new(free).ok_or(StoreError::NumberTaken)?, free + 1)
-        }
+    let number = match number {
+        Some(number) if !is_free(db, now, number.get())? => return Err(StoreError::NumberTaken.into()),
+        Some(number) => number,
+        None => first_number(db, now)?,
     };
+    let slot: i64 = db.prepare_cached("SELECT next_slot FROM counters")?.query_row([], |row| row.get(0))?;
     if slot > SLOT_MAX {
         return Err(StoreError::QuotaExceeded.into());
     }
-    db.prepare_cached("UPDATE counters SET first_free = ?1, next_slot = ?2")?
-        .execute((first_free, slot + 1))?;
+    db.prepare_cached("UPDATE counters SET next_slot = ?1")?.execute([slot + 1])?;
     db.prepare_cached("INSERT INTO accounts (number, state, created, name) VALUES (?1, ?2, ?3, ?4)")?
         .execute((number.get(), ENABLED, millis(now), name))?;
     db.prepare_cached("INSERT INTO rosters VALUES (?1, 0, 0)")?.execute([number.get()])?;
@@ -172,6 +163,29 @@ pub(super) fn delete(db: &Connection, number: AccountNumber) -> Result<Answer, S
         )?
         .execute((number.get(), DELETED))?,
     )
+}
+
+/// The first number that is free. What is only held by an invite may become free again, and is looked at each time.
+pub(super) fn first_number(db: &Connection, now: Wallclock) -> Result<AccountNumber, Stop> {
+    let before: u64 =
+        db.prepare_cached("SELECT first_free FROM counters")?.query_row([], |row| row.get(0))?;
+    let mut first_free = before;
+    while is_used(db, first_free)? {
+        first_free += 1;
+    }
+    if first_free != before {
+        db.prepare_cached("UPDATE counters SET first_free = ?1")?.execute([first_free])?;
+    }
+    let mut number = first_free;
+    while !is_free(db, now, number)? {
+        number += 1;
+    }
+    Ok(AccountNumber::new(number).ok_or(StoreError::NumberTaken)?)
+}
+
+/// Whether nobody has or had it, and no invite holds it.
+pub(super) fn is_free(db: &Connection, now: Wallclock, number: u64) -> rusqlite::Result<bool> {
+    Ok(!is_used(db, number)? && !invites::is_held(db, now, number)?)
 }
 
 fn is_used(db: &Connection, number: u64) -> rusqlite::Result<bool> {

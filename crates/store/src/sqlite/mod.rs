@@ -14,6 +14,7 @@ mod accounts;
 mod archive_pages;
 mod archives;
 mod documents;
+mod invites;
 mod mailboxes;
 mod migrate;
 mod nodes;
@@ -36,7 +37,7 @@ use migrate::Unusable;
 use reserve::Reserve;
 
 /// The database's name inside the folder.
-const FILE: &str = "switchboard.db";
+pub const FILE: &str = "switchboard.db";
 
 /// Prepared statements kept: more than there are in this module.
 const STATEMENTS: usize = 160;
@@ -273,6 +274,15 @@ impl Sqlite {
                     tokens::revoke(db, *number)?;
                 }
                 accounts::set_enabled(db, *number, *enabled)
+            }
+            Op::CreateInvite { mark, hold, expires, inviter } => {
+                invites::create(db, now, mark, *hold, *expires, *inviter)
+            }
+            Op::ShowInvite { mark } => invites::show(db, now, mark),
+            Op::ListInvites => invites::list(db, now),
+            Op::RevokeInvite { number } => invites::revoke(db, now, *number),
+            Op::AcceptInvite { mark, number, credentials } => {
+                invites::accept(db, now, mark, *number, credentials)
             }
             Op::SetAdmin { number, admin } => accounts::set_admin(db, *number, *admin),
             Op::LoadTokens { number, agent } => tokens::load(db, *number, agent),

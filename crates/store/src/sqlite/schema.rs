@@ -8,7 +8,8 @@
 pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES];
+pub(super) const MIGRATIONS: &[&str] =
+    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES];
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -162,4 +163,14 @@ const NODES: &str = "
         payload BLOB    NOT NULL,
         UNIQUE (number, node, id)
     );
+";
+
+const INVITES: &str = "
+    -- mark: a hash of the token. number: held back until some time after expires (GRACE).
+    CREATE TABLE invites (
+        mark    BLOB PRIMARY KEY,
+        number  INTEGER UNIQUE,
+        expires INTEGER NOT NULL,
+        inviter INTEGER
+    ) WITHOUT ROWID;
 ";

@@ -10,7 +10,7 @@ use server::admin::{ErrorCode, Item, Request};
 use store::{Answer, Backend, Credentials, Op, Sqlite, StoreError, limits};
 use xmpp::address::AccountNumber;
 
-use crate::args::{AccountCommand, AccountCreate, AccountList, AccountOne, AccountPassword};
+use crate::args::{AccountAdmin, AccountCommand, AccountCreate, AccountList, AccountOne, AccountPassword};
 use crate::data::{self, Data};
 use crate::failure::Failure;
 use crate::{output, password};
@@ -28,6 +28,14 @@ pub(crate) fn run(command: AccountCommand) -> Result<(), Failure> {
             let request = Request::AccountEnable { number: number.get() };
             change(&data.data, &request, number, |_| Ok(Op::SetEnabled { number, enabled: true }))
         }
+        AccountCommand::LogOut(AccountOne { data, number }) => {
+            let request = Request::AccountLogOut { number: number.get() };
+            change(&data.data, &request, number, |_| Ok(Op::RevokeTokens { number }))
+        }
+        AccountCommand::Admin(AccountAdmin { data, number, admin }) => {
+            let request = Request::AccountAdmin { number: number.get(), admin };
+            change(&data.data, &request, number, |_| Ok(Op::SetAdmin { number, admin }))
+        }
         AccountCommand::Delete(AccountOne { data, number }) => {
             let request = Request::AccountDelete { number: number.get() };
             change(&data.data, &request, number, |_| Ok(Op::DeleteAccount { number }))
@@ -36,7 +44,7 @@ pub(crate) fn run(command: AccountCommand) -> Result<(), Failure> {
 }
 
 fn create(args: AccountCreate) -> Result<(), Failure> {
-    let AccountCreate { data: folder, number, name, password } = args;
+    let AccountCreate { data: folder, number, name, admin, password } = args;
     let password = password::new(&password)?;
     let made = match data::open(&folder.data, true)? {
         Data::Running(mut exchange) => {
@@ -44,6 +52,7 @@ fn create(args: AccountCreate) -> Result<(), Failure> {
                 number: number.map(AccountNumber::get),
                 name,
                 password: password.password.clone(),
+                admin,
             };
             let mut made = None;
             ask(&mut exchange, &request, number, |item| {
@@ -55,10 +64,14 @@ fn create(args: AccountCreate) -> Result<(), Failure> {
         }
         Data::Ours(mut store) => {
             let credentials = Box::new(derive(&folder.data, &password.password)?);
-            match perform(&mut store, Op::CreateAccount { number, name, credentials }, number)? {
-                Answer::Created(number) => number.get(),
+            let made = match perform(&mut store, Op::CreateAccount { number, name, credentials }, number)? {
+                Answer::Created(number) => number,
                 other => unreachable!("an account is created or refused: {other:?}"),
+            };
+            if admin {
+                perform(&mut store, Op::SetAdmin { number: made, admin }, Some(made))?;
             }
+            made.get()
         }
     };
     password.announce();
@@ -95,6 +108,7 @@ fn change(
 struct Row {
     number: u64,
     enabled: bool,
+    admin: bool,
     name: Option<String>,
 }
 
@@ -103,7 +117,8 @@ fn list(args: &AccountList) -> Result<(), Failure> {
     match data::open(&args.data.data, false)? {
         Data::Running(mut exchange) => ask(&mut exchange, &Request::AccountList, None, |item| {
             if let Item::Account(account) = item {
-                rows.push(Row { number: account.number, enabled: account.enabled, name: account.name });
+                let server::admin::Account { number, name, enabled, admin } = account;
+                rows.push(Row { number, enabled, admin, name });
             }
         })?,
         Data::Ours(mut store) => {
@@ -117,6 +132,7 @@ fn list(args: &AccountList) -> Result<(), Failure> {
                 rows.extend(accounts.into_iter().map(|account| Row {
                     number: account.number.get(),
                     enabled: account.state == store::AccountState::Enabled,
+                    admin: account.admin,
                     name: account.name,
                 }));
                 if !more {
@@ -133,7 +149,11 @@ fn list(args: &AccountList) -> Result<(), Failure> {
     let cells: Vec<[String; 3]> = rows
         .iter()
         .map(|row| {
-            let state = if row.enabled { "enabled" } else { "disabled" };
+            let state = match (row.enabled, row.admin) {
+                (true, false) => "enabled",
+                (true, true) => "enabled, admin",
+                (false, _) => "disabled",
+            };
             [row.number.to_string(), state.to_owned(), output::tame(row.name.as_deref().unwrap_or_default())]
         })
         .collect();

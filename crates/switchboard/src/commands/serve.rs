@@ -28,11 +28,14 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
     let config = config(args)?;
     log_to_standard_error(config.log.format);
     let (domain, data) = (config.domain.clone(), config.data.clone());
+    // A folder that was never used has no account to log in with, so it begins with an invite.
+    let first =
+        config.registration.mode == session::Registration::Invite && !data.join(store::sqlite::FILE).exists();
     let exchange = Exchange::start(config).map_err(Failure::failed)?;
     exchange
         .handle_signals()
         .map_err(|error| Failure::failed(format!("cannot wait for signals: {error}")))?;
-    announce(&exchange, &domain, &data)?;
+    announce(&exchange, &domain, &data, first)?;
     tell_service_manager(sd_notify::NotifyState::Ready);
     exchange.wait();
     tell_service_manager(sd_notify::NotifyState::Stopping);
@@ -112,11 +115,18 @@ fn remembered_domain(folder: &PathBuf) -> Result<Option<String>, Failure> {
     store.map_err(Failure::failed)?.domain().map_err(Failure::failed)
 }
 
-fn announce(exchange: &Exchange, domain: &str, data: &Path) -> Result<(), Failure> {
+fn announce(exchange: &Exchange, domain: &str, data: &Path, first: bool) -> Result<(), Failure> {
     let (fingerprint, made) = exchange.certificate();
     output::line(&format!("numbers are at {domain}; their data is in {}", data.display()))?;
     let whose = if made { "made here: strangers must be told to trust it" } else { "given" };
     output::line(&format!("the certificate ({whose}) has the SHA-256 fingerprint {fingerprint}"))?;
+    if first {
+        let invite = super::invite::first(data)?;
+        output::line(&format!("a first invite, for any XMPP client: {}", invite.uri.unwrap_or_default()))?;
+        if let Some(link) = invite.link {
+            output::line(&format!("and for a browser: {link}"))?;
+        }
+    }
     output::line(&format!("ready {}", exchange.addresses()))
 }
 
