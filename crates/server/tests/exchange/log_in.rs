@@ -1,7 +1,7 @@
 //! Log-ins: each mechanism where it belongs, bound to its channel, and nothing that was said before TLS.
 
+use session::Registration;
 use switchboard_server::admin::{Item, Request};
-use switchboard_session::Registration;
 
 use crate::client::{Client, Quic, STREAM, tcp, tls, tls_exporter};
 use crate::house::{House, PASSWORD};
