@@ -337,20 +337,15 @@ fn no_host(link: &Link) -> Outcome {
     expect_kind(TcpStream::connect(&link.net, elsewhere), ErrorKind::NetworkUnreachable)
 }
 
-/// Nobody on the link has the address; the kernel's own connect() says so after as long.
+/// Nobody on the link has the address. (The kernel says so to its own programs after as long, but by way of its loopback, which is
+/// down in a fresh namespace.)
 fn silent_neighbour(link: &Link) -> Outcome {
     let nobody = if link.ours.is_ipv4() { "10.77.0.99:9" } else { "[fd77::99]:9" };
     let nobody: SocketAddr = nobody.parse().expect("an address");
     let begun = Instant::now();
-    let kernels = thread::spawn(move || std::net::TcpStream::connect(nobody));
     expect_kind(TcpStream::connect(&link.net, nobody), ErrorKind::HostUnreachable)?;
     let took = begun.elapsed();
-    let kernels = kernels.join().map_err(|_| "panicked".to_owned())?;
-    expect_kind(kernels, ErrorKind::HostUnreachable)?;
-    let both = Duration::from_secs(2)..Duration::from_secs(6);
-    ensure(both.contains(&took) && both.contains(&begun.elapsed()), || {
-        format!("{took:?}, the kernel {:?}", begun.elapsed())
-    })
+    ensure((2..6).contains(&took.as_secs()), || format!("after {took:?}"))
 }
 
 fn echo(pair: io::Result<(TcpStream, std::net::TcpStream)>) -> Outcome {
