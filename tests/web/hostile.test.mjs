@@ -75,6 +75,10 @@ test("script in every field that others fill", async () => {
     await b.page.locator("[role=option]").first().waitFor();
     await unharmed(b.page);
     await b.page.keyboard.press("Escape");
+    await b.page.getByRole("button", { name: "Details" }).click();
+    await b.page.getByLabel("Name", { exact: true }).fill("");
+    await b.page.getByRole("button", { name: "Save name" }).click();
+    await b.page.locator("dialog").waitFor({ state: "detached" });
   }
   // A draft, a search, a request with a name and words, an address.
   await b.page.locator(".composer-field").fill(ATTACKS[0]);

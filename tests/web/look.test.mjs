@@ -74,7 +74,7 @@ for (const theme of ["light", "dark"]) {
     await stranger.add(a.number);
     await stranger.say("Hello, may I join?");
     await a.page.locator(".request").waitFor();
-    await a.page.locator(".row-badge > *").waitFor();
+    await a.page.locator(".row-badge [aria-hidden]").waitFor();
     await examine(a.page, "conversation");
     await shot(a.page, `conversation-${theme}`);
     await a.page.getByRole("button", { name: "Details" }).click();

@@ -136,7 +136,7 @@ test("what is written on one device appears on the other, and so does what was r
   await phone.open(b.number);
   await phone.hears("answer to both");
   // XEP-0490: read on the phone is read at the desk.
-  await a.page.locator(".row-badge > *").waitFor({ state: "detached" });
+  await a.page.locator(".row-badge [aria-hidden]").waitFor({ state: "detached" });
   await a.open(b.number);
   assert.deepEqual(await a.texts(b.number), ["from the desk", "from the phone", "answer to both"]);
   assert.deepEqual(await phone.texts(b.number), ["from the desk", "from the phone", "answer to both"]);

@@ -325,6 +325,14 @@ export class Engine {
     this.#connection.send(await makePresence(rooms.people.me));
     this.#tellRoster();
     await features;
+    // Who may is not told by discovery: an administrator is who gets an answer.
+    this.#connection.request("get", this.#place.domain, x("lines", { xmlns: NS.lines })).then(
+      () => {
+        this.#features.add(NS.lines).add(NS.invite);
+        this.#tell({ kind: "state" });
+      },
+      () => {},
+    );
     if (!carbons && this.#features.has(NS.carbons)) {
       await this.#connection.request("set", undefined, x("enable", { xmlns: NS.carbons })).catch(() => {});
     }

@@ -379,6 +379,7 @@ features! {
     pep,
     chat_states,
     disco,
+    errands,
     establishment,
     hints,
     offline,

@@ -69,7 +69,10 @@ fn drain(router: &mut Router, store: &mut Memory, now: Now, waiting: &mut HashMa
                 }
                 Output::Store(request) => requests.push_back(request),
                 Output::Close { session, .. } => closed.push(session),
-                Output::Bound { .. } | Output::BindRefused { .. } | Output::Post { .. } => {}
+                Output::Bound { .. }
+                | Output::BindRefused { .. }
+                | Output::Post { .. }
+                | Output::Errand { .. } => {}
             }
         }
         if let Some(session) = closed.pop() {

@@ -50,7 +50,7 @@ mod waiting;
 
 pub use config::{ArchivePolicy, RouterConfig, StrangerPolicy};
 pub use line::{AccountChange, LineFacts, SessionId};
-pub use output::{BindError, Output};
+pub use output::{BindError, Errand, Output};
 pub use parcel::Parcel;
 pub use router::Router;
 pub use tag::Tag;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use store::Request;
+use xmpp::address::AccountNumber;
 use xmpp::error::{StanzaCondition, StreamErrorKind};
 
 use crate::line::SessionId;
@@ -58,6 +59,17 @@ pub enum Output<'a> {
     },
     /// Something for the store.
     Store(Request),
+    /// Something that only the driver can do, which answers the session's iq itself.
+    Errand {
+        /// Who asks.
+        session: SessionId,
+        /// Whose session that is.
+        number: AccountNumber,
+        /// The iq's id.
+        id: Option<String>,
+        /// What.
+        errand: Errand,
+    },
     /// The session is to be ended with a stream error, and handed back by
     /// [`Router::handle_unbound`](crate::Router::handle_unbound).
     Close {
@@ -66,6 +78,20 @@ pub enum Output<'a> {
         /// Why.
         error: StreamErrorKind,
     },
+}
+
+/// What is asked of the exchange itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// Every line, for an administrator.
+    Lines {
+        /// The line whose facts are wanted too, by its [`SessionId::to_bits`].
+        open: Option<u64>,
+    },
+    /// A new invite, for an administrator.
+    Invite,
+    /// The end of every session and token of the asker's own number.
+    Revoke,
 }
 
 /// Why no resource was bound.
@@ -99,6 +125,7 @@ enum Queued {
     Processed { session: SessionId, seq: u32 },
     Post { to_loop: u16, parcel: Parcel },
     Store(Box<Request>),
+    Errand(Box<(SessionId, AccountNumber, Option<String>, Errand)>),
     Close { session: SessionId, error: StreamErrorKind },
 }
 
@@ -167,6 +194,17 @@ impl Outputs {
         self.queue.push_back(Queued::Store(Box::new(request)));
     }
 
+    #[allow(dead_code, reason = "the feature that runs errands may have been removed")]
+    pub(crate) fn errand(
+        &mut self,
+        session: SessionId,
+        number: AccountNumber,
+        id: Option<String>,
+        errand: Errand,
+    ) {
+        self.queue.push_back(Queued::Errand(Box::new((session, number, id, errand))));
+    }
+
     pub(crate) fn close(&mut self, session: SessionId, error: StreamErrorKind) {
         self.queue.push_back(Queued::Close { session, error });
     }
@@ -184,6 +222,10 @@ impl Outputs {
             Queued::Processed { session, seq } => Output::Processed { session, seq },
             Queued::Post { to_loop, parcel } => Output::Post { to_loop, parcel },
             Queued::Store(request) => Output::Store(*request),
+            Queued::Errand(errand) => {
+                let (session, number, id, errand) = *errand;
+                Output::Errand { session, number, id, errand }
+            }
             Queued::Close { session, error } => Output::Close { session, error },
         })
     }

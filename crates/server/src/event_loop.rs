@@ -30,6 +30,7 @@ use crate::network::{Key, ListenerId, Network, Readiness, UdpId};
 
 mod accept;
 mod closing;
+mod facts;
 mod flush;
 mod lines;
 mod post;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     /// Connections of all loops.
     pub(crate) connections: AtomicUsize,
     pub(crate) progress: Progress,
+    /// Where errands go, once someone runs them.
+    pub(crate) errands: std::sync::OnceLock<std::sync::mpsc::SyncSender<crate::errands::Asked>>,
 }
 
 /// How far a shutdown is, for the one who waits for it.

@@ -144,6 +144,7 @@ impl Exchange {
             chance,
             connections: AtomicUsize::new(0),
             progress: event_loop::Progress::default(),
+            errands: std::sync::OnceLock::new(),
             config,
         });
         Building::new(shared)?.run(Box::new(backend), &router_config)

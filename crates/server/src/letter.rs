@@ -16,6 +16,7 @@ use xmpp::address::AccountNumber;
 use crate::admin;
 use crate::connection::Connection;
 use crate::counts::LoopCounts;
+use crate::errands;
 use crate::http::Handover;
 use crate::network::{DatagramMeta, Stream};
 
@@ -91,6 +92,12 @@ pub(crate) enum Letter {
     Counts(Sender<Box<LoopCounts>>),
     /// `trace`: the frames of this number's lines since it was last asked, then the end.
     Trace { number: AccountNumber, answer: Sender<Vec<admin::Trace>> },
+    /// The same with each line's name.
+    Lines(Sender<Vec<(SessionId, admin::Line)>>),
+    /// What is known of one line.
+    Facts { session: SessionId, answer: Sender<Vec<errands::Facts>> },
+    /// An errand is done: the answer to its iq.
+    Answer { session: SessionId, stanza: Vec<u8> },
     /// The exchange is leaving: ask every client to go.
     Leave,
     /// Time is up: close what is left.

@@ -18,6 +18,7 @@ mod clock;
 pub mod config;
 mod connection;
 mod counts;
+mod errands;
 mod event_loop;
 mod exchange;
 pub mod fuzz;
@@ -28,6 +29,7 @@ mod letter;
 mod mailbox;
 pub mod network;
 mod secret;
+mod sock_diag;
 mod store_thread;
 
 pub use config::Config;

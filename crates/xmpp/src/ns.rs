@@ -109,3 +109,9 @@ pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 pub const IBR_TOKEN: &str = "urn:xmpp:ibr-token:0";
 /// Showing an invite (XEP-0379, XEP-0445 4).
 pub const PREAUTH: &str = "urn:xmpp:pars:0";
+/// Ad-hoc commands (XEP-0050).
+pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
+/// The lines of an exchange, for its administrators (docs/web-client.md).
+pub const LINES: &str = "urn:switchboard:lines:0";
+/// The end of all of an account's sessions and tokens (docs/web-client.md).
+pub const TOKENS: &str = "urn:switchboard:tokens:0";

@@ -176,7 +176,9 @@ export class History {
         return { kind: "changed", record: await this.#alter(stores, found, change) };
       }
       if (value.body === null && !value.encrypted) return { kind: "none" };
-      const known = (sid && (await settled(messages.index("sid").get(sid)))) || (oid && (await byOid(messages, peer, oid, out)));
+      const known =
+        (sid && (await settled(messages.index("sid").get(sid)))) ||
+        (oid ? await byOid(messages, peer, oid, out) : sid && (await twin(messages, peer, out, value)));
       if (known && known.peer === peer && known.out === out) {
         if (out && oid) await settled(outbox.delete(oid));
         if (sid && !known.sid) {
@@ -283,12 +285,21 @@ export class History {
   }
 }
 
+/** How far apart two clocks may be for the same message, in milliseconds. */
+const TWIN_WITHIN = 60_000;
 /** How far back a "read" reaches, in milliseconds: thirty days. */
 const MARK_BACK = 30 * 24 * 3600 * 1000;
 
 async function byOid(messages, peer, oid, out) {
   const found = await settled(messages.index("oid").getAll([peer, oid]));
   return found.find((record) => record.out === out);
+}
+
+/** A message without an id of its own that came before its archive id was known: the same words at about the same time. */
+async function twin(messages, peer, out, value) {
+  const range = IDBKeyRange.bound([peer, value.at - TWIN_WITHIN], [peer, value.at + TWIN_WITHIN]);
+  const near = await settled(messages.index("place").getAll(range));
+  return near.find((r) => r.out === out && !r.oid && !r.sid && r.body === (value.body ?? "") && Boolean(r.encrypted) === value.encrypted);
 }
 
 async function bySid(messages, peer, sid, out) {

@@ -19,6 +19,9 @@ const palette = () => import("./palette.js");
 const settings = () => import("./settings.js");
 const share = () => import("./share.js");
 
+/** One pane at a time, as `style/shell.css` has it. */
+const NARROW = matchMedia("(max-width: 760px)");
+
 export class App {
   #model;
   #root = document.getElementById("app");
@@ -36,6 +39,7 @@ export class App {
     this.#model = model;
     this.#build();
     window.addEventListener("hashchange", () => this.show());
+    NARROW.addEventListener("change", () => this.show());
     document.addEventListener("visibilitychange", () => this.#attend());
     window.addEventListener("focus", () => this.#attend());
     window.addEventListener("blur", () => this.#attend());
@@ -142,7 +146,12 @@ export class App {
     this.#swap("shell", () => h("div", { class: "frame" }, this.#strip, this.#shell));
     if (name !== "lines") this.#lines?.stop();
     const peer = name === "c" ? typed(asked, model.home) : null;
-    this.#shell.dataset.pane = peer || name === "lines" ? "main" : "list";
+    const pane = peer || name === "lines" ? "main" : "list";
+    this.#shell.dataset.pane = pane;
+    // On a narrow screen the list is all there is, so it is the page's main part then.
+    const alone = pane === "list" && NARROW.matches;
+    this.#list.element.setAttribute("role", alone ? "main" : "navigation");
+    this.#list.title.hidden = !alone;
     this.#asked = peer;
     this.#list.select(peer);
     if (!peer) this.#conversation?.turnAway();
@@ -237,7 +246,7 @@ export class App {
   #escape() {
     const composer = this.#conversation?.composer;
     if (composer?.cancel()) return;
-    if (location.hash !== "#/" && matchMedia("(max-width: 760px)").matches) location.hash = "#/";
+    if (location.hash !== "#/" && NARROW.matches) location.hash = "#/";
     else if (document.activeElement !== composer?.field) composer?.focus();
   }
 }

@@ -68,7 +68,7 @@ export class Conversation {
     this.#scroller = new Scroller(this.#view, this.#canvas, {
       render: (item) => this.#render(item),
       update: (element, item) => this.#update(element, item),
-      estimate: (item) => (item.record ? 44 + Math.floor(item.record.body.length / 48) * 21 : 44),
+      estimate: (item) => (item.record ? (item.first ? 44 : 37) + Math.floor(item.record.body.length / 60) * 22 : 44),
     });
     this.#scroller.onStart = () => this.#loadOlder();
     this.#scroller.onEnd = (atEnd) => this.#ended(atEnd);

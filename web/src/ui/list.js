@@ -38,6 +38,7 @@ export class List {
     this.element = h(
       "nav",
       { class: "side", "aria-label": t("list.title") },
+      (this.title = h("h1", { class: "spoken" }, t("list.title"))),
       h("header", { class: "side-head" }, this.#me, h("span", { class: "grow" }), this.#lines, plus),
       h("div", { class: "search-box" }, icon("search", 18), this.search, h("kbd", { "aria-hidden": "true" }, "Ctrl K")),
       h("div", { class: "side-scroll", tabindex: "-1" }, this.#requests, this.#rows, this.#note),

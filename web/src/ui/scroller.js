@@ -185,7 +185,10 @@ export class Scroller {
         const item = this.#items[at];
         wanted.add(item.key);
         const shown = this.#ensure(item);
-        shown.element.style.setProperty("transform", `translateY(${this.#tops[at]}px)`);
+        if (shown.top !== this.#tops[at]) {
+          shown.top = this.#tops[at];
+          shown.element.style.setProperty("transform", `translateY(${shown.top}px)`);
+        }
         const place = before ? before.nextElementSibling : this.#canvas.firstElementChild;
         if (place !== shown.element) this.#canvas.insertBefore(shown.element, place);
         before = shown.element;
@@ -206,7 +209,7 @@ export class Scroller {
     if (!shown) {
       const element = this.#render(item);
       element.classList.add("row-item");
-      shown = { element, version: item.version };
+      shown = { element, version: item.version, top: NaN };
       this.#shown.set(item.key, shown);
       this.#sizes.observe(element);
     } else if (shown.version !== item.version) {

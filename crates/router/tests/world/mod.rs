@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use store::{Backend, Credentials, Memory, Op, Reply, Request, StoreError};
 use switchboard_router::{
-    self as router, AccountChange, LineFacts, Output, Parcel, Router, RouterConfig, SessionId, Tag,
+    self as router, AccountChange, Errand, LineFacts, Output, Parcel, Router, RouterConfig, SessionId, Tag,
 };
 use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
@@ -48,6 +48,8 @@ pub struct World {
     mail: BTreeMap<(usize, usize), VecDeque<Mail>>,
     /// Requests that the store has not looked at, by loop.
     requests: VecDeque<(usize, Request)>,
+    /// What the driver was asked for.
+    pub errands: Vec<(AccountNumber, Errand)>,
     pub store: Memory,
     pub store_waits: bool,
     /// What would change something is refused so.
@@ -85,6 +87,7 @@ impl World {
             clients: BTreeMap::new(),
             mail: BTreeMap::new(),
             requests: VecDeque::new(),
+            errands: Vec::new(),
             store,
             store_waits: false,
             store_refuses: None,
@@ -224,6 +227,7 @@ impl World {
                     self.mail.entry((at, to)).or_default().push_back(Mail::Parcel(parcel));
                 }
                 Output::Store(request) => self.requests.push_back((at, request)),
+                Output::Errand { number, errand, .. } => self.errands.push((number, errand)),
                 Output::Close { session, error } => {
                     let client = self.clients.get_mut(&session).expect("a client");
                     client.closed = Some(error);

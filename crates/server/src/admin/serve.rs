@@ -98,7 +98,7 @@ impl Control {
         matches!(answer.recv_timeout(within), Ok(Ok(_)))
     }
 
-    fn loops(&self) -> usize {
+    pub(crate) fn loops(&self) -> usize {
         self.lock().loops.len()
     }
 }

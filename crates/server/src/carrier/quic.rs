@@ -461,6 +461,28 @@ impl Quic {
         Some(self.lines.get(name.connection.0)?.as_ref()?.inner.remote_address())
     }
 
+    /// What is known of a stream's connection, for people.
+    pub(crate) fn facts(&self, name: StreamName) -> Option<Vec<(&'static str, String)>> {
+        let line = self.lines.get(name.connection.0)?.as_ref()?;
+        let stats = line.inner.stats();
+        let path = stats.path;
+        Some(vec![
+            ("rtt", format!("{:.2} ms", path.rtt.as_secs_f64() * 1000.0)),
+            ("cwnd", format!("{} octets", path.cwnd)),
+            ("path mtu", path.current_mtu.to_string()),
+            ("congestion events", path.congestion_events.to_string()),
+            ("packets sent", path.sent_packets.to_string()),
+            ("packets lost", path.lost_packets.to_string()),
+            ("black holes found", path.black_holes_detected.to_string()),
+            ("datagrams out", stats.udp_tx.datagrams.to_string()),
+            ("datagrams in", stats.udp_rx.datagrams.to_string()),
+            ("octets out", stats.udp_tx.bytes.to_string()),
+            ("octets in", stats.udp_rx.bytes.to_string()),
+            ("streams of this connection", line.streams.len().to_string()),
+            ("stream", u64::from(name.stream.index()).to_string()),
+        ])
+    }
+
     /// RFC 9266: the `tls-exporter` channel binding.
     pub(crate) fn exporter(&mut self, name: StreamName) -> Option<[u8; 32]> {
         let mut binding = [0; 32];

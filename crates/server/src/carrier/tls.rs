@@ -82,6 +82,23 @@ impl Tls {
         self.connection.is_handshaking()
     }
 
+    /// What was agreed, for people.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        let connection = &self.connection;
+        let version = connection.protocol_version().and_then(|version| version.as_str());
+        let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        let group = connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str());
+        let rows = [
+            ("version", version.map(str::to_owned)),
+            ("cipher suite", suite.map(str::to_owned)),
+            ("key exchange", group.map(str::to_owned)),
+            ("ALPN", connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned())),
+            ("server name", connection.server_name().map(str::to_owned)),
+            ("handshake", connection.handshake_kind().map(|kind| format!("{kind:?}").to_lowercase())),
+        ];
+        rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
     /// RFC 8446 6.1: nothing more will be sent.
     pub(crate) fn send_close_notify(&mut self) {
         self.connection.send_close_notify();

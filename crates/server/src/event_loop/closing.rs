@@ -274,7 +274,7 @@ impl EventLoop {
         all
     }
 
-    fn line_of(&self, connection: &Connection) -> admin::Line {
+    pub(super) fn line_of(&self, connection: &Connection) -> admin::Line {
         let (network, remote) = match connection.line {
             Line::Stream { network, .. } => (network, None),
             Line::Quic { endpoint, name } => {

@@ -86,6 +86,10 @@ impl Lines {
         self.slots.try_remove(slot)
     }
 
+    pub(crate) fn get(&self, slot: usize) -> Option<&Connection> {
+        self.slots.get(slot).map(|connection| &**connection)
+    }
+
     pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Connection> {
         self.slots.get_mut(slot).map(|connection| &mut **connection)
     }

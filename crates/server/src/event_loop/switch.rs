@@ -4,6 +4,7 @@
 //! Not here: deciding anything.
 
 use std::net::IpAddr;
+use std::sync::mpsc::TrySendError;
 
 use router::{Output, Router};
 use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, RegisterRequest, Session};
@@ -16,6 +17,7 @@ use super::{EventLoop, Life};
 use crate::carrier::tls::Tls;
 use crate::connection::{Line, Stage};
 use crate::counts::LoopCounts;
+use crate::errands::{self, Asked};
 use crate::letter::{Letter, SessionName, StoreLetter};
 
 /// What a session said that is not for the router.
@@ -252,6 +254,12 @@ impl EventLoop {
                         self.posts.write_loop(to_loop as u8, Letter::Parcel(parcel));
                     }
                     Output::Store(request) => self.posts.request(request),
+                    Output::Errand { session, number, id, errand } => {
+                        let asked = Asked { session, number, id, errand };
+                        if let Err(asked) = self.send_on_errand(asked) {
+                            self.answer(session, &errands::refusal(&asked));
+                        }
+                    }
                     Output::Close { session, error } => {
                         let Some(slot) = self.lines.find(SessionName::from_id(session)) else { continue };
                         let Some((connection, pools)) = self.lines.with_pools(slot) else { continue };
@@ -271,6 +279,29 @@ impl EventLoop {
             let Some((slot, reason)) = self.lines.take_ended() else { return };
             self.finish(slot, reason);
         }
+    }
+
+    /// Sends an errand on its way; it comes back where nobody takes it.
+    fn send_on_errand(&self, asked: Asked) -> Result<(), Asked> {
+        let Some(errands) = self.shared.errands.get() else { return Err(asked) };
+        errands.try_send(asked).map_err(|refused| match refused {
+            TrySendError::Full(asked) | TrySendError::Disconnected(asked) => asked,
+        })
+    }
+
+    /// Gives a session a stanza that did not come from the router: an answer of the exchange's own.
+    fn answer(&mut self, session: router::SessionId, stanza: &[u8]) {
+        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { return };
+        let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
+        let Stage::Session(receiver) = &mut connection.stage else { return };
+        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
+        self.counts.stanzas_out += 1;
+        if receiver.handle_delivery(stanza, None, outbox).is_err()
+            && let Some(Event::Finished { reason }) = receiver.poll_event()
+        {
+            self.lines.end_later(slot, reason);
+        }
+        self.lines.mark_dirty(slot);
     }
 
     /// Tells the router once that a client has begun to confirm what it receives.
@@ -356,6 +387,16 @@ impl EventLoop {
             }
             Letter::Trace { number, answer } => {
                 let _ = answer.send(self.trace(number)); // as above
+            }
+            Letter::Lines(answer) => {
+                let _ = answer.send(self.named_lines());
+            }
+            Letter::Facts { session, answer } => {
+                let _ = answer.send(self.facts_of(SessionName::from_id(session)));
+            }
+            Letter::Answer { session, stanza } => {
+                self.answer(session, &stanza);
+                self.drain_router();
             }
             Letter::Leave => self.leave(),
             Letter::Stop => {

@@ -23,7 +23,7 @@ use crate::letter::{Door, Letter};
 use crate::mailbox::Bell;
 use crate::network::kernel;
 use crate::store_thread::{self, Parker};
-use crate::{admin, holder, secret};
+use crate::{admin, errands, holder, secret};
 
 /// How long a loop, or the store, may take to say what it has counted before it counts as stuck.
 const INSTRUMENTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
@@ -114,6 +114,10 @@ impl Building {
             Box::new(move || asked.ask()),
         )
         .map_err(|error| StartError::Io { what: "making the admin socket", error })?;
+
+        let errands = errands::start(control.clone(), config.domain.clone())
+            .map_err(io_error("starting the thread that runs errands"))?;
+        shared.errands.set(errands).expect("an exchange is built once");
 
         let store_counts = Arc::new(StoreCounts::default());
         let desk = store_thread::Parts {

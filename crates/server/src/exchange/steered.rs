@@ -102,6 +102,7 @@ impl Steered {
             chance,
             connections: AtomicUsize::new(0),
             progress: event_loop::Progress::default(),
+            errands: std::sync::OnceLock::new(),
             config,
         });
         let mut doors = Doors::new(Arc::clone(&shared), networks);

@@ -1,0 +1,190 @@
+//! Errands: what accounts ask of the exchange itself over XMPP, done on a thread of its own and answered to the session.
+//! Spec: `urn:switchboard:lines:0`, `urn:switchboard:tokens:0` (docs/web-client.md); XEP-0401 4 by XEP-0050.
+//! Owns: the thread, and a queue of at most [`WAITING_MAX`]. Invariants: who is no administrator learns nothing, and the
+//! store is asked each time; a loop never waits for an errand.
+//! Not here: reading the iq (`router::features::errands`), a line's facts (`event_loop::facts`), TCP's (`sock_diag`).
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::time::Duration;
+
+use router::{AccountChange, Errand, SessionId};
+use store::{Answer, Op};
+use xmpp::address::AccountNumber;
+use xmpp::error::{StanzaCondition, StanzaError};
+use xmpp::{ns, write};
+
+use crate::admin::Line;
+use crate::admin::serve::Control;
+use crate::letter::{Letter, StoreLetter};
+use crate::sock_diag;
+
+#[cfg(test)]
+mod tests;
+
+/// Errands that may wait; more are refused.
+const WAITING_MAX: usize = 64;
+/// How long loops and store may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// One errand.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) session: SessionId,
+    pub(crate) number: AccountNumber,
+    pub(crate) id: Option<String>,
+    pub(crate) errand: Errand,
+}
+
+/// Facts of one kind about a line: names and values for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// `session`, `carrier`, `tls`, `quic`, `tcp`.
+    pub(crate) of: &'static str,
+    pub(crate) rows: Vec<(&'static str, String)>,
+}
+
+/// Starts the thread. It ends when the last sender is gone.
+pub(crate) fn start(control: Control, domain: String) -> io::Result<SyncSender<Asked>> {
+    let (sender, asked) = sync_channel(WAITING_MAX);
+    std::thread::Builder::new().name("errands".into()).spawn(move || run(&control, &domain, &asked))?;
+    Ok(sender)
+}
+
+fn run(control: &Control, domain: &str, asked: &Receiver<Asked>) {
+    while let Ok(asked) = asked.recv() {
+        let mut inner = Vec::new();
+        let outcome = perform(control, &asked, &mut inner);
+        let from = match asked.errand {
+            Errand::Revoke => format!("{}@{domain}", asked.number),
+            Errand::Lines { .. } | Errand::Invite => domain.to_owned(),
+        };
+        let stanza = reply(&asked, &from, outcome.map(|()| inner));
+        let to = usize::from(asked.session.of_loop());
+        control.to_loop(to, Letter::Answer { session: asked.session, stanza });
+        if outcome.is_ok() && asked.errand == Errand::Revoke {
+            // Behind the answer, which ends with the session.
+            let home = router::Router::home(asked.number, control.loops() as u16);
+            let change = AccountChange::Password;
+            control.to_loop(usize::from(home), Letter::Account { number: asked.number, change });
+        }
+    }
+}
+
+/// The answer for a session whose queue is full, or that has nobody to run errands.
+pub(crate) fn refusal(asked: &Asked) -> Vec<u8> {
+    reply(asked, "", Err(StanzaCondition::ResourceConstraint))
+}
+
+fn reply(asked: &Asked, from: &str, outcome: Result<Vec<u8>, StanzaCondition>) -> Vec<u8> {
+    let mut stanza = Vec::new();
+    let from = (!from.is_empty()).then_some(from);
+    match outcome {
+        Ok(inner) => {
+            let tag = write::open(&mut stanza, "iq").attr("type", "result");
+            let tag = tag.attr_opt("id", asked.id.as_deref()).attr_opt("from", from);
+            if inner.is_empty() { tag.empty() } else { tag.raw(&inner) }
+        }
+        Err(condition) => {
+            StanzaError::new(condition).write_reply(&mut stanza, "iq", asked.id.as_deref(), from, None);
+        }
+    }
+    stanza
+}
+
+fn perform(control: &Control, asked: &Asked, inner: &mut Vec<u8>) -> Result<(), StanzaCondition> {
+    match asked.errand {
+        Errand::Revoke => match ask(control, Op::RevokeTokens { number: asked.number })? {
+            Answer::Done => Ok(()),
+            _ => Err(StanzaCondition::InternalServerError),
+        },
+        Errand::Lines { open } => {
+            administrator(control, asked.number)?;
+            let lines = lines(control)?;
+            let facts = open.map(|open| facts(control, &lines, open)).unwrap_or_default();
+            write_lines(&lines, &facts, inner);
+            Ok(())
+        }
+        Errand::Invite => {
+            administrator(control, asked.number)?;
+            Err(StanzaCondition::FeatureNotImplemented)
+        }
+    }
+}
+
+/// Whether a number is an administrator's, now.
+fn administrator(control: &Control, number: AccountNumber) -> Result<(), StanzaCondition> {
+    match ask(control, Op::LoadAccount { number })? {
+        Answer::Account(Some(account)) if account.admin => Ok(()),
+        _ => Err(StanzaCondition::Forbidden),
+    }
+}
+
+fn ask(control: &Control, op: Op) -> Result<Answer, StanzaCondition> {
+    let (sender, answer) = channel();
+    control.to_store(StoreLetter::Admin { op, answer: sender });
+    match answer.recv_timeout(ANSWER_WITHIN) {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(StanzaCondition::InternalServerError),
+        Err(_) => Err(StanzaCondition::RemoteServerTimeout),
+    }
+}
+
+/// Every line of every loop.
+fn lines(control: &Control) -> Result<Vec<(SessionId, Line)>, StanzaCondition> {
+    let (sender, answers) = channel();
+    let loops = control.loops();
+    for to in 0..loops {
+        if !control.to_loop(to, Letter::Lines(sender.clone())) {
+            return Err(StanzaCondition::ResourceConstraint);
+        }
+    }
+    let mut all = Vec::new();
+    for _ in 0..loops {
+        let some = answers.recv_timeout(ANSWER_WITHIN).map_err(|_| StanzaCondition::RemoteServerTimeout)?;
+        all.extend(some);
+    }
+    all.sort_by_key(|(id, line)| (line.number.is_none(), line.number, line.since, id.to_bits()));
+    Ok(all)
+}
+
+/// What is known of one line; nothing where it has ended.
+fn facts(control: &Control, lines: &[(SessionId, Line)], open: u64) -> Vec<Facts> {
+    let Some((id, line)) = lines.iter().find(|(id, _)| id.to_bits() == open) else { return Vec::new() };
+    let (sender, answer) = channel();
+    if !control.to_loop(usize::from(id.of_loop()), Letter::Facts { session: *id, answer: sender }) {
+        return Vec::new();
+    }
+    let mut facts = answer.recv_timeout(ANSWER_WITHIN).unwrap_or_default();
+    // The kernel knows its own connections; a client behind a proxy has none with us.
+    if line.network == "kernel" && line.carrier != "quic" {
+        facts.extend(sock_diag::tcp_info(line.remote).map(|rows| Facts { of: "tcp", rows }));
+    }
+    facts
+}
+
+fn write_lines(lines: &[(SessionId, Line)], facts: &[Facts], out: &mut Vec<u8>) {
+    write::open(out, "lines").ns(ns::LINES).with(|out| {
+        for (id, line) in lines {
+            let number = line.number.map(|number| number.to_string());
+            write::open(out, "line")
+                .attr("id", &id.to_bits().to_string())
+                .attr_opt("number", number.as_deref())
+                .attr_opt("resource", line.resource.as_deref())
+                .attr("carrier", &line.carrier)
+                .attr("network", &line.network)
+                .attr("remote", &line.remote.to_string())
+                .attr("state", &line.state)
+                .attr("encrypted", if line.encrypted { "true" } else { "false" })
+                .attr("since", &line.since.to_string())
+                .empty();
+        }
+        for group in facts {
+            write::open(out, "facts").attr("of", group.of).with(|out| {
+                for (name, value) in &group.rows {
+                    write::open(out, "fact").attr("name", name).text(value);
+                }
+            });
+        }
+    });
+}
