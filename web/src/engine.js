@@ -10,9 +10,11 @@ import { understood } from "./features/discovery.js";
 import { makeMessage, makeState } from "./features/message.js";
 import { Pep } from "./features/pep.js";
 import { People } from "./people.js";
-import { Presence, makeInfo, makePresence } from "./features/presence.js";
+import { Presence, makePresence } from "./features/presence.js";
+import { answerQuery } from "./features/queries.js";
 import { Roster } from "./features/roster.js";
 import { Inbox } from "./inbox.js";
+import { Newcomer } from "./newcomer.js";
 import { account, agent, forget, remember, takeSession } from "./place.js";
 import { deleteDatabase, openDatabase } from "./store/database.js";
 import { History } from "./store/history.js";
@@ -32,7 +34,7 @@ export class Engine {
   #phase = "out";
   #rooms = null;
   #password;
-  #registration = null;
+  #newcomer;
   #features = new Set();
   #inFlight = new Set();
   #tabs = new Map();
@@ -40,6 +42,7 @@ export class Engine {
   /** `place`: `{ url, domain }`; `tell(event)` reaches every tab. */
   constructor(place, tell) {
     this.#place = place;
+    this.#newcomer = new Newcomer(place);
     this.#tell = tell;
   }
 
@@ -73,20 +76,14 @@ export class Engine {
     return new Promise((resolve, reject) => this.#connect(`${name}@${this.#place.domain}`, { resolve, reject }));
   }
 
-  /** Shows an invite; returns `{ number }`. */
-  async invited(token) {
-    this.#registration?.end();
-    const { Registration } = await import("./xmpp/register.js");
-    this.#registration = new Registration(this.#place.url, this.#place.domain);
-    return this.#registration.begin(token);
+  /** Shows an invite; returns `{ number }`, the number that it reserves. */
+  invited(token) {
+    return this.#newcomer.show(token);
   }
 
   /** Takes the number of the invite, logs in, and says our name. */
   async register({ number, nick, password }) {
-    if (!this.#registration) throw new RequestFailed("offline");
-    const given = await this.#registration.finish(number, password);
-    this.#registration.end();
-    this.#registration = null;
+    const given = await this.#newcomer.take(number, password);
     await this.logIn({ name: given, password });
     if (nick) await this.setMe({ nick }).catch(() => {});
     return given;
@@ -375,31 +372,11 @@ export class Engine {
       if (rooms.roster.subscription(stanza)) return this.#tellRoster();
       const jid = rooms.presence.take(stanza);
       if (jid) this.#tell({ kind: "presence", jid, presence: rooms.presence.of(jid) });
-    } else await this.#query(stanza);
-  }
-
-  async #query(stanza) {
-    const { roster, blocking } = this.#rooms;
-    const to = stanza.getAttribute("from");
-    const id = stanza.getAttribute("id");
-    const payload = stanza.firstElementChild;
-    const answer = (...inner) => this.#connection.send(x("iq", { xmlns: NS.client, type: "result", to, id }, ...inner));
-    if (stanza.getAttribute("type") === "set") {
-      if (roster.push(stanza)) {
-        answer();
-        return this.#tellRoster();
-      }
-      if (blocking.push(stanza)) {
-        answer();
-        return this.#tell({ kind: "blocked", jids: [...blocking.jids] });
-      }
-    } else if (payload?.namespaceURI === NS.ping) return answer();
-    else if (payload?.namespaceURI === NS.info) return answer(makeInfo(payload.getAttribute("node")));
-    else if (payload?.namespaceURI === NS.version) {
-      return answer(x("query", { xmlns: NS.version }, x("name", null, "Switchboard Web"), x("version", null, "0.1")));
+    } else {
+      const changed = answerQuery(stanza, this.#connection, rooms);
+      if (changed === "roster") this.#tellRoster();
+      if (changed === "blocked") this.#tell({ kind: "blocked", jids: [...rooms.blocking.jids] });
     }
-    const error = x("error", { type: "cancel" }, x("service-unavailable", { xmlns: NS.stanzas }));
-    this.#connection.send(x("iq", { xmlns: NS.client, type: "error", to, id }, error));
   }
 
   #tellRoster() {
