@@ -12,6 +12,9 @@ const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 /** Written only when asked for: a check changes no file. */
 const SHOTS = process.env.SWITCHBOARD_SCREENSHOTS;
 
+/** Large enough to show all, small enough for a document. */
+const SHOWN = { width: 1040, height: 660 };
+
 let browser;
 let exchange;
 before(async () => {
@@ -61,7 +64,7 @@ async function talk(a, b) {
 
 for (const theme of ["light", "dark"]) {
   test(`every page in ${theme}: no violation`, async () => {
-    const look = { colorScheme: theme };
+    const look = { colorScheme: theme, viewport: SHOWN };
     const visitor = await browser.person(exchange, look);
     await examine(visitor.page, "log-in");
     await shot(visitor.page, `log-in-${theme}`);
@@ -145,7 +148,7 @@ test("on a phone one pane at a time, and 320 px are enough", async () => {
 test("Chinese by the browser, English by choice, and back", async () => {
   const [a, b] = await pair(browser, exchange);
   const number = await exchange.account();
-  const zh = await browser.person(exchange, { locale: "zh-CN" });
+  const zh = await browser.person(exchange, { locale: "zh-CN", viewport: SHOWN });
   assert.equal(await zh.page.evaluate(() => document.documentElement.lang), "zh-CN");
   await zh.page.getByLabel("您的号码").fill(number);
   await zh.page.getByLabel("密码").fill("correct horse battery");

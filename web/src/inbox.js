@@ -129,7 +129,8 @@ export class Inbox {
   /** Files a message; returns its record if it was new. */
   async #deliver(value, { out, live, carbon = false, unread = live }) {
     const peer = bare(out ? value.to : value.from) || this.#own;
-    const sid = value.sids.find(([by]) => by === this.#own)?.[1] ?? null;
+    // What the sender wrote stands before what our archive added, wherever a server leaves it standing.
+    const sid = value.sids.findLast(([by]) => by === this.#own)?.[1] ?? null;
     if (live && !out && value.state) this.#tell({ kind: "typing", peer, on: value.state === "composing" });
     if (!out && value.received) await this.#marked(peer, value.received, "delivered", live);
     if (!out && value.displayed) await this.#marked(peer, value.displayed, "read", live);

@@ -35,11 +35,12 @@ export class List {
     this.#me = h("button", { type: "button", class: "me", title: t("list.settings"), onclick: settings });
     this.#lines = h("button", { type: "button", class: "round", "aria-label": t("list.lines"), title: t("list.lines"), onclick: lines }, icon("lines"));
     const plus = h("button", { type: "button", class: "round", "aria-label": t("list.new"), title: t("list.new"), onclick: addSomeone }, icon("plus"));
+    // A navigation beside a conversation, the page's main part where it is alone (`app`).
     this.element = h(
-      "nav",
-      { class: "side", "aria-label": t("list.title") },
+      "div",
+      { role: "navigation", class: "side", "aria-label": t("list.title") },
       (this.title = h("h1", { class: "spoken" }, t("list.title"))),
-      h("header", { class: "side-head" }, this.#me, h("span", { class: "grow" }), this.#lines, plus),
+      h("div", { class: "side-head" }, this.#me, h("span", { class: "grow" }), this.#lines, plus),
       h("div", { class: "search-box" }, icon("search", 18), this.search, h("kbd", { "aria-hidden": "true" }, "Ctrl K")),
       h("div", { class: "side-scroll", tabindex: "-1" }, this.#requests, this.#rows, this.#note),
     );
