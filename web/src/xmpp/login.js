@@ -76,7 +76,9 @@ async function modernLogIn(stream, who, agent, acks, offer, features) {
   const scram = byToken ? null : new Scram(mechanism, who.name, who.password);
   const bind = child(inline, "bind", NS.bind2);
   const bindInline = children(child(bind, "inline", NS.bind2), "feature", NS.bind2).map((node) => node.getAttribute("var"));
-  const previous = child(inline, "sm", NS.sm) && acks?.id ? acks : null;
+  // XEP-0198 8 offers it beside the bind; where it can be enabled with the bind it is worth asking too.
+  const manages = child(inline, "sm", NS.sm) || bindInline.includes(NS.sm);
+  const previous = manages && acks?.id ? acks : null;
   stream.send(
     x(
       "authenticate",
