@@ -479,7 +479,7 @@ impl Quic {
             ("octets out", stats.udp_tx.bytes.to_string()),
             ("octets in", stats.udp_rx.bytes.to_string()),
             ("streams of this connection", line.streams.len().to_string()),
-            ("stream", u64::from(name.stream.index()).to_string()),
+            ("stream", name.stream.index().to_string()),
         ])
     }
 
