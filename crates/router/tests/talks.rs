@@ -38,7 +38,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use switchboard_router::{AccountChange, ArchivePolicy, Router, RouterConfig, SessionId, StrangerPolicy};
+use switchboard_router::{
+    AccountChange, ArchivePolicy, Errand, Router, RouterConfig, SessionId, StrangerPolicy,
+};
 use world::World;
 
 /// Whether a text is the expected one, where `{}` stands for anything.
@@ -181,6 +183,17 @@ fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: 
                 count.parse::<usize>().expect("a count"),
                 "{place}"
             );
+        }
+        ["driver", "hears", number, ref what @ ..] => {
+            let heard = (!world.errands.is_empty()).then(|| world.errands.remove(0));
+            let (of, errand) = heard.unwrap_or_else(|| panic!("{place}\nbut it heard nothing"));
+            let errand = match errand {
+                Errand::Lines { open: None } => "lines".to_owned(),
+                Errand::Lines { open: Some(open) } => format!("lines {open}"),
+                Errand::Invite => "invite".to_owned(),
+                Errand::Revoke => "revoke".to_owned(),
+            };
+            assert_eq!((of.to_string().as_str(), errand), (number, what.join(" ")), "{place}");
         }
         [of, "is", change] => {
             let change = match change {

@@ -9,13 +9,15 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use router::{AccountChange, Errand, SessionId};
-use store::{Answer, Op};
+use store::{Answer, Hold, Op};
 use xmpp::address::AccountNumber;
 use xmpp::error::{StanzaCondition, StanzaError};
 use xmpp::{ns, write};
 
 use crate::admin::Line;
 use crate::admin::serve::Control;
+use crate::clock;
+use crate::invite;
 use crate::letter::{Letter, StoreLetter};
 use crate::sock_diag;
 
@@ -44,20 +46,29 @@ pub(crate) struct Facts {
     pub(crate) rows: Vec<(&'static str, String)>,
 }
 
+/// What answers say of the exchange.
+#[derive(Clone, Debug)]
+pub(crate) struct House {
+    pub(crate) domain: String,
+    /// Where the web client is reached, for links; nowhere without HTTP.
+    pub(crate) web: Option<String>,
+}
+
 /// Starts the thread. It ends when the last sender is gone.
-pub(crate) fn start(control: Control, domain: String) -> io::Result<SyncSender<Asked>> {
+pub(crate) fn start(control: Control, house: House) -> io::Result<SyncSender<Asked>> {
     let (sender, asked) = sync_channel(WAITING_MAX);
-    std::thread::Builder::new().name("errands".into()).spawn(move || run(&control, &domain, &asked))?;
+    std::thread::Builder::new().name("errands".into()).spawn(move || run(&control, &house, &asked))?;
     Ok(sender)
 }
 
-fn run(control: &Control, domain: &str, asked: &Receiver<Asked>) {
+fn run(control: &Control, house: &House, asked: &Receiver<Asked>) {
+    let domain = &house.domain;
     while let Ok(asked) = asked.recv() {
         let mut inner = Vec::new();
-        let outcome = perform(control, &asked, &mut inner);
+        let outcome = perform(control, house, &asked, &mut inner);
         let from = match asked.errand {
             Errand::Revoke => format!("{}@{domain}", asked.number),
-            Errand::Lines { .. } | Errand::Invite => domain.to_owned(),
+            Errand::Lines { .. } | Errand::Invite => domain.clone(),
         };
         let stanza = reply(&asked, &from, outcome.map(|()| inner));
         let to = usize::from(asked.session.of_loop());
@@ -92,7 +103,12 @@ fn reply(asked: &Asked, from: &str, outcome: Result<Vec<u8>, StanzaCondition>) -
     stanza
 }
 
-fn perform(control: &Control, asked: &Asked, inner: &mut Vec<u8>) -> Result<(), StanzaCondition> {
+fn perform(
+    control: &Control,
+    house: &House,
+    asked: &Asked,
+    inner: &mut Vec<u8>,
+) -> Result<(), StanzaCondition> {
     match asked.errand {
         Errand::Revoke => match ask(control, Op::RevokeTokens { number: asked.number })? {
             Answer::Done => Ok(()),
@@ -107,7 +123,16 @@ fn perform(control: &Control, asked: &Asked, inner: &mut Vec<u8>) -> Result<(), 
         }
         Errand::Invite => {
             administrator(control, asked.number)?;
-            Err(StanzaCondition::FeatureNotImplemented)
+            let token = invite::draw_token().map_err(|_| StanzaCondition::InternalServerError)?;
+            let now = clock::wall();
+            let op = invite::create(&token, Hold::First, now, invite::LIFE, Some(asked.number));
+            let Answer::Invite(made) = ask(control, op)? else {
+                return Err(StanzaCondition::InternalServerError);
+            };
+            let uri = invite::uri(&house.domain, made.number, &token);
+            let link = house.web.as_deref().map(|web| invite::link(web, &token));
+            write_invite(&uri, link.as_deref(), &made.expires.to_string(), inner);
+            Ok(())
         }
     }
 }
@@ -186,5 +211,20 @@ fn write_lines(lines: &[(SessionId, Line)], facts: &[Facts], out: &mut Vec<u8>) 
                 }
             });
         }
+    });
+}
+
+/// XEP-0401 7: the invite as a command's result.
+fn write_invite(uri: &str, link: Option<&str>, expires: &str, out: &mut Vec<u8>) {
+    let command = write::open(out, "command").ns(ns::COMMANDS);
+    command.attr("node", "urn:xmpp:invite#invite").attr("status", "completed").with(|out| {
+        write::open(out, "x").ns(ns::DATA_FORMS).attr("type", "result").with(|out| {
+            for (name, value) in [("uri", Some(uri)), ("landing-url", link), ("expire", Some(expires))] {
+                let Some(value) = value else { continue };
+                write::open(out, "field").attr("var", name).with(|out| {
+                    write::open(out, "value").text(value);
+                });
+            }
+        });
     });
 }

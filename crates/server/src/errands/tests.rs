@@ -48,3 +48,26 @@ fn lines_and_facts_are_written_and_escaped() {
     let values: Vec<_> = group.children().map(|fact| fact.text().into_owned()).collect();
     assert_eq!(values, ["80 us", "10 & more"]);
 }
+
+#[test]
+fn an_invite_is_a_command_s_result() {
+    let mut out = Vec::new();
+    write_invite(
+        "xmpp:10005@x?register;preauth=t",
+        Some("https://x/#/invite/t"),
+        "2026-12-01T00:00:00Z",
+        &mut out,
+    );
+    let stanza = format!("<iq xmlns='jabber:client'>{}</iq>", text(out));
+    let iq = xmpp::stanza::Stanza::parse(stanza.as_bytes()).unwrap();
+    let form = iq.child("command", ns::COMMANDS).unwrap().child("x", ns::DATA_FORMS).unwrap();
+    let fields: Vec<_> = form
+        .children()
+        .map(|field| {
+            (field.attr("var").unwrap().into_owned(), field.children().next().unwrap().text().into_owned())
+        })
+        .collect();
+    assert_eq!(fields[0], ("uri".into(), "xmpp:10005@x?register;preauth=t".into()));
+    assert_eq!(fields[1], ("landing-url".into(), "https://x/#/invite/t".into()));
+    assert_eq!(fields.len(), 3);
+}

@@ -115,7 +115,11 @@ impl Building {
         )
         .map_err(|error| StartError::Io { what: "making the admin socket", error })?;
 
-        let errands = errands::start(control.clone(), config.domain.clone())
+        let house = errands::House {
+            domain: config.domain.clone(),
+            web: crate::invite::web(config, &self.addresses.http, &self.addresses.https),
+        };
+        let errands = errands::start(control.clone(), house)
             .map_err(io_error("starting the thread that runs errands"))?;
         shared.errands.set(errands).expect("an exchange is built once");
 
