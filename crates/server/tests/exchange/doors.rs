@@ -89,7 +89,7 @@ fn host_meta_leads_to_the_websocket() {
     let body = json.split("\r\n\r\n").nth(1).unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(body["links"][0]["href"], link);
-    assert!(get(&house, "/").contains("<h1>localhost</h1>"));
+    assert!(get(&house, "/").contains("<script type=\"module\""), "the web client");
     assert!(get(&house, "/xmpp-websocket").starts_with("HTTP/1.1 426"));
     assert!(get(&house, "/nowhere").starts_with("HTTP/1.1 404"));
 }
