@@ -54,7 +54,7 @@ test("an administrator sees every line, live, and one down to its segments", asy
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((node) => node.target)}`), []);
-  if (SHOTS) await page.screenshot({ path: `${SHOTS}/lines-light.png` });
+  if (SHOTS) await page.screenshot({ path: `${SHOTS}/lines.png` });
   await b.context.close();
   await page.getByText("This line has ended.").waitFor();
 });
@@ -75,7 +75,7 @@ test("an administrator invites by a QR code, and the invite works", async () => 
   await admin.page.getByRole("button", { name: "Invite someone" }).click();
   const link = await admin.page.locator(".link-text").textContent();
   await admin.page.locator(".qr").waitFor();
-  if (SHOTS) await admin.page.screenshot({ path: `${SHOTS}/invite-light.png` });
+  if (SHOTS) await admin.page.screenshot({ path: `${SHOTS}/invite.png` });
   const guest = await browser.person(exchange);
   const number = await guest.join(/#\/invite\/(.+)$/.exec(link)[1], "Guest");
   assert.match(number, /^[1-9][0-9]+$/);

@@ -89,8 +89,6 @@ export class App {
     this.#pane = h("main", { class: "pane" });
     this.#strip = h("div", { class: "strip", role: "status" });
     this.#shell = h("div", { class: "shell" }, this.#list.element, this.#pane);
-    // Behind the first paint, so that the first conversation opens at once.
-    setTimeout(conversation, 300);
   }
 
   async #add() {
@@ -143,7 +141,11 @@ export class App {
     if (model.phase === "refused") {
       return this.#swap("refused", () => logInPage(model, { reason: model.reason, number: model.number(model.jid) }));
     }
-    this.#swap("shell", () => h("div", { class: "frame" }, this.#strip, this.#shell));
+    this.#swap("shell", () => {
+      // Behind the first paint, so that the first conversation opens at once.
+      setTimeout(conversation, 300);
+      return h("div", { class: "frame" }, this.#strip, this.#shell);
+    });
     if (name !== "lines") this.#lines?.stop();
     const peer = name === "c" ? typed(asked, model.home) : null;
     const pane = peer || name === "lines" ? "main" : "list";
