@@ -115,8 +115,8 @@ pub(crate) struct Connection {
     #[allow(clippy::box_collection, reason = "one word instead of three")]
     pub(crate) backlog: Option<Box<Vec<u8>>>,
     pub(crate) remote: SocketAddr,
-    /// Seconds since 1970.
-    pub(crate) since: u64,
+    /// Seconds since 1970, until 2106.
+    pub(crate) since: u32,
     pub(crate) number: Option<AccountNumber>,
     pub(crate) resource: Option<Box<str>>,
     /// The loop's own deadline: for a header, a handshake, or the client's end.
@@ -124,7 +124,7 @@ pub(crate) struct Connection {
     /// What the loop's timer is set to.
     pub(crate) armed: Option<Instant>,
     /// Octets read and thrown away since the conversation ended.
-    pub(crate) discarded: usize,
+    pub(crate) discarded: u32,
 }
 
 impl Connection {
@@ -141,7 +141,7 @@ impl Connection {
             before_tls: None,
             backlog: None,
             remote,
-            since,
+            since: u32::try_from(since).unwrap_or(u32::MAX),
             number: None,
             resource: None,
             deadline: None,

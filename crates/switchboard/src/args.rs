@@ -150,7 +150,7 @@ pub(crate) struct AccountAdmin {
     #[arg(value_name = "N", value_parser = number)]
     pub(crate) number: AccountNumber,
     /// Whether
-    #[arg(value_name = "on|off", value_parser = on_off())]
+    #[arg(value_name = "on|off", value_parser = on_off(), action = clap::ArgAction::Set)]
     pub(crate) admin: bool,
 }
 

@@ -180,7 +180,15 @@ fn what_comes_counts_once_it_is_released_and_in_order() {
          C <a xmlns='urn:xmpp:sm:3' h='0'/>",
     );
     let came = events(&mut session);
-    assert!(matches!(came[..], [Event::Stanza { serial: 1, .. }, Event::Stanza { serial: 3, .. }]));
+    // Every stanza is told; what is no message counts by itself.
+    let serials: Vec<u64> = came
+        .iter()
+        .filter_map(|event| match event {
+            Event::Stanza { serial, .. } => Some(*serial),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((serials, came.len()), (vec![1, 2, 3], 3));
     session.release(3);
     assert_eq!(said(&mut session), "");
     // The ping says that what was in front of it has arrived (XEP-0160 without XEP-0198), so it waits for that.

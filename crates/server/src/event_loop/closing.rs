@@ -306,7 +306,7 @@ impl EventLoop {
                 Stage::Session(session) => session.facts().encrypted,
                 _ => connection.tls.is_some(),
             },
-            since: connection.since,
+            since: connection.since.into(),
         }
     }
 

@@ -272,7 +272,7 @@ impl ParkedFacts {
             network,
             remote: connection.remote,
             encrypted: session.facts().encrypted,
-            since: connection.since,
+            since: connection.since.into(),
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::connection::{Connection, Line, Stage, WebSocket};
 use crate::letter::{Door, SLOTS_MAX, SessionName};
 
 /// Octets thrown away for the sake of a clean close before the client is left to its fate.
-const DISCARD_MAX: usize = 64 * 1024 * 1024;
+const DISCARD_MAX: u32 = 64 * 1024 * 1024;
 
 /// RFC 6120 4.4; its prefix is the usual one.
 const CLOSING_TAG: &[u8] = b"</stream:stream>";
@@ -268,7 +268,7 @@ impl EventLoop {
     /// Throws away what a client says after its conversation is over, but for its answer to our end.
     fn discard(&mut self, slot: usize, bytes: &[u8]) {
         let Some(connection) = self.lines.get_mut(slot) else { return };
-        connection.discarded += bytes.len();
+        connection.discarded = connection.discarded.saturating_add(bytes.len() as u32);
         if connection.discarded > DISCARD_MAX {
             self.drop_connection(slot);
             return;

@@ -154,7 +154,7 @@ impl Negotiation {
         };
         let made = |out: &mut Vec<u8>| {
             if !named {
-                register::write_made(number, out)
+                register::write_made(number, out);
             }
         };
         out.element(|out| register::write_result(id.as_deref(), framed, made, out));

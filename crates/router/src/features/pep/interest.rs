@@ -54,7 +54,7 @@ impl Router {
         interest.ver = ver.as_ref().into();
         interest.asked = 0;
         if let Some(known) = self.features.pep.get(&*ver).cloned() {
-            return self.set_interests(line, known);
+            return self.set_interests(line, &known);
         }
         self.last_number += 1;
         let asked = self.last_number;
@@ -91,14 +91,14 @@ impl Router {
             }
             self.features.pep.insert(ver, interests.clone());
         }
-        self.set_interests(line, interests);
+        self.set_interests(line, &interests);
     }
 
-    fn set_interests(&mut self, line: LineId, interests: Interests) {
+    fn set_interests(&mut self, line: LineId, interests: &Interests) {
         let Some(interest) = &mut self.lines[line].features.pep else { return };
         let before = interest.nodes.replace(interests.clone());
-        let new = |node: &&Box<str>| before.as_ref().is_none_or(|before| !before.contains(*node));
-        let new: Vec<Box<str>> = interests.iter().filter(new).cloned().collect();
+        let is_new = |node: &str| before.as_ref().is_none_or(|before| !before.iter().any(|known| **known == *node));
+        let new: Vec<Box<str>> = interests.iter().filter(|&node| is_new(node)).cloned().collect();
         if !new.is_empty() && self.lines[line].is_available() {
             self.send_wishes(line, &new);
         }
@@ -132,7 +132,8 @@ fn hash(query: &Xml<'_>) -> String {
     if identities.windows(2).chain(features.windows(2)).any(|two| two[0] == two[1]) {
         return String::new();
     }
-    let mut forms: Vec<(String, Vec<(String, Vec<String>)>)> = query
+    type Fields = Vec<(String, Vec<String>)>;
+    let mut forms: Vec<(String, Fields)> = query
         .children()
         .filter(|child| child.is("x", ns::DATA_FORMS))
         .filter_map(|form| {
