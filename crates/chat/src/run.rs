@@ -2,7 +2,7 @@
 //!
 //! Owns: the terminal's state, the connection, when it is tried again.
 //! Invariants: the terminal is as it was before, however this ends; keys are obeyed while the network is away, slow or
-//! stuck; a lost line is tried again after [`RETRY_FIRST`], then ever later up to [`RETRY_MAX`]; a wrong password is not.
+//! stuck; a lost line is tried again after `RETRY_FIRST`, then ever later up to `RETRY_MAX`; a wrong password is not.
 //! Not here: what is said (`talk`), what is seen (`view`).
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Traces: the frames of a few conversations on our own stack, kept until somebody takes them.
 //! Owns: which conversations are watched, and a ring for each. Invariants: nothing is kept, copied or looked at unless somebody asked,
-//! within [`WATCHED_FOR`]; a ring holds at most [`FRAMES_MAX`] frames of at most [`SNAP_MAX`] octets each, and says what it lost.
+//! within `WATCHED_FOR`; a ring holds at most `FRAMES_MAX` frames of at most `SNAP_MAX` octets each, and says what it lost.
 //! Not here: what is drawn of them (`switchboard trace`).
 
 use std::collections::VecDeque;
