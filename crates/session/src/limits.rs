@@ -102,7 +102,7 @@ impl LoginThrottle {
     }
 }
 
-/// How often an address may make an account without an invite, in [`REGISTRATIONS_WITHIN`].
+/// How often an address may make an account without an invite, in `REGISTRATIONS_WITHIN`.
 #[derive(Debug)]
 pub struct RegisterThrottle {
     per_address: u32,
