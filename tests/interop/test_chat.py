@@ -85,7 +85,9 @@ def test_a_lost_network_loses_nothing(exchange, numbers, tmp_path):
     a.type("before")
     b.shows("before")
     exchange.kill()
-    a.shows("trying again")
+    if not exchange.network.is_stack:
+        # Where the host itself is gone nobody says so; what is written next finds out, below.
+        a.shows("trying again")
     # Written while there is no network: it waits, and the keyboard does not.
     a.type("written meanwhile")
     a.shows("\u2026 written meanwhile")
@@ -107,7 +109,7 @@ def test_history_search_and_blocking(exchange, numbers, tmp_path):
     for index in range(60):
         a.type(f"message number {index}")
     a.shows("message number 59")
-    until(lambda: "\u2026" not in a.screen(), what="all acknowledged")
+    until(lambda: "\u2026 message" not in a.screen(), what="all acknowledged")
     a.leave()
     # A new chat knows nothing: all comes from the archive.
     a = Chat(exchange, numbers[0], tmp_path / "again")

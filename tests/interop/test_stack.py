@@ -1,14 +1,18 @@
 """The exchange on its own stack: who is where, both networks at once, the interface's life, and the trace of a line."""
 
 import os
+import shutil
+import socket
 import subprocess
+import tempfile
 
 from clearstream import ClearStream
 from exchange import BINARY, LOOPBACK, STACK, TUN, Exchange, run, set_network, until
 
 
 def interfaces():
-    return os.listdir("/sys/class/net")
+    # Of this network namespace, which /sys need not show.
+    return [name for _, name in socket.if_nameindex()]
 
 
 def on_stack(folder, *arguments):
@@ -39,12 +43,16 @@ async def test_who_says_which_network_and_the_interface_goes_with_the_exchange(t
     assert TUN not in interfaces(), "made at the start, removed at the end"
 
 
-def test_without_the_right_it_says_what_to_do(tmp_path):
-    os.chmod(tmp_path, 0o777)
-    command = ["setpriv", "--reuid", "65534", "--clear-groups", BINARY, "serve", "--data", str(tmp_path / "data")]
-    done = subprocess.run(
-        [*command, "--network", f"tun:{TUN},{STACK}/24", "--http", "none"], capture_output=True, text=True, timeout=60
-    )
+def test_without_the_right_it_says_what_to_do():
+    # A folder that somebody without any right can reach, with a copy of the program.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        program = shutil.copy(BINARY, folder)
+        command = ["setpriv", "--reuid", "65534", "--clear-groups", program, "serve", "--data", f"{folder}/data"]
+        done = subprocess.run(
+            [*command, "--network", f"tun:{TUN},{STACK}/24", "--http", "none"],
+            capture_output=True, text=True, timeout=60,
+        )
     assert done.returncode == 1, done.stdout
     assert "cannot make the network" in done.stderr and "cap_net_admin" in done.stderr, done.stderr
 

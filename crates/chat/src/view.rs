@@ -166,7 +166,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, picture: &Picture<'_>) {
         Network::Connecting => ("○", "connecting".to_owned()),
         Network::Away(why, until) => {
             let left = until.saturating_since(picture.now).as_secs();
-            ("○", format!("{why}; trying again in {left} s"))
+            ("○", format!("trying again in {left} s: {why}"))
         }
     };
     let unread = match talk.book.unread() {

@@ -229,3 +229,11 @@ fn listeners_follow_the_networks() {
     assert_eq!(both.networks_of("0.0.0.0".parse().unwrap()), [0, 1]);
     assert_eq!(both.networks_of("::".parse().unwrap()), [0]);
 }
+
+#[test]
+fn our_own_stack_has_one_loop_unless_more_are_asked_for() {
+    let parse = |text: &str| Config::parse(Path::new("switchboard.toml"), text).unwrap();
+    let networks = "networks = [\"tun:sb0,10.9.0.1/24\"]\n";
+    assert_eq!(parse(networks).loops(), 1);
+    assert_eq!(parse(&format!("{networks}[engine]\nloops = 3\n")).loops(), 3);
+}
