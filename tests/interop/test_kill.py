@@ -3,6 +3,8 @@
 import asyncio
 import re
 
+import pytest
+
 from clearstream import ClearStream
 from exchange import Exchange
 
@@ -41,6 +43,8 @@ class Writer:
 
 
 async def test_what_was_acknowledged_arrives_once_and_in_order(tmp_path, network):
+    if network.is_stack:
+        pytest.skip("NOT RUN on the own stack: a killed exchange takes its host along, and nobody tells its clients")
     exchange = Exchange(tmp_path / "data").start()
     writers = [Writer(exchange.account()) for _ in range(WRITERS)]
     away = exchange.account()

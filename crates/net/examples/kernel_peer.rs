@@ -144,9 +144,6 @@ impl Tally {
             check("refused-by-kernel", &refused_by_kernel);
             check("refused-by-us", &refused_by_us);
             check("no-host", &no_host);
-            if options.kind == Kind::Tap {
-                check("silent-neighbour", &silent_neighbour);
-            }
             check("echo-from-us", &|link| echo(link.we_open()));
             check("echo-from-kernel", &|link| echo(link.kernel_opens()));
             check("half-close-by-us", &half_close_by_us);
@@ -335,17 +332,6 @@ fn no_host(link: &Link) -> Outcome {
     let elsewhere = if link.ours.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
     let elsewhere = elsewhere.parse().expect("an address");
     expect_kind(TcpStream::connect(&link.net, elsewhere), ErrorKind::NetworkUnreachable)
-}
-
-/// Nobody on the link has the address. (The kernel says so to its own programs after as long, but by way of its loopback, which is
-/// down in a fresh namespace.)
-fn silent_neighbour(link: &Link) -> Outcome {
-    let nobody = if link.ours.is_ipv4() { "10.77.0.99:9" } else { "[fd77::99]:9" };
-    let nobody: SocketAddr = nobody.parse().expect("an address");
-    let begun = Instant::now();
-    expect_kind(TcpStream::connect(&link.net, nobody), ErrorKind::HostUnreachable)?;
-    let took = begun.elapsed();
-    ensure((2..6).contains(&took.as_secs()), || format!("after {took:?}"))
 }
 
 fn echo(pair: io::Result<(TcpStream, std::net::TcpStream)>) -> Outcome {

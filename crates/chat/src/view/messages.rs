@@ -42,6 +42,19 @@ impl Scroll {
         *self = Self { below: of.saturating_sub(entry + 1), lines: 0, of };
     }
 
+    /// Shows the oldest message at the top of so many rows.
+    fn to_top(&mut self, of: usize, rows: usize, height: impl Fn(usize) -> usize) {
+        let mut lines = 0;
+        for at in 0..of {
+            lines += height(at);
+            if lines >= rows {
+                *self = Self { below: of - 1 - at, lines: lines - rows, of };
+                return;
+            }
+        }
+        self.to_bottom();
+    }
+
     /// Moves by so many lines; up is positive. `height` tells how many lines a message has.
     pub fn by(&mut self, lines: i32, of: usize, height: impl Fn(usize) -> usize) {
         self.keep(of);
@@ -113,17 +126,12 @@ pub(super) fn draw(
     let count = conversation.entries.len();
     scroll.keep(count);
     let (width, rows) = (usize::from(area.width), usize::from(area.height));
-    // From the bottom up, until the view is full.
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    let mut at = count.saturating_sub(scroll.below);
-    let mut skip = scroll.lines;
-    while at > 0 && lines.len() < rows {
-        at -= 1;
-        let mut own = entry_lines(picture, conversation, at, width);
-        own.truncate(own.len().saturating_sub(std::mem::take(&mut skip)));
-        lines.extend(own.into_iter().rev());
+    let (mut lines, mut reaches_top) = above(picture, conversation, scroll, width, rows);
+    if reaches_top && lines.len() < rows && !scroll.is_at_bottom() {
+        // The beginning stands at the top, and is not scrolled beyond.
+        scroll.to_top(count, rows - 1, |at| height(conversation, picture, at, width));
+        (lines, reaches_top) = above(picture, conversation, scroll, width, rows);
     }
-    let reaches_top = at == 0 && lines.len() <= rows;
     if reaches_top && lines.len() < rows {
         let word = match (&conversation.history, count) {
             (history, _) if history.asked => " reading older messages ...",
@@ -139,6 +147,27 @@ pub(super) fn draw(
     let place = Rect { y: area.y + empty as u16, height: (rows - empty) as u16, ..area };
     frame.render_widget(Paragraph::new(lines), place);
     reaches_top
+}
+
+/// The lines in view, from the bottom up, until it is full; and whether that reaches the oldest message.
+fn above<'a>(
+    picture: &Picture<'_>,
+    conversation: &Conversation,
+    scroll: &Scroll,
+    width: usize,
+    rows: usize,
+) -> (Vec<Line<'a>>, bool) {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    let mut at = conversation.entries.len().saturating_sub(scroll.below);
+    let mut skip = scroll.lines;
+    while at > 0 && lines.len() < rows {
+        at -= 1;
+        let mut own = entry_lines(picture, conversation, at, width);
+        own.truncate(own.len().saturating_sub(std::mem::take(&mut skip)));
+        lines.extend(own.into_iter().rev());
+    }
+    let reaches_top = at == 0 && lines.len() <= rows;
+    (lines, reaches_top)
 }
 
 fn entry_lines<'a>(
@@ -197,6 +226,12 @@ mod tests {
         let heights = [1, 3, 2, 1, 1, 1];
         scroll.by(0, 6, |at| heights[at]);
         assert_eq!((scroll.below, scroll.lines), (4, 0));
+        scroll.to_top(4, 4, height);
+        assert_eq!((scroll.below, scroll.lines), (2, 0), "a line and three are four");
+        scroll.to_top(4, 5, height);
+        assert_eq!((scroll.below, scroll.lines), (1, 1));
+        scroll.to_top(4, 8, height);
+        assert!(scroll.is_at_bottom(), "all of it fits");
         scroll.to_bottom();
         scroll.by(0, 7, |_| 1);
         assert!(scroll.is_at_bottom());
