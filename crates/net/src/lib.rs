@@ -32,8 +32,8 @@
 //! One host has one interface, and its driver serves the first queue of the device. Whoever wants more of either, or no thread at all,
 //! drives the [`stack::Stack`] itself, as `server` does: a loop a queue, a stack a loop.
 //!
-//! What is in it, beside four others (smoltcp 0.14, lwIP 2.2, gVisor's netstack, Linux 6.18). The others' columns are from their own
-//! documentation and sources; a dash is what they say they have not.
+//! What is in it, beside four others (smoltcp 0.14, lwIP 2.2, gVisor's netstack, Linux 6.18). smoltcp's column was held against
+//! its README and sources in part; the others' are from knowledge of them, and wait for somebody to check each row.
 //!
 //! | | here | smoltcp | lwIP | gVisor | Linux |
 //! | --- | --- | --- | --- | --- | --- |
