@@ -60,7 +60,7 @@ class ResetWatch:
         ).stdout.splitlines()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 async def test_polite_log_outs_leave_nothing(tmp_path, network):
     config = tmp_path / "switchboard.toml"
     # xmpp.js derives its SCRAM keys for a tenth of a second and more; with PLAIN (under TLS) five thousand log-ins end.
