@@ -43,7 +43,7 @@ impl Scroll {
     }
 
     /// Shows the oldest message at the top of so many rows.
-    fn to_top(&mut self, of: usize, rows: usize, height: impl Fn(usize) -> usize) {
+    fn reach_top(&mut self, of: usize, rows: usize, height: impl Fn(usize) -> usize) {
         let mut lines = 0;
         for at in 0..of {
             lines += height(at);
@@ -129,7 +129,7 @@ pub(super) fn draw(
     let (mut lines, mut reaches_top) = above(picture, conversation, scroll, width, rows);
     if reaches_top && lines.len() < rows && !scroll.is_at_bottom() {
         // The beginning stands at the top, and is not scrolled beyond.
-        scroll.to_top(count, rows - 1, |at| height(conversation, picture, at, width));
+        scroll.reach_top(count, rows - 1, |at| height(conversation, picture, at, width));
         (lines, reaches_top) = above(picture, conversation, scroll, width, rows);
     }
     if reaches_top && lines.len() < rows {
@@ -226,11 +226,11 @@ mod tests {
         let heights = [1, 3, 2, 1, 1, 1];
         scroll.by(0, 6, |at| heights[at]);
         assert_eq!((scroll.below, scroll.lines), (4, 0));
-        scroll.to_top(4, 4, height);
+        scroll.reach_top(4, 4, height);
         assert_eq!((scroll.below, scroll.lines), (2, 0), "a line and three are four");
-        scroll.to_top(4, 5, height);
+        scroll.reach_top(4, 5, height);
         assert_eq!((scroll.below, scroll.lines), (1, 1));
-        scroll.to_top(4, 8, height);
+        scroll.reach_top(4, 8, height);
         assert!(scroll.is_at_bottom(), "all of it fits");
         scroll.to_bottom();
         scroll.by(0, 7, |_| 1);
