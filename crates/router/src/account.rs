@@ -13,6 +13,7 @@ use store::{Roster, RosterItem};
 use xmpp::address::AccountNumber;
 
 use crate::features;
+use crate::hands::Shared;
 use crate::line::{LineFacts, LineId, SessionId};
 use crate::numbers::NumberHasher;
 use crate::parcel::{OwnedLetter, Undelivered};
@@ -44,13 +45,6 @@ pub(crate) enum Pending {
     Unbound { session: SessionId, undelivered: Undelivered },
     /// What came for a session after its end.
     Returned { session: SessionId, stanza: Box<[u8]>, tag: Option<Tag> },
-}
-
-/// A message that several sessions have, none of which has confirmed it.
-pub(crate) struct Shared {
-    pub(crate) number: u64,
-    pub(crate) received: xmpp::time::Wallclock,
-    pub(crate) holders: SmallVec<[SessionId; 4]>,
 }
 
 /// An account in memory.
@@ -102,6 +96,8 @@ impl Account {
             && self.binding.is_empty()
             && self.pending.is_empty()
             && self.last_write.is_none()
+            // Some may be on its way back.
+            && self.shared.is_empty()
     }
 
     fn place(&self, contact: &str) -> Result<usize, usize> {

@@ -1,29 +1,24 @@
 //! Arrival: a stanza is at the home of the number it is for, and the rule table's verdict is carried out.
 //!
-//! Spec: RFC 6121 section 8.5; XEP-0198 section 4 for what comes back undelivered, XEP-0203 for its stamp.
-//! Owns: nothing. Invariants: a letter is processed, refused, kept or put off, one of these; a message that several
-//! sessions had is given to nobody else while one of them may still confirm it.
-//! Not here: the table (`route`), keeping messages (`features`).
+//! Spec: RFC 6121 section 8.5; XEP-0203 for the stamp of what comes late.
+//! Owns: nothing. Invariants: a letter is processed, refused, kept or put off, one of these.
+//! Not here: the table (`route`), who has what and has not confirmed it (`hands`), keeping messages (`features`).
 
-use smallvec::SmallVec;
-use xmpp::address::AccountNumber;
 use xmpp::error::{StanzaCondition, StanzaError};
 use xmpp::relay::{Head, relay};
-use xmpp::stanza::{Stanza, StanzaKind};
+use xmpp::stanza::Stanza;
 use xmpp::time::Wallclock;
 use xmpp::{ns, write};
 
-use crate::account::{Pending, Shared};
-use crate::features::{self, Copies, Copy, Query, Scope, TurnedAway};
-use crate::line::{LineId, SessionId};
-use crate::parcel::{Letter, Undelivered};
+use crate::account::Pending;
+use crate::features::{self, Copy, Query, Scope, TurnedAway};
+use crate::hands::Targets;
+use crate::line::LineId;
+use crate::parcel::Letter;
 use crate::route::{Addressed, Audience, Kind, MessageType, PresenceType, Verdict, verdict};
 use crate::router::{Router, busy};
 use crate::subscription::Verb;
-use crate::tag::{Mark, Tag};
 use crate::waiting::{Effect, Token};
-
-type Targets = SmallVec<[LineId; 4]>;
 
 impl Router {
     /// A letter is at its recipient's home.
@@ -203,40 +198,20 @@ impl Router {
 
     fn give_to_named(&mut self, letter: Letter<'_>, line: Option<LineId>) {
         let Some(line) = line else { return self.processed(letter.ack) };
-        if is_kept_kind(letter.kind) && features::hold(self, letter, Some(line)) {
+        let kept = is_kept_kind(letter.kind);
+        if kept && features::hold(self, letter, Some(line)) {
             return;
         }
         let copies = features::copies(self, &letter, &[line]);
-        let mut tag = is_kept_kind(letter.kind).then(|| Tag::live(self.now.wall));
-        let shared = tag.and_then(|_| self.share_with_copies(letter.to, &[line], &copies));
-        tag = shared.or(tag);
+        if kept {
+            return self.hand_out(letter, Targets::from_slice(&[line]), copies);
+        }
         let stanza = self.out.put(letter.stanza);
-        self.deliver(line, stanza, tag);
-        self.deliver_copies(copies, shared);
-        self.processed(letter.ack);
-    }
-
-    /// Notes that those who get a copy and confirm it answer for the message as well as those who got it itself.
-    fn share_with_copies(
-        &mut self,
-        number: AccountNumber,
-        targets: &[LineId],
-        copies: &[Copy],
-    ) -> Option<Tag> {
-        let confirms = |line: LineId| self.lines[line].acknowledging;
-        if !targets.iter().any(|&line| confirms(line)) {
-            return None;
-        }
-        let copied = copies.iter().map(|copy| copy.line);
-        let holders: Targets = targets.iter().copied().chain(copied).filter(|&line| confirms(line)).collect();
-        if holders.len() > 1 { self.share(number, &holders) } else { None }
-    }
-
-    fn deliver_copies(&mut self, copies: Copies, shared: Option<Tag>) {
+        self.deliver(line, stanza, None);
         for Copy { line, stanza } in copies {
-            let tag = shared.filter(|_| self.lines[line].acknowledging);
-            self.deliver(line, stanza, tag);
+            self.deliver(line, stanza, None);
         }
+        self.processed(letter.ack);
     }
 
     fn give_to_most_available(&mut self, letter: Letter<'_>, lines: &[LineId]) {
@@ -250,63 +225,12 @@ impl Router {
     pub(crate) fn give(&mut self, letter: Letter<'_>, lines: &[LineId]) {
         let takers = || lines.iter().copied().filter(|&line| self.lines[line].takes_messages());
         let highest = takers().map(|line| self.lines[line].priority).max();
-        let mut targets: Targets =
-            takers().filter(|&line| Some(self.lines[line].priority) == highest).collect();
+        let targets: Targets = takers().filter(|&line| Some(self.lines[line].priority) == highest).collect();
         if targets.is_empty() {
             return self.keep(letter);
         }
         let copies = features::copies(self, &letter, &targets);
-        let mut tag = Some(Tag::live(self.now.wall));
-        let mut quiet = Targets::new();
-        let shared = self.share_with_copies(letter.to, &targets, &copies);
-        if let Some(shared) = shared {
-            tag = Some(shared);
-            quiet = targets.iter().copied().filter(|&line| !self.lines[line].acknowledging).collect();
-            targets.retain(|line| self.lines[*line].acknowledging);
-        } else if targets.len() > 1 {
-            // RFC 6121 8.5.2.1.1: all of them get it. Who says what arrived answers for it; a client that says nothing may be
-            // half-open, so its copy does not count while there is another.
-            let confirms = |line: &mut LineId| self.lines[*line].acknowledging;
-            if targets.iter_mut().any(confirms) {
-                quiet = targets.iter().copied().filter(|&line| !self.lines[line].acknowledging).collect();
-                targets.retain(confirms);
-                if targets.len() > 1 {
-                    match self.share(letter.to, &targets) {
-                        Some(shared) => tag = Some(shared),
-                        // Too many are unconfirmed: one has it, so that it can come back.
-                        None => targets.truncate(1),
-                    }
-                }
-            } else if targets.iter().any(|&line| self.is_here(line)) {
-                // They have it and will never say so, none more than another: it counts as delivered.
-                tag = None;
-            } else {
-                // It may come back from another loop: one has it, so that it is given to nobody twice.
-                targets.truncate(1);
-            }
-        }
-        let stanza = self.out.put(letter.stanza);
-        for line in targets {
-            self.deliver(line, stanza.clone(), tag);
-        }
-        for line in quiet {
-            self.deliver(line, stanza.clone(), None);
-        }
-        self.deliver_copies(copies, shared);
-        self.processed(letter.ack);
-    }
-
-    /// Notes that several sessions have a message; none if too many such messages are unconfirmed.
-    fn share(&mut self, number: AccountNumber, targets: &[LineId]) -> Option<Tag> {
-        let (max, received) = (self.cfg.shared_max, self.now.wall);
-        self.last_number += 1;
-        let mark = self.last_number;
-        let holders = targets.iter().map(|&line| self.lines[line].session).collect();
-        let account = self.accounts.get_mut(number)?;
-        (account.shared.len() < max).then(|| {
-            account.shared.push_back(Shared { number: mark, received, holders });
-            Tag::shared(mark)
-        })
+        self.hand_out(letter, targets, copies);
     }
 
     fn give_to_lines(
@@ -358,89 +282,6 @@ impl Router {
             Some(features::Answer::Error(error)) => self.refuse(letter, &error),
             None => self.refuse(letter, &unavailable()),
         }
-    }
-}
-
-// What was delivered and what was not.
-impl Router {
-    /// A client confirmed a message.
-    pub(crate) fn delivered(&mut self, line: LineId, tag: Tag) {
-        let (number, session) = (self.lines[line].number, self.lines[line].session);
-        match tag.read() {
-            Mark::Live(_) => {}
-            // One has it, so the others may lose it.
-            Mark::Shared(mark) => {
-                // They are confirmed in about the order in which they were given.
-                if let Some(account) = self.accounts.get_mut(number)
-                    && let Some(at) = account.shared.iter().position(|shared| shared.number == mark)
-                {
-                    account.shared.remove(at);
-                }
-            }
-            Mark::Row(row) => features::on_row_delivered(self, number, session, row),
-        }
-    }
-
-    /// A session of a number has ended, and its client has not confirmed these.
-    pub(crate) fn returned(&mut self, number: AccountNumber, session: SessionId, undelivered: Undelivered) {
-        features::on_line_lost(self, number, session);
-        for (stanza, tag) in undelivered {
-            match tag.map(Tag::read) {
-                Some(Mark::Live(received)) => self.redeliver(number, &stanza, received),
-                Some(Mark::Shared(mark)) => self.redeliver_shared(number, session, &stanza, mark),
-                // The store still has it.
-                Some(Mark::Row(_)) => {}
-                None => self.bounce(number, &stanza),
-            }
-        }
-        features::on_line_gone(self, number);
-    }
-
-    /// A message goes to whoever is there, or is kept, as if it had been for the bare address; with the time at which
-    /// it was first received.
-    fn redeliver(&mut self, number: AccountNumber, stanza: &[u8], received: Wallclock) {
-        let Ok(parsed) = Stanza::parse(stanza) else { return };
-        let Some(from) = parsed.from().and_then(|from| xmpp::Jid::parse(&from).ok()?.number()) else {
-            return;
-        };
-        let stamped = stamp(&parsed, &self.cfg.domain, received);
-        let kind = message_type(parsed.type_().as_deref());
-        let letter = Letter {
-            kind: Kind::Message(kind),
-            from,
-            to: number,
-            resource: None,
-            stanza: stamped.as_deref().unwrap_or(stanza),
-            ack: None,
-        };
-        self.route(letter);
-    }
-
-    fn redeliver_shared(&mut self, number: AccountNumber, session: SessionId, stanza: &[u8], mark: u64) {
-        let Some(account) = self.accounts.get_mut(number) else { return };
-        // Confirmed by another, or held by another that may still confirm it.
-        let Some(at) = account.shared.iter().position(|shared| shared.number == mark) else { return };
-        account.shared[at].holders.retain(|holder| *holder != session);
-        if account.shared[at].holders.is_empty()
-            && let Some(shared) = account.shared.remove(at)
-        {
-            self.redeliver(number, stanza, shared.received);
-        }
-    }
-
-    /// What is not a message for keeping: a question gets the answer that it would get now (RFC 6121 8.5.3.2.3).
-    fn bounce(&mut self, number: AccountNumber, stanza: &[u8]) {
-        let Ok(parsed) = Stanza::parse(stanza) else { return };
-        let Some(from) = parsed.from().and_then(|from| xmpp::Jid::parse(&from).ok()?.number()) else {
-            return;
-        };
-        let kind = match (parsed.kind(), parsed.type_().as_deref()) {
-            (StanzaKind::Iq, Some("get")) => crate::route::IqType::Get,
-            (StanzaKind::Iq, Some("set")) => crate::route::IqType::Set,
-            _ => return,
-        };
-        let letter = Letter { kind: Kind::Iq(kind), from, to: number, resource: None, stanza, ack: None };
-        self.refuse(letter, &unavailable());
     }
 }
 

@@ -25,7 +25,7 @@
 //!
 //! # Reading order
 //! [`router`] (the conductor), `send` (a stanza enters at its sender's home), [`route`] (the rule table), `arrive` (it
-//! reaches its recipient's home), `account` and `line` (who there is), `presence`, [`subscription`] and `subscribe`,
+//! reaches its recipient's home), `hands` (who has what), `account` and `line` (who there is), `presence`, [`subscription`] and `subscribe`,
 //! `roster`, [`resume`] (a line changes hands), `features` (each file there can be removed).
 
 #![forbid(unsafe_code)]
@@ -36,6 +36,7 @@ mod config;
 mod features;
 mod form;
 pub mod fuzz;
+mod hands;
 mod line;
 mod numbers;
 mod output;

@@ -218,8 +218,7 @@ impl Router {
             self.former.lines.insert(old, (line, in_flight));
         }
         if let Some(account) = self.accounts.get_mut(number) {
-            let holders = account.shared.iter_mut().flat_map(|shared| &mut shared.holders);
-            holders.filter(|holder| **holder == old).for_each(|holder| *holder = heir);
+            account.shared.iter_mut().for_each(|shared| shared.moved(old, heir));
         }
         features::on_line_moved(self, number, old, heir);
         let jid = self.lines[line].jid().to_owned();

@@ -227,11 +227,15 @@ impl Router {
                 self.out.bind_refused(session, error);
             }
             Freight::Deliver { session, number, stanza, tag } => {
+                let home = Self::home(number, self.loops);
                 if self.guests.contains_key(&session) {
                     let stanza = self.out.put(&stanza);
-                    self.out.deliver(session, stanza, tag);
+                    let quiet = tag.filter(|tag| matches!(tag.read(), Mark::Quiet(_)));
+                    self.out.deliver(session, stanza, tag.filter(|_| quiet.is_none()));
+                    if let Some(tag) = quiet {
+                        self.post(home, Freight::Delivered { session, tag });
+                    }
                 } else {
-                    let home = Self::home(number, self.loops);
                     self.post(home, Freight::Returned { session, number, stanza, tag });
                 }
             }

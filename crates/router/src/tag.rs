@@ -11,6 +11,7 @@
 //! |  0  | milliseconds since 1970: when received  |  one session has it, the store does not
 //! |  1  | number of a shared delivery             |  several sessions have it, the store does not
 //! |  2  | id of the waiting message               |  the store has it
+//! |  3  | number of a shared delivery             |  to a session elsewhere whose client never confirms
 //! +-----+-----------------------------------------+
 //! ```
 
@@ -33,6 +34,8 @@ pub(crate) enum Mark {
     Shared(u64),
     /// The store has it too.
     Row(OfflineId),
+    /// Several sessions have it, and this one's client never confirms: its loop tells whether it has reached it.
+    Quiet(u64),
 }
 
 impl Tag {
@@ -58,12 +61,17 @@ impl Tag {
         Self(2 << VALUE_BITS | id.0 & VALUE_MASK)
     }
 
+    pub(crate) fn quiet(number: u64) -> Self {
+        Self(3 << VALUE_BITS | number & VALUE_MASK)
+    }
+
     pub(crate) fn read(self) -> Mark {
         let value = self.0 & VALUE_MASK;
         match self.0 >> VALUE_BITS {
             0 => Mark::Live(Wallclock::from_millis(value)),
             1 => Mark::Shared(value),
-            _ => Mark::Row(OfflineId(value)),
+            2 => Mark::Row(OfflineId(value)),
+            _ => Mark::Quiet(value),
         }
     }
 }
