@@ -179,6 +179,10 @@ impl FrameSink for Sink {
         Some(&mut self.reserved[..len])
     }
 
+    fn has_room(&mut self, _len: usize) -> bool {
+        self.ready.len() < FRAMES_MAX
+    }
+
     fn commit(&mut self, len: usize, meta: TxMeta) {
         let mut frame = std::mem::take(&mut self.reserved);
         frame.truncate(len);

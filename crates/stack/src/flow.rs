@@ -5,7 +5,6 @@
 //! Not here: the table (`demux`).
 
 use crate::random::HashKey;
-use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Both ends of a conversation, ours first. Thirty-six octets for either family.
@@ -28,6 +27,7 @@ pub(crate) struct FlowKeyV4 {
 
 const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
+#[inline]
 fn octets(addr: IpAddr) -> [u8; 16] {
     match addr {
         IpAddr::V4(addr) => map(addr.octets()),
@@ -35,6 +35,7 @@ fn octets(addr: IpAddr) -> [u8; 16] {
     }
 }
 
+#[inline]
 fn map(v4: [u8; 4]) -> [u8; 16] {
     let mut all = [0; 16];
     all[..12].copy_from_slice(&MAPPED);
@@ -42,11 +43,13 @@ fn map(v4: [u8; 4]) -> [u8; 16] {
     all
 }
 
+#[inline]
 fn unmap(all: &[u8; 16]) -> Option<[u8; 4]> {
-    let (head, tail) = all.split_at(12);
-    if head == MAPPED { tail.try_into().ok() } else { None }
+    let &[head @ .., a, b, c, d] = all;
+    (head == MAPPED).then_some([a, b, c, d])
 }
 
+#[inline]
 fn addr(all: &[u8; 16]) -> IpAddr {
     match unmap(all) {
         Some(v4) => IpAddr::V4(Ipv4Addr::from(v4)),
@@ -55,24 +58,40 @@ fn addr(all: &[u8; 16]) -> IpAddr {
 }
 
 impl FlowKey {
+    #[inline]
     pub(crate) fn new(local: SocketAddr, remote: SocketAddr) -> Self {
+        FlowKey::of((local.ip(), local.port()), (remote.ip(), remote.port()))
+    }
+
+    /// The same of what a packet says.
+    #[inline]
+    pub(crate) fn of(local: (IpAddr, u16), remote: (IpAddr, u16)) -> Self {
         FlowKey {
-            local: octets(local.ip()),
-            remote: octets(remote.ip()),
-            local_port: local.port(),
-            remote_port: remote.port(),
+            local: octets(local.0),
+            remote: octets(remote.0),
+            local_port: local.1,
+            remote_port: remote.1,
         }
     }
 
+    /// Both ends are one.
+    #[inline]
+    pub(crate) fn is_self(&self) -> bool {
+        self.local_port == self.remote_port && self.local == self.remote
+    }
+
+    #[inline]
     pub(crate) fn local(&self) -> SocketAddr {
         SocketAddr::new(addr(&self.local), self.local_port)
     }
 
+    #[inline]
     pub(crate) fn remote(&self) -> SocketAddr {
         SocketAddr::new(addr(&self.remote), self.remote_port)
     }
 
     /// The short form, if both ends speak IPv4.
+    #[inline]
     pub(crate) fn v4(&self) -> Option<FlowKeyV4> {
         Some(FlowKeyV4 {
             local: unmap(&self.local)?,
@@ -87,25 +106,23 @@ impl FlowKey {
     }
 
     /// The keyed hash that tables use: strangers choose remote ends, so they must not be able to choose buckets.
+    #[inline]
     pub(crate) fn hash_with(&self, key: &HashKey) -> u64 {
-        let mut hasher = key.build_hasher();
-        self.feed(&mut hasher);
-        hasher.finish()
-    }
-
-    fn feed(&self, hasher: &mut impl Hasher) {
-        if let Some(v4) = self.v4() {
-            let addrs =
-                u64::from(u32::from_ne_bytes(v4.local)) << 32 | u64::from(u32::from_ne_bytes(v4.remote));
-            hasher.write_u64(addrs);
-        } else {
-            hasher.write(&self.local);
-            hasher.write(&self.remote);
+        match self.v4() {
+            Some(v4) => key.hash(&v4.bytes()),
+            None => key.hash(&self.bytes()),
         }
-        hasher.write_u32(u32::from(self.local_port) << 16 | u32::from(self.remote_port));
     }
 
-    /// Its octets, for digests that leave the host.
+    /// A keyed hash that may leave the host.
+    pub(crate) fn digest(&self, key: &HashKey) -> u64 {
+        match self.v4() {
+            Some(v4) => key.digest(&[&v4.bytes()]),
+            None => key.digest(&[&self.bytes()]),
+        }
+    }
+
+    /// Its octets, for digests of more than a key.
     pub(crate) fn bytes(&self) -> [u8; 36] {
         let mut all = [0; 36];
         all[..16].copy_from_slice(&self.local);
@@ -117,6 +134,17 @@ impl FlowKey {
 }
 
 impl FlowKeyV4 {
+    /// Its octets.
+    #[inline]
+    fn bytes(&self) -> [u8; 12] {
+        let mut all = [0; 12];
+        all[..4].copy_from_slice(&self.local);
+        all[4..8].copy_from_slice(&self.remote);
+        all[8..10].copy_from_slice(&self.local_port.to_be_bytes());
+        all[10..].copy_from_slice(&self.remote_port.to_be_bytes());
+        all
+    }
+
     /// The long form.
     pub(crate) fn widen(&self) -> FlowKey {
         FlowKey {

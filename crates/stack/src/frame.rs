@@ -97,6 +97,10 @@ impl FrameSink for FrameQueue {
         Some(&mut self.reserved[..len])
     }
 
+    fn has_room(&mut self, _len: usize) -> bool {
+        self.frames.len() < self.frames_max
+    }
+
     fn commit(&mut self, len: usize, meta: TxMeta) {
         let mut frame = std::mem::take(&mut self.reserved);
         frame.truncate(len);

@@ -143,6 +143,11 @@ impl PlaceQueue {
         }
     }
 
+    /// Whether no place is queued.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Takes the first one. Whoever was meant may be gone, and its place another's.
     pub(crate) fn pop(&mut self) -> Option<u32> {
         let place = self.queue.pop_front()?;

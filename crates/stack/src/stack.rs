@@ -43,6 +43,9 @@ use wire::{icmpv4, icmpv6, igmp, ipv4, ipv6, mld};
 
 /// Frames looked at together: as many as their headers, one cache line each, fit the nearest cache beside all else.
 const BATCH: usize = 32;
+/// Records, of some 250 bytes, beyond which a batch is looked up ahead: fewer lie in the caches anyway, and a second probe for each
+/// segment costs more than it saves.
+const WARMED_FROM: usize = 4_096;
 /// Echo replies kept until they are read; later ones are dropped.
 const ECHO_REPLIES_MAX: usize = 64;
 /// Packets to ourselves handled in one turn; the rest waits for the next, so that two of our own sockets cannot hold the turn.
@@ -96,25 +99,27 @@ impl Stack {
         let mut at = 0;
         while at < frames.len() {
             let batch = at..(at + BATCH).min(frames.len());
+            if batch.len() == 1 {
+                self.handle_frame(now, interface, frames.frame(at));
+                return;
+            }
             // First pass: read every header, while nothing depends on the answer and the loads run side by side.
             let mut arrivals = [const { Arrival::Dropped(DropReason::Malformed) }; BATCH];
             for (arrival, index) in arrivals.iter_mut().zip(batch.clone()) {
                 *arrival = self.ip.classify(interface, &frames.frame(index));
             }
-            if batch.len() > 1 {
+            if self.tcp.flows.len() > WARMED_FROM {
                 self.warm(&arrivals[..batch.len()]);
             }
             // Second pass: act, in the order of arrival.
-            for (index, arrival) in batch.clone().zip(arrivals) {
-                self.counters.frames_received += 1;
+            for (index, arrival) in batch.clone().zip(&arrivals) {
                 // What was just handled may have changed what is ours: an address, a group.
-                let arrival = match arrival {
-                    Arrival::Dropped(DropReason::NotForThisHost) => {
-                        self.ip.classify(interface, &frames.frame(index))
-                    }
-                    arrival => arrival,
-                };
-                self.handle_arrival(now, interface, arrival);
+                if let Arrival::Dropped(DropReason::NotForThisHost) = arrival {
+                    self.handle_frame(now, interface, frames.frame(index));
+                } else {
+                    self.counters.frames_received += 1;
+                    self.handle_arrival(now, interface, arrival);
+                }
             }
             at = batch.end;
         }
@@ -142,21 +147,21 @@ impl Stack {
     pub fn handle_frame(&mut self, now: Instant, interface: InterfaceId, frame: RxFrame<'_>) {
         self.counters.frames_received += 1;
         let arrival = self.ip.classify(interface, &frame);
-        self.handle_arrival(now, interface, arrival);
+        self.handle_arrival(now, interface, &arrival);
     }
 
-    fn handle_arrival(&mut self, now: Instant, interface: InterfaceId, arrival: Arrival<'_>) {
-        match arrival {
+    fn handle_arrival(&mut self, now: Instant, interface: InterfaceId, arrival: &Arrival<'_>) {
+        match *arrival {
             Arrival::Dropped(reason) => self.drop_packet(now, interface, reason),
             Arrival::Arp(bytes) => {
                 self.ip.handle_arp(now, &mut self.counters, &mut self.events, interface, bytes);
             }
-            Arrival::Fragment { meta, fragment } => self.handle_fragment(now, &meta, &fragment),
-            Arrival::Whole(whole) => self.handle_whole(now, &whole),
-            Arrival::Refused { meta, packet, code, pointer, even_if_multicast } => {
+            Arrival::Fragment { ref meta, ref fragment } => self.handle_fragment(now, meta, fragment),
+            Arrival::Whole(ref whole) => self.handle_whole(now, whole),
+            Arrival::Refused { ref meta, packet, code, pointer, even_if_multicast } => {
                 self.drop_packet(now, interface, DropReason::BadOption);
                 let error = IcmpError::Problem { code, pointer, even_if_multicast };
-                self.send_error(now, &meta, packet, error);
+                self.send_error(now, meta, packet, error);
             }
         }
     }
@@ -186,7 +191,7 @@ impl Stack {
         self.counters.datagrams_reassembled += 1;
         let packet = whole_packet(meta, &datagram);
         let arrival = self.ip.classify_reassembled(meta.interface, &packet);
-        self.handle_arrival(now, meta.interface, arrival);
+        self.handle_arrival(now, meta.interface, &arrival);
     }
 
     fn handle_whole(&mut self, now: Instant, whole: &Whole<'_>) {
@@ -414,20 +419,27 @@ impl Stack {
         let mut looped = 0;
         loop {
             self.send_group_reports(now);
-            let left = frames_max - sent;
-            let mut progress = self.ip.flush_control(outlets, &mut self.counters, left);
+            // Most turns are over here: the one that follows the last frame, and those of an owner who asks too often.
+            if !self.has_output() && !self.udp.has_starved() && !self.tcp.has_waiting() {
+                break;
+            }
+            let mut progress = if self.ip.control.is_empty() {
+                0
+            } else {
+                self.ip.flush_control(outlets, &mut self.counters, frames_max - sent)
+            };
             // Half of what is left for each transport, the other half for both; who begins changes every turn.
             self.udp_first = !self.udp_first;
             for udp in [self.udp_first, !self.udp_first] {
                 let left = frames_max.saturating_sub(sent + progress);
                 let share = if udp == self.udp_first { left.div_ceil(2) } else { left };
-                progress += if udp {
+                if udp && (self.udp.has_output() || self.udp.has_starved()) {
                     let (udp, mut cx) = self.udp_and_cx();
-                    udp.poll_transmit(now, &mut cx, outlets, share)
-                } else {
+                    progress += udp.poll_transmit(now, &mut cx, outlets, share);
+                } else if !udp && (self.tcp.has_output() || self.tcp.has_waiting()) {
                     let (tcp, mut floor) = self.tcp_and_floor(outlets);
-                    tcp.poll_transmit(now, &mut floor, share)
-                };
+                    progress += tcp.poll_transmit(now, &mut floor, share);
+                }
             }
             sent += progress;
             let before = looped;
@@ -436,7 +448,7 @@ impl Stack {
             {
                 looped += 1;
                 let arrival = self.ip.classify_loopback(&packet);
-                self.handle_arrival(now, InterfaceId::LOOPBACK, arrival);
+                self.handle_arrival(now, InterfaceId::LOOPBACK, &arrival);
                 self.ip.loopback.recycle(packet);
             }
             if sent >= frames_max || (progress == 0 && looped == before) {
@@ -630,9 +642,11 @@ impl Stack {
         self.ip.send_error(now, &mut self.counters, &mut self.events, meta, original, error);
     }
 
+    #[inline]
     fn send_group_reports(&mut self, now: Instant) {
         for index in 0..self.ip.interfaces.len() {
-            loop {
+            // Over a link that nobody announces groups on, none ever waits.
+            while !self.ip.interfaces[index].groups.is_silent() {
                 let random = &mut self.ip.random;
                 let interface = &mut self.ip.interfaces[index];
                 let Some(message) = interface.groups.poll(now, || random.next_u64()) else { break };

@@ -182,13 +182,15 @@ impl TcpHost {
         let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
             return;
         };
-        let events = connected.connection.poll_events();
-        let failed = connected.connection.end().is_some_and(|end| end.error_kind().is_some());
         if !connected.bits.has(ConnectedBits::QUEUED) {
             connected.bits.set(ConnectedBits::QUEUED);
             self.output.push_back(index);
         }
-        self.raise(below, index, readiness(events, failed));
+        let events = connected.connection.poll_events();
+        if !events.is_empty() {
+            let failed = connected.connection.end().is_some_and(|end| end.error_kind().is_some());
+            self.raise(below, index, readiness(events, failed));
+        }
     }
 
     /// A connection has nothing to send for now: sets its timer, and moves it on if it is done.
@@ -248,7 +250,7 @@ impl TcpHost {
             self.ports.add_connection(key.local(), sharing);
         }
         let place = self.flows.time_wait.insert(key, wait, sharing, marks);
-        self.flows.change(&key, Place::Socket(index), Place::TimeWait(place));
+        self.flows.change(self.flows.hash(&key), Place::Socket(index), Place::TimeWait(place));
     }
 
     /// A connection is closed: it leaves the index and the wheel; without an owner it leaves altogether.
@@ -264,7 +266,7 @@ impl TcpHost {
         let bits = connected.bits;
         let owned = bits.has(ConnectedBits::OWNED) || bits.has(ConnectedBits::UNACCEPTED);
         if indexed {
-            self.flows.remove(&key, Place::Socket(index));
+            self.flows.remove(self.flows.hash(&key), Place::Socket(index));
         }
         if holds_port {
             self.ports.remove_connection(key.local(), sharing);
@@ -284,22 +286,9 @@ impl TcpHost {
         self.orphans += 1;
     }
 
-    /// The ISS for a connection that opens now. `floor`: how far its last incarnation, lately in TIME-WAIT, had come.
-    pub(crate) fn iss_for(&self, now: Instant, key: &FlowKey, floor: Option<tcp::SeqNum>) -> tcp::SeqNum {
-        match floor {
-            Some(floor) => self.isn.sequence_beyond(now, key, floor),
-            None => self.isn.sequence(now, key),
-        }
-    }
-
-    /// The secret that moves a connection's timestamps.
-    pub(crate) fn timestamp_offset(&self, key: &FlowKey) -> u32 {
-        self.isn.timestamp_offset(key)
-    }
-
     /// A handshake gives way to a connection of ours.
-    pub(crate) fn forget_handshake(&mut self, key: &FlowKey, place: u32) {
-        self.forget_syn(key, place);
+    pub(crate) fn forget_handshake(&mut self, hash: u64, place: u32) {
+        self.forget_syn(hash, place);
     }
 
     /// Forgets a socket. A connection has left index, wheel and ports before.
@@ -326,23 +315,21 @@ impl TcpHost {
 /// What a connection's events mean for its socket.
 fn readiness(events: Events, failed: bool) -> Readiness {
     let mut bits = Readiness::NONE;
-    let table = [
-        (Events::OPENED, Readiness::WRITABLE),
-        (Events::READABLE, Readiness::READABLE),
-        (Events::WRITABLE, Readiness::WRITABLE),
-        (Events::PEER_FINISHED, Readiness::READABLE | Readiness::READ_CLOSED),
-        (Events::URGENT, Readiness::PRIORITY),
-        (Events::LINGER_OVER, Readiness::WRITABLE),
-        (
-            Events::ENDED,
-            Readiness::READABLE | Readiness::WRITABLE | Readiness::HANGUP | Readiness::READ_CLOSED,
-        ),
-    ];
-    for (event, means) in table {
+    let mut when = |event, means| {
         if events.contains(event) {
             bits |= means;
         }
-    }
+    };
+    when(Events::OPENED, Readiness::WRITABLE);
+    when(Events::READABLE, Readiness::READABLE);
+    when(Events::WRITABLE, Readiness::WRITABLE);
+    when(Events::PEER_FINISHED, Readiness::READABLE | Readiness::READ_CLOSED);
+    when(Events::URGENT, Readiness::PRIORITY);
+    when(Events::LINGER_OVER, Readiness::WRITABLE);
+    when(
+        Events::ENDED,
+        Readiness::READABLE | Readiness::WRITABLE | Readiness::HANGUP | Readiness::READ_CLOSED,
+    );
     if events.contains(Events::ENDED) && failed {
         bits |= Readiness::ERROR;
     }

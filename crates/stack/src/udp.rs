@@ -378,6 +378,11 @@ impl UdpHost {
         !self.output.is_empty()
     }
 
+    /// Whether a socket waits for the budget.
+    pub(crate) fn has_starved(&self) -> bool {
+        !self.starved.is_empty()
+    }
+
     /// Sends one datagram (or super-datagram) of each socket in turn, until `frames_max` are out, nothing is left, or no sink takes
     /// more. Returns how many went.
     pub(crate) fn poll_transmit(

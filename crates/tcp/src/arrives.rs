@@ -77,6 +77,10 @@ impl Connection {
             State::Closed => Err(Disposition::answer(DropReason::Closed, make_reset(seg))),
             State::SynSent => self.arrives_in_syn_sent(ctx, seg).and_then(|()| self.after_ack(ctx, seg)),
             State::TimeWait => Err(self.arrives_in_time_wait(ctx, seg)),
+            State::Established => match self.predicts(ctx, seg) {
+                Some(place) => self.take_predicted(ctx, seg, place),
+                None => self.arrives(ctx, seg),
+            },
             _ => self.arrives(ctx, seg),
         };
         self.settle(ctx);
@@ -242,7 +246,12 @@ impl Connection {
     }
 
     /// An acceptable ACK. Breaks off when the connection is over with it.
-    fn take_ack(&mut self, ctx: &mut Ctx<'_>, seg: &Segment<'_>, place: AckPlace) -> ControlFlow<()> {
+    pub(crate) fn take_ack(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        seg: &Segment<'_>,
+        place: AckPlace,
+    ) -> ControlFlow<()> {
         let outstanding = self.snd.flight() > 0;
         let wnd_changed = self.snd.window.on_ack(seg.seq, seg.ack, self.agreed.seg_wnd(seg));
         let Some(mut sending) = self.sending.take() else { return ControlFlow::Continue(()) };
@@ -288,15 +297,16 @@ impl Connection {
             }
         }
         let blocks = if ctx.config.test.sack { sack_ranges(seg) } else { SackBlocks::new() };
+        let stands = self.no_ack(now, sending);
         let input = AckInput {
             una_before,
             blocks: blocks.as_slice(),
             is_duplicate: facts.duplicate,
             delivered: sample.delivered,
             echo,
-            sample: AckSample { acked, flight, rtt, rate: sample.rate, ..self.no_ack(now, sending).sample },
+            sample: AckSample { acked, flight, rtt, rate: sample.rate, ..stands.sample },
             ece: self.agreed.ecn() && seg.flags.ece() && outstanding(flight),
-            ..self.no_ack(now, sending)
+            ..stands
         };
         let outcome = sending.recovery.on_ack(&input, &mut sending.retransmit, &mut sending.congestion);
         if sending.recovery.reordering_seen() {

@@ -148,11 +148,20 @@ pub struct TestSwitches {
     pub paws: bool,
     /// The end that closes first waits 2*MSL.
     pub time_wait: bool,
+    /// Expected segments are taken in one stride; without, by the RFC's steps, to the same effect.
+    pub prediction: bool,
 }
 
 impl Default for TestSwitches {
     fn default() -> Self {
-        TestSwitches { retransmission: true, sack: true, persist: true, paws: true, time_wait: true }
+        TestSwitches {
+            retransmission: true,
+            sack: true,
+            persist: true,
+            paws: true,
+            time_wait: true,
+            prediction: true,
+        }
     }
 }
 

@@ -21,7 +21,8 @@
 //!
 //! # Reading order
 //! 1. `seq`, `segment`, `state`, `tcb`: the words. `config`, `ctx`: what comes from outside.
-//! 2. `connection`: the conductor. `arrives`: a segment, step by step. `transmit`: what leaves. `user`: the calls. `timers`.
+//! 2. `connection`: the conductor. `arrives`: a segment, step by step; `predicted`: the one that was
+//!    expected. `transmit`: what leaves. `user`: the calls. `timers`.
 //! 3. Opening and closing: `listen`, `handshake`, `options`; `close`, `time_wait`, `reset`.
 //! 4. Receiving: `acceptability`, `reassembly`, `buffer`, `window`, `delayed_ack`.
 //! 5. Sending: `ack`, `rtt`, `retransmit`, `sack`, `rack`, `recovery`, `prr`, `tail_probe`, `congestion`, `pacing`, `persist`,
@@ -60,6 +61,7 @@ mod options;
 mod pacing;
 mod persist;
 mod pmtu;
+mod predicted;
 mod prr;
 mod rack;
 mod reassembly;

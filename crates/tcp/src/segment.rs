@@ -169,7 +169,11 @@ impl SegmentOut {
 
 /// What the options that are not in every segment take in the header, padding included: SACK blocks (RFC 2018 3) and a user
 /// timeout (RFC 5482 2).
+#[inline]
 pub(crate) fn passing_len(options: &TcpOptions) -> u16 {
+    if options.is_plain() {
+        return 0;
+    }
     let sack = match options.sack.len() {
         0 => 0,
         // At most four.

@@ -59,11 +59,17 @@ impl Instant {
     }
 }
 
+/// In whole nanoseconds; what is longer than 584 years saturates.
+#[inline]
+const fn nanos_of(span: Duration) -> u64 {
+    span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos() as u64)
+}
+
 impl Add<Duration> for Instant {
     type Output = Instant;
+    #[inline]
     fn add(self, span: Duration) -> Instant {
-        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Instant(self.0.saturating_add(nanos))
+        Instant(self.0.saturating_add(nanos_of(span)))
     }
 }
 
@@ -75,9 +81,9 @@ impl AddAssign<Duration> for Instant {
 
 impl Sub<Duration> for Instant {
     type Output = Instant;
+    #[inline]
     fn sub(self, span: Duration) -> Instant {
-        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Instant(self.0.saturating_sub(nanos))
+        Instant(self.0.saturating_sub(nanos_of(span)))
     }
 }
 

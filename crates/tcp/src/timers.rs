@@ -55,7 +55,35 @@ impl Connection {
     /// When [`Connection::handle_timer`] is to be called at the latest; `None`: not until something else happens.
     #[must_use]
     pub fn next_deadline(&self, ctx: &Ctx<'_>) -> Option<Instant> {
-        Timer::ALL.into_iter().filter_map(|timer| self.deadline(timer, ctx)).min()
+        let least = self.least_deadline(ctx);
+        debug_assert_eq!(
+            least,
+            Timer::ALL.into_iter().filter_map(|timer| self.deadline(timer, ctx)).min(),
+            "the short way passes no timer by"
+        );
+        least
+    }
+
+    /// The least of all deadlines, asked of the rooms that have one: this is asked after every segment.
+    #[inline]
+    fn least_deadline(&self, ctx: &Ctx<'_>) -> Option<Instant> {
+        let mut least = self.delayed_ack.deadline(ctx.now, ctx.config);
+        if let Some(sending) = self.sending.as_deref() {
+            least = sooner(least, sending.retransmit.deadline());
+            if sending.retransmit.deadline().is_some() {
+                least = sooner(least, self.probe_deadline(sending));
+            }
+            least = sooner(least, sending.recovery.deadline());
+            least = sooner(least, sending.pacer.deadline());
+            least = sooner(least, sending.persist.deadline());
+        } else if self.settings.keepalive {
+            least = sooner(least, self.deadline(Timer::KeepAlive, ctx));
+        }
+        if self.closing.has_deadline() {
+            least = sooner(least, self.closing.quiet_until(ctx.now));
+            least = sooner(least, self.closing.linger_until(ctx.now));
+        }
+        least
     }
 
     /// Time has passed.
@@ -247,6 +275,14 @@ impl Connection {
             None => end,
         };
         self.finish(ctx, end);
+    }
+}
+
+#[inline]
+fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (some, None) | (None, some) => some,
     }
 }
 

@@ -205,6 +205,31 @@ impl Connection {
         segment
     }
 
+    /// Whether [`Connection::poll_segment`] would give nothing, for certain; then it need not be asked, and what it does on that occasion
+    /// is done. A cheap question, for whoever would have to look up a way first.
+    pub fn has_sent_all(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        if self.bits.has(Bits::RST_DUE)
+            || self.bits.has(Bits::SYN_DUE)
+            || self.bits.has(Bits::PROBE_DUE)
+            || self.delayed_ack.is_due()
+            || self.fin_waits()
+            || self.unsent() > 0
+        {
+            return false;
+        }
+        let open = !self.syn_is_out();
+        if let Some(sending) = self.sending.as_deref_mut() {
+            if sending.recovery.in_recovery() || sending.tail_probe.is_due() {
+                return false;
+            }
+            if open {
+                sending.retransmit.on_app_limited();
+            }
+        }
+        self.settle(ctx);
+        true
+    }
+
     /// The ACK that must leave before `next` is handled, if any: one that an earlier segment is owed for itself, since it came
     /// out of order or for the second time (RFC 5681 3.2 and 4.2); or one that is due, if `next` opens a hole, so that its own
     /// counts as a duplicate. Whoever handles several segments before it polls asks before each, and the peer then reads in
@@ -349,21 +374,25 @@ impl Connection {
         }
         let sending = self.sending.as_deref()?;
         let look = self.outlook(ctx, sending, smss);
-        match decide(&look) {
-            Decision::Send { .. } => {}
-            refusal => {
-                self.note_refusal(ctx, refusal);
-                return None;
-            }
+        let decision = decide(&look);
+        if !matches!(decision, Decision::Send { .. }) {
+            self.note_refusal(ctx, decision);
+            return None;
         }
         let allowance = self.pace(ctx, smss)?;
         let options = self.make_options(ctx);
         // SACK blocks and the like take room from the text; decide anew with what is left.
         let mss = smss - u32::from(passing_len(&options));
-        let sending = self.sending.as_deref()?;
-        let look = if mss == smss { look } else { self.outlook(ctx, sending, mss) };
-        let look = Outlook { burst: look.burst.min(allowance - allowance % mss).max(mss), ..look };
-        let Decision::Send { len, fin } = decide(&look) else { return None };
+        let allowed = (allowance - allowance % mss).max(mss);
+        let (look, decision) = if mss == smss && allowed >= look.burst {
+            (look, decision)
+        } else {
+            let sending = self.sending.as_deref()?;
+            let look = if mss == smss { look } else { self.outlook(ctx, sending, mss) };
+            let look = Outlook { burst: look.burst.min(allowed), ..look };
+            (look, decide(&look))
+        };
+        let Decision::Send { len, fin } = decision else { return None };
         let probe = self.probe_len(ctx, &look, len);
         let len = probe.unwrap_or(len);
         let start = self.snd.nxt;

@@ -61,7 +61,11 @@ impl Sum {
     #[inline]
     #[must_use]
     pub fn add_u32(self, word: u32) -> Sum {
-        self.add_u16((word >> 16) as u16).add_u16(word as u16)
+        if self.odd {
+            return self.add_u16((word >> 16) as u16).add_u16(word as u16);
+        }
+        // Two of the machine's words at once; 2^32 calls to overflow.
+        Sum { words: self.words + u64::from(word.to_be()), odd: false }
     }
 
     /// Copies `from` to `to` and returns this sum followed by those bytes: one pass where copying and summing were two.
@@ -125,19 +129,29 @@ fn fold(words: u64) -> u16 {
 
 /// Bytes of one turn of the wide loop: sixteen 32-bit words.
 const STRIDE: usize = 64;
+/// From here on the wide loop pays: folding its lanes costs as much as adding some two hundred bytes word by word.
+const WIDE_FROM: usize = 512;
 
 #[inline]
 fn words_of(bytes: &[u8]) -> u64 {
-    let (wide, rest) = bytes.split_at(bytes.len() - bytes.len() % STRIDE);
+    let wide = if bytes.len() < WIDE_FROM { 0 } else { bytes.len() - bytes.len() % STRIDE };
+    let (wide, rest) = bytes.split_at(wide);
     let mut total = if wide.is_empty() { 0 } else { wide_words_of(wide) };
-    let mut quads = rest.chunks_exact(4);
-    for quad in &mut quads {
-        total += u64::from(u32::from_ne_bytes([quad[0], quad[1], quad[2], quad[3]]));
+    // The sum of 64-bit words with the carry brought round is a sum of 16-bit words too (RFC 1071 2(A) and (C)).
+    let mut add = |word: u64| {
+        let (sum, carry) = total.overflowing_add(word);
+        total = sum + u64::from(carry);
+    };
+    let (octs, mut tail) = rest.as_chunks::<8>();
+    octs.iter().for_each(|oct| add(u64::from_ne_bytes(*oct)));
+    if let Some((quad, after)) = tail.split_first_chunk::<4>() {
+        add(u64::from(u32::from_ne_bytes(*quad)));
+        tail = after;
     }
-    let tail = quads.remainder();
     let mut last = [0; 4];
     last[..tail.len()].copy_from_slice(tail); // RFC 1071 section 1: an odd byte is padded with zero
-    total + u64::from(u32::from_ne_bytes(last))
+    add(u64::from(u32::from_ne_bytes(last)));
+    total
 }
 
 /// Kept out of line: headers alone never come here, and callers stay small.

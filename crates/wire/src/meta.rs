@@ -166,6 +166,11 @@ pub trait FrameSink {
     /// Reserving again without a commit forgets the earlier reservation.
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]>;
 
+    /// Whether [`reserve`](FrameSink::reserve) would grant `len` bytes now. It too forgets an earlier reservation.
+    fn has_room(&mut self, len: usize) -> bool {
+        self.reserve(len).is_some()
+    }
+
     /// Sends the first `len` bytes of the latest reservation, `len` at most what was reserved.
     fn commit(&mut self, len: usize, meta: TxMeta);
 }
@@ -173,6 +178,10 @@ pub trait FrameSink {
 impl<S: FrameSink + ?Sized> FrameSink for &mut S {
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         (**self).reserve(len)
+    }
+
+    fn has_room(&mut self, len: usize) -> bool {
+        (**self).has_room(len)
     }
 
     fn commit(&mut self, len: usize, meta: TxMeta) {

@@ -152,6 +152,12 @@ impl Groups {
         }
     }
 
+    /// Nothing was joined or left, so nothing can be due.
+    #[inline]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.memberships.is_empty() && self.leaving.is_empty()
+    }
+
     /// The next message that is due; call until it returns nothing.
     pub(crate) fn poll(&mut self, now: Instant, mut draw: impl FnMut() -> u64) -> Option<GroupMessage> {
         if let Some(group) = self.leaving.pop() {

@@ -53,6 +53,14 @@ struct Origin {
     reassembled: bool,
 }
 
+/// What the addresses of an IPv4 packet are to us.
+struct Comparison {
+    dst_is_ours: bool,
+    dst_is_broadcast: bool,
+    src_is_ours: bool,
+    src_is_broadcast: bool,
+}
+
 impl Ip {
     /// Looks at one frame of `interface`.
     #[inline]
@@ -134,12 +142,16 @@ impl Ip {
         {
             return Arrival::Dropped(DropReason::BadOption); // RFC 7126 4.3, 4.4
         }
-        let delivery = match self.destination_v4(&origin, dst) {
+        let ours = self.compare_v4(origin.interface, src, dst);
+        let delivery = match self.destination_v4(&origin, dst, &ours) {
             Ok(delivery) => delivery,
             Err(reason) => return Arrival::Dropped(reason),
         };
-        if let Err(reason) = self.check_source_v4(&origin, src) {
-            return Arrival::Dropped(reason);
+        if origin.interface != InterfaceId::LOOPBACK
+            // RFC 1122 3.2.1.3: no host has such an address; and our own come from ourselves only ("land").
+            && (!is_possible_host(src.into()) || ours.src_is_broadcast || ours.src_is_ours)
+        {
+            return Arrival::Dropped(DropReason::MartianSource);
         }
         let meta = IpMeta {
             interface: origin.interface,
@@ -182,7 +194,12 @@ impl Ip {
         })
     }
 
-    fn destination_v4(&self, origin: &Origin, dst: Ipv4Addr) -> Result<Delivery, DropReason> {
+    fn destination_v4(
+        &self,
+        origin: &Origin,
+        dst: Ipv4Addr,
+        ours: &Comparison,
+    ) -> Result<Delivery, DropReason> {
         let from_outside = origin.interface != InterfaceId::LOOPBACK;
         if dst.is_unspecified() || (dst.is_loopback() && from_outside) {
             return Err(DropReason::MartianDestination); // RFC 1122 3.2.1.3 (a), (g)
@@ -190,22 +207,45 @@ impl Ip {
         if dst.is_multicast() {
             return self.listens(origin, dst.into());
         }
-        let is_broadcast = match self.interface(origin.interface) {
-            Some(interface) => interface.is_broadcast(dst),
-            None => self.interfaces.iter().any(|interface| interface.is_broadcast(dst)),
-        };
-        if is_broadcast {
+        if ours.dst_is_broadcast {
             return Ok(Delivery::Broadcast);
         }
-        self.unicast(origin, dst.into())
+        self.unicast(origin, dst.into(), ours.dst_is_ours || dst.is_loopback())
     }
 
-    fn unicast(&self, origin: &Origin, dst: IpAddr) -> Result<Delivery, DropReason> {
+    /// Compares both addresses of a packet with all of ours in one walk: every packet asks all four questions.
+    #[inline]
+    fn compare_v4(&self, arrived: InterfaceId, src: Ipv4Addr, dst: Ipv4Addr) -> Comparison {
+        let mut found = Comparison {
+            dst_is_ours: false,
+            dst_is_broadcast: dst.is_broadcast(),
+            src_is_ours: false,
+            src_is_broadcast: src.is_broadcast(),
+        };
+        for interface in &self.interfaces {
+            // A broadcast is one on the link that it came by; what never left the host may name any link's.
+            let here = interface.id == arrived;
+            for address in &interface.addresses {
+                let IpAddr::V4(own) = address.prefix.addr() else { continue };
+                let assigned = address.is_assigned();
+                found.dst_is_ours |= own == dst && assigned;
+                found.src_is_ours |= own == src && assigned;
+                if here || arrived == InterfaceId::LOOPBACK {
+                    let broadcast = address.prefix.broadcast();
+                    found.dst_is_broadcast |= broadcast == Some(dst);
+                    found.src_is_broadcast |= here && broadcast == Some(src);
+                }
+            }
+        }
+        found
+    }
+
+    fn unicast(&self, origin: &Origin, dst: IpAddr, is_ours: bool) -> Result<Delivery, DropReason> {
         if origin.link_delivery != Delivery::Unicast {
             return Err(DropReason::NotForThisLink); // RFC 1122 3.3.6: sent to all, but meant for one
         }
-        let takes_any = self.interface(origin.interface).is_some_and(|i| i.config.any_address);
-        if self.is_ours(dst) || (takes_any && is_possible_host(dst)) {
+        let takes_any = || self.interface(origin.interface).is_some_and(|i| i.config.any_address);
+        if is_ours || (takes_any() && is_possible_host(dst)) {
             return Ok(Delivery::Unicast);
         }
         Err(DropReason::NotForThisHost)
@@ -217,18 +257,6 @@ impl Ip {
             None => self.interfaces.iter().any(|interface| interface.listens_to(group)),
         };
         if listens { Ok(Delivery::Multicast) } else { Err(DropReason::NotForThisHost) }
-    }
-
-    fn check_source_v4(&self, origin: &Origin, src: Ipv4Addr) -> Result<(), DropReason> {
-        if origin.interface == InterfaceId::LOOPBACK {
-            return Ok(());
-        }
-        // RFC 1122 3.2.1.3: no host has such an address; and our own come from ourselves only ("land").
-        let is_broadcast = self.interface(origin.interface).is_some_and(|i| i.is_broadcast(src));
-        if !is_possible_host(src.into()) || is_broadcast || self.is_ours(src.into()) {
-            return Err(DropReason::MartianSource);
-        }
-        Ok(())
     }
 
     fn classify_v6<'a>(&self, origin: Origin, bytes: &'a [u8]) -> Arrival<'a> {
@@ -318,7 +346,7 @@ impl Ip {
         if dst.is_multicast() {
             return self.listens(origin, dst.into());
         }
-        self.unicast(origin, dst.into())
+        self.unicast(origin, dst.into(), self.is_ours(dst.into()))
     }
 
     fn check_source_v6(&self, origin: &Origin, src: Ipv6Addr) -> Result<(), DropReason> {

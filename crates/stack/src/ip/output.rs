@@ -173,7 +173,7 @@ impl Ip {
             Link::Unresolved(_) => true,
             Link::Bare | Link::Ethernet(_) => {
                 let longest = path.mtu.max(path.tso_max).max(path.uso_max) as usize + ethernet::HEADER_LEN;
-                outlets.outlet(path.interface).is_some_and(|sink| sink.reserve(longest).is_some())
+                outlets.outlet(path.interface).is_some_and(|sink| sink.has_room(longest))
             }
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::counters::Counters;
 use crate::events::Events;
+use crate::flow::FlowKey;
 use crate::ready::ReadyQueue;
 use std::net::{IpAddr, Ipv4Addr};
 use tcp::{Instant, Settings, Slices};
@@ -87,8 +88,8 @@ pub(crate) trait Below {
     /// Hands one out.
     fn emit(&mut self, now: Instant, path: &Self::Path, packet: &Packet<'_>) -> Result<(), NotSent>;
 
-    /// A connection to `dst` makes progress: whoever is on the way there is reachable (RFC 4861 7.3.1).
-    fn confirm(&mut self, _now: Instant, _dst: IpAddr) {}
+    /// A connection makes progress: whoever is on the way to its peer is reachable (RFC 4861 7.3.1).
+    fn confirm(&mut self, _now: Instant, _flow: &FlowKey) {}
 
     fn counters(&mut self) -> &mut Counters;
 

@@ -67,7 +67,8 @@ impl TcpHost {
         if local == remote {
             return Err(ConnectError::AddrNotAvailable);
         }
-        let iss_floor = self.make_free(now, &key, bound.is_some())?;
+        let hash = self.flows.hash(&key);
+        let iss_floor = self.make_free(now, &key, hash, bound.is_some())?;
         // The port is the connection's now, not the socket's.
         if let Some((scope, _)) = bound {
             bits.set(ConnectedBits::CHOSE_PORT);
@@ -79,9 +80,10 @@ impl TcpHost {
             }
         }
         self.ports.add_connection(local, sharing);
+        let (iss, ts_offset) = self.isn.start(now, &key, iss_floor);
         let opening = Opening {
-            iss: self.iss_for(now, &key, iss_floor),
-            ts_offset: self.timestamp_offset(&key),
+            iss,
+            ts_offset,
             mss: mss(limits.link_mtu, remote.ip()),
             path_mss: mss(limits.mtu, remote.ip()),
         };
@@ -99,7 +101,7 @@ impl TcpHost {
                 pending: Readiness::NONE,
             });
         }
-        self.flows.insert(&key, Place::Socket(handle.index));
+        self.flows.insert(hash, Place::Socket(handle.index));
         self.after(below, handle.index);
         Ok(())
     }
@@ -167,9 +169,10 @@ impl TcpHost {
         &mut self,
         now: Instant,
         key: &FlowKey,
+        hash: u64,
         chosen: bool,
     ) -> Result<Option<SeqNum>, ConnectError> {
-        match self.flows.find(key, self.flows.hash(key)) {
+        match self.flows.find(key, hash) {
             None => Ok(None),
             Some(Place::Socket(_)) => Err(ConnectError::AddrNotAvailable),
             Some(Place::TimeWait(place)) => {
@@ -179,7 +182,7 @@ impl TcpHost {
                 Ok(Some(floor))
             }
             Some(Place::Syn(place)) => {
-                self.forget_handshake(key, place);
+                self.forget_handshake(hash, place);
                 Ok(None)
             }
         }

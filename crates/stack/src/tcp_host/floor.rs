@@ -6,6 +6,7 @@
 use super::below::{Below, Limits, NotSent, Packet};
 use crate::counters::Counters;
 use crate::events::Events;
+use crate::flow::FlowKey;
 use crate::frame::{FrameSink, InterfaceId, Medium, Outlets};
 use crate::ip::output::{self, Outgoing, Pieces, SendError};
 use crate::ip::{Fragmentation, Ip};
@@ -80,7 +81,12 @@ impl Below for IpFloor<'_> {
         })
     }
 
-    fn confirm(&mut self, now: Instant, dst: IpAddr) {
+    fn confirm(&mut self, now: Instant, flow: &FlowKey) {
+        // Most often there are none.
+        if self.ip.neighbors.is_empty() {
+            return;
+        }
+        let dst = flow.remote().ip();
         let Some(route) = self.ip.routes.lookup(dst, None) else { return };
         let (interface, next_hop) = (route.interface, route.gateway.unwrap_or(dst));
         if self.ip.interface(interface).is_some_and(|interface| interface.medium() == Medium::Ethernet) {

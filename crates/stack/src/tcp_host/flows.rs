@@ -82,6 +82,7 @@ impl Flows {
     }
 
     /// The keyed hash of a four-tuple, also used to spread SYNs over a group of listeners.
+    #[inline]
     pub(crate) fn hash(&self, key: &FlowKey) -> u64 {
         key.hash_with(&self.hash)
     }
@@ -116,9 +117,8 @@ impl Flows {
         found
     }
 
-    /// Indexes a record whose key is not indexed yet.
-    pub(crate) fn insert(&mut self, key: &FlowKey, place: Place) {
-        let hash = self.hash(key);
+    /// Indexes a record whose key, of this hash, is not indexed yet.
+    pub(crate) fn insert(&mut self, hash: u64, place: Place) {
         let Flows { sockets, syn_cache, time_wait, demux, hash: secret } = self;
         demux.insert(hash, place.code(), |code| {
             key_at(sockets, syn_cache, time_wait, code).map_or(0, |key| key.hash_with(secret))
@@ -126,8 +126,7 @@ impl Flows {
     }
 
     /// Takes a record out of the index. The record must still be there, as all others must: their keys are asked.
-    pub(crate) fn remove(&mut self, key: &FlowKey, place: Place) {
-        let hash = self.hash(key);
+    pub(crate) fn remove(&mut self, hash: u64, place: Place) {
         let Flows { sockets, syn_cache, time_wait, demux, hash: secret } = self;
         let was = demux.remove(hash, place.code(), |code| {
             key_at(sockets, syn_cache, time_wait, code).map_or(0, |key| key.hash_with(secret))
@@ -135,9 +134,8 @@ impl Flows {
         debug_assert!(was, "what is removed was indexed");
     }
 
-    /// The record of a four-tuple has moved.
-    pub(crate) fn change(&mut self, key: &FlowKey, old: Place, new: Place) {
-        let hash = self.hash(key);
+    /// The record of a four-tuple of this hash has moved.
+    pub(crate) fn change(&mut self, hash: u64, old: Place, new: Place) {
         let was = self.demux.change(hash, old.code(), new.code());
         debug_assert!(was, "what moves was indexed");
     }

@@ -14,7 +14,7 @@ use crate::flow::FlowKey;
 use crate::ip::{Delivery, IpMeta};
 use crate::time_wait_table::TimeWaitPlace;
 use std::net::{IpAddr, SocketAddr};
-use tcp::{Disposition, Instant, Segment, SeqNum, TimeWaitDisposition, Unreachable, make_reset};
+use tcp::{Ctx, Disposition, Instant, Segment, SeqNum, TimeWaitDisposition, Unreachable, make_reset};
 use wire::ip::Ecn;
 use wire::tcp::{Header, Packet};
 
@@ -28,23 +28,21 @@ impl TcpHost {
         packet: &Packet<'_>,
     ) {
         below.counters().tcp_segments_received += 1;
-        let local = SocketAddr::new(meta.dst, packet.dst_port());
-        let remote = SocketAddr::new(meta.src, packet.src_port());
+        let key = FlowKey::of((meta.dst, packet.dst_port()), (meta.src, packet.src_port()));
         // RFC 9293 3.9.2.3, MUST-57; and a host that seems to talk to itself by one socket is a forgery (land, blat).
-        if meta.delivery != Delivery::Unicast || local == remote {
+        if meta.delivery != Delivery::Unicast || key.is_self() {
             below.counters().drop_packet(DropReason::TcpUnwanted);
             return;
         }
         below.events().record(now, || Event::Segment {
             direction: Direction::Received,
-            src: remote,
-            dst: local,
+            src: key.remote(),
+            dst: key.local(),
             header: Header::parse(packet),
             payload_len: packet.payload().len() as u32,
             ecn: meta.ecn,
         });
         let seg = Segment::parse(packet, meta.ecn == Ecn::Ce, joined(packet.payload().len(), meta.gso_size));
-        let key = FlowKey::new(local, remote);
         let hash = self.flows.hash(&key);
         match self.flows.find(&key, hash) {
             Some(Place::Socket(index)) => self.at_connection(now, below, index, &key, &seg),
@@ -62,46 +60,38 @@ impl TcpHost {
         key: &FlowKey,
         seg: &Segment<'_>,
     ) {
-        self.send_own_ack(now, below, index, key, seg);
-        let disposition =
-            self.with_connection(now, index, |connected, ctx| connected.connection.handle_segment(ctx, seg));
-        match disposition {
-            Some(Disposition::Answer(_, answer)) => {
-                let marks = self
-                    .with_connection(now, index, |connected, _| Marks::of(connected.connection.settings()));
-                self.reply(below, *key, answer, marks.unwrap_or_default());
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
+        else {
+            return;
+        };
+        let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
+        // Several segments of a connection may arrive before it is asked what to send. One that came out of order has its ACK made
+        // before the next is looked at (RFC 5681 4.2), while at least half of the replies' room is left for others; without room
+        // one ACK stands for several.
+        let own_ack = match self.replies.len() < self.config.replies_max / 2 {
+            true => connected.connection.poll_own_ack(&mut ctx, seg),
+            false => None,
+        };
+        let disposition = connected.connection.handle_segment(&mut ctx, seg);
+        let answer = match &disposition {
+            Disposition::Answer(_, answer) => Some(*answer),
+            _ => None,
+        };
+        if own_ack.is_some() || answer.is_some() {
+            let marks = Marks::of(connected.connection.settings());
+            for segment in own_ack.into_iter().chain(answer) {
+                self.reply(below, *key, segment, marks);
             }
-            Some(Disposition::Dropped(tcp::DropReason::NoMemory)) => {
+        }
+        match disposition {
+            Disposition::Taken if seg.flags.ack() => below.confirm(now, key),
+            Disposition::Taken | Disposition::Answer(..) => {}
+            Disposition::Dropped(tcp::DropReason::NoMemory) => {
                 below.counters().drop_packet(DropReason::BudgetSpent);
             }
-            Some(Disposition::Dropped(_)) => below.counters().drop_packet(DropReason::TcpUnwanted),
-            Some(Disposition::Taken) if seg.flags.ack() => below.confirm(now, key.remote().ip()),
-            Some(Disposition::Taken) | None => {}
+            Disposition::Dropped(_) => below.counters().drop_packet(DropReason::TcpUnwanted),
         }
         self.after(below, index);
-    }
-
-    /// Several segments of a connection may arrive before it is asked what to send. One that came out of order has its ACK made
-    /// before the next is looked at (RFC 5681 4.2), while at least half of the replies' room is left for others; without room
-    /// one ACK stands for several.
-    fn send_own_ack<B: Below>(
-        &mut self,
-        now: Instant,
-        below: &mut B,
-        index: u32,
-        key: &FlowKey,
-        next: &Segment<'_>,
-    ) {
-        if self.replies.len() >= self.config.replies_max / 2 {
-            return;
-        }
-        let ack = self.with_connection(now, index, |connected, ctx| {
-            let ack = connected.connection.poll_own_ack(ctx, next)?;
-            Some((ack, Marks::of(connected.connection.settings())))
-        });
-        if let Some((ack, marks)) = ack.flatten() {
-            self.reply(below, *key, ack, marks);
-        }
     }
 
     fn at_time_wait<B: Below>(
@@ -135,7 +125,7 @@ impl TcpHost {
             }
         }
         if renewed && let Some(moved) = self.flows.time_wait.renew(place) {
-            self.flows.change(key, Place::TimeWait(place), Place::TimeWait(moved));
+            self.flows.change(hash, Place::TimeWait(place), Place::TimeWait(moved));
         }
     }
 
@@ -213,7 +203,7 @@ impl TcpHost {
     pub(super) fn leave_time_wait(&mut self, place: TimeWaitPlace) {
         // The index asks records for their keys, so the entry must leave it first.
         if let Some(key) = self.flows.time_wait.key(place) {
-            self.flows.remove(&key, Place::TimeWait(place));
+            self.flows.remove(self.flows.hash(&key), Place::TimeWait(place));
         }
         if let Some(left) = self.flows.time_wait.remove(place) {
             self.ports.remove_connection(left.key.local(), left.sharing);

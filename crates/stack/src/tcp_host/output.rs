@@ -35,6 +35,11 @@ impl TcpHost {
         !self.replies.is_empty() || !self.output.is_empty()
     }
 
+    /// Whether a program waits for the budget.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Hands out at most `frames_max` packets; returns how many.
     pub(crate) fn poll_transmit<B: Below>(
         &mut self,
@@ -113,10 +118,13 @@ impl TcpHost {
         else {
             return Round::Done(0);
         };
+        let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
+        if connected.connection.has_sent_all(&mut ctx) {
+            return Round::Done(0);
+        }
         let (local, remote) = (connected.key.local(), connected.key.remote());
         let way = below.path(now, remote.ip());
         let limits = way.as_ref().map(|(_, limits)| *limits);
-        let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
         ctx.tso_max = limits.map_or(0, |limits| text_max(limits, remote.ip()));
         let mut narrowed = false;
         let mut count = 0;
@@ -153,6 +161,9 @@ impl TcpHost {
                     }
                 }
                 Err(NotSent::Blocked) => return Round::Blocked(count),
+            }
+            if connected.connection.has_sent_all(&mut ctx) {
+                return Round::Done(count);
             }
         }
         Round::More(count)

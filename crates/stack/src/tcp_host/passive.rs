@@ -52,7 +52,7 @@ impl TcpHost {
         let bare_ack = seg.flags.ack() && !seg.flags.syn() && !seg.flags.rst();
         if bare_ack && self.cookies_until.is_some_and(|until| now < until) {
             if let Some(mss) = self.cookies.check(now, key, seg.seq - 1, seg.ack - 1) {
-                self.open_by_cookie(now, below, listener, key, seg, mss);
+                self.open_by_cookie(now, below, listener, (key, hash), seg, mss);
                 return;
             }
             below.counters().drop_packet(DropReason::TcpBadCookie);
@@ -63,7 +63,7 @@ impl TcpHost {
                 below.counters().drop_packet(DropReason::TcpUnwanted);
                 self.reply(below, *key, reset, Marks::default());
             }
-            ListenDisposition::Open => self.open(now, below, listener, key, seg, iss_floor),
+            ListenDisposition::Open => self.open(now, below, listener, (key, hash), seg, iss_floor),
         }
     }
 
@@ -81,16 +81,11 @@ impl TcpHost {
         now: Instant,
         below: &mut B,
         key: &FlowKey,
-        iss: SeqNum,
+        (iss, ts_offset): (SeqNum, u32),
     ) -> Option<Opening> {
         let remote = key.remote().ip();
         let (_, limits) = below.path(now, remote)?;
-        Some(Opening {
-            iss,
-            ts_offset: self.isn.timestamp_offset(key),
-            mss: mss(limits.link_mtu, remote),
-            path_mss: mss(limits.mtu, remote),
-        })
+        Some(Opening { iss, ts_offset, mss: mss(limits.link_mtu, remote), path_mss: mss(limits.mtu, remote) })
     }
 
     fn open<B: Below>(
@@ -98,7 +93,7 @@ impl TcpHost {
         now: Instant,
         below: &mut B,
         listener: u32,
-        key: &FlowKey,
+        (key, hash): (&FlowKey, u64),
         seg: &Segment<'_>,
         iss_floor: Option<SeqNum>,
     ) {
@@ -109,11 +104,8 @@ impl TcpHost {
             below.counters().drop_packet(DropReason::TcpBacklogFull);
             return;
         }
-        let iss = match iss_floor {
-            Some(floor) => self.isn.sequence_beyond(now, key, floor),
-            None => self.isn.sequence(now, key),
-        };
-        let Some(mut opening) = self.opening(now, below, key, iss) else {
+        let start = self.isn.start(now, key, iss_floor);
+        let Some(mut opening) = self.opening(now, below, key, start) else {
             below.counters().drop_packet(DropReason::NoRoute);
             return;
         };
@@ -124,7 +116,7 @@ impl TcpHost {
         let seg = with_mss(seg, key);
         let syn = SynReceived::new(now, &self.config.connection, &settings, &opening, &seg);
         let place = self.flows.syn_cache.insert(*key, syn);
-        self.flows.insert(key, Place::Syn(place));
+        self.flows.insert(hash, Place::Syn(place));
         self.set_syn_timer(now, place);
         self.reply(below, *key, syn.syn_ack(now), Marks::of(&settings));
     }
@@ -166,11 +158,12 @@ impl TcpHost {
         now: Instant,
         below: &mut B,
         listener: u32,
-        key: &FlowKey,
+        (key, hash): (&FlowKey, u64),
         seg: &Segment<'_>,
         mss: u16,
     ) {
-        let Some(opening) = self.opening(now, below, key, seg.ack - 1) else { return };
+        let offset = self.isn.timestamp_offset(key);
+        let Some(opening) = self.opening(now, below, key, (seg.ack - 1, offset)) else { return };
         let Some(socket) = self.listener_mut(listener) else { return };
         if socket.is_full() {
             below.counters().drop_packet(DropReason::TcpBacklogFull);
@@ -186,7 +179,7 @@ impl TcpHost {
             ecn: options.is_some_and(|options| options.ecn),
         };
         let syn = SynReceived::restore(now, &self.config.connection, &settings, &opening, &restored, seg);
-        self.complete(now, below, listener, key, seg, syn, None);
+        self.complete(now, below, listener, (key, hash), seg, syn, None);
     }
 
     pub(super) fn at_syn_cache<B: Below>(
@@ -206,7 +199,7 @@ impl TcpHost {
                 let local = key.local();
                 let Some(listener) = self.listeners.find(local.ip(), local.port(), hash) else {
                     // The listener closed meanwhile.
-                    self.forget_syn(key, place);
+                    self.forget_syn(hash, place);
                     self.at_nobody(below, key, seg);
                     return;
                 };
@@ -215,13 +208,13 @@ impl TcpHost {
                     below.counters().drop_packet(DropReason::TcpBacklogFull);
                     return;
                 }
-                self.complete(now, below, listener, key, seg, syn, Some(place));
+                self.complete(now, below, listener, (key, hash), seg, syn, Some(place));
             }
             SynDisposition::Answer(answer) => {
                 let marks = self.listener_marks(key, hash);
                 self.reply(below, *key, answer, marks);
             }
-            SynDisposition::Reset => self.forget_syn(key, place),
+            SynDisposition::Reset => self.forget_syn(hash, place),
             SynDisposition::Dropped(_) => below.counters().drop_packet(DropReason::TcpUnwanted),
         }
     }
@@ -233,7 +226,7 @@ impl TcpHost {
         now: Instant,
         below: &mut B,
         listener: u32,
-        key: &FlowKey,
+        (key, hash): (&FlowKey, u64),
         seg: &Segment<'_>,
         syn: SynReceived,
         place: Option<u32>,
@@ -259,12 +252,12 @@ impl TcpHost {
         let (index, _) = self.flows.sockets.insert(Socket::new(Kind::Connected(connected)));
         match place {
             Some(place) => {
-                self.flows.change(key, Place::Syn(place), Place::Socket(index));
+                self.flows.change(hash, Place::Syn(place), Place::Socket(index));
                 if let Some((_, mut timer)) = self.flows.syn_cache.remove(place) {
                     self.wheel.cancel(&mut timer);
                 }
             }
-            None => self.flows.insert(key, Place::Socket(index)),
+            None => self.flows.insert(hash, Place::Socket(index)),
         }
         if let Some(listener) = self.listener_mut(listener) {
             listener.push(index);
@@ -274,8 +267,8 @@ impl TcpHost {
     }
 
     /// An entry of the SYN cache is over.
-    pub(super) fn forget_syn(&mut self, key: &FlowKey, place: u32) {
-        self.flows.remove(key, Place::Syn(place));
+    pub(super) fn forget_syn(&mut self, hash: u64, place: u32) {
+        self.flows.remove(hash, Place::Syn(place));
         if let Some((_, mut timer)) = self.flows.syn_cache.remove(place) {
             self.wheel.cancel(&mut timer);
         }

@@ -66,7 +66,7 @@ impl TcpHost {
                 self.reply(below, key, segment, marks);
             }
             SynTimeout::NotYet => self.set_syn_timer(now, place),
-            SynTimeout::GiveUp => self.forget_syn(&key, place),
+            SynTimeout::GiveUp => self.forget_syn(self.flows.hash(&key), place),
         }
     }
 }

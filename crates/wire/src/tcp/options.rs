@@ -20,6 +20,9 @@ const USER_TIMEOUT: u8 = 28;
 /// The first four bytes of the timestamps option as nearly every segment carries it: nop, nop, kind, length.
 const ALIGNED_TIMESTAMPS: [u8; 4] = [NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10];
 
+/// What they take, padding included.
+const TIMESTAMPS_LEN: usize = 12;
+
 /// TSval and TSecr (RFC 7323 section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timestamps {
@@ -166,6 +169,9 @@ impl TcpOptions {
     /// Whoever wants to know about the damage walks with [`OptionWalk`].
     #[inline]
     pub fn parse(bytes: &[u8]) -> TcpOptions {
+        if bytes.is_empty() {
+            return TcpOptions::NONE;
+        }
         if let [a, b, c, d, v0, v1, v2, v3, e0, e1, e2, e3] = *bytes
             && [a, b, c, d] == ALIGNED_TIMESTAMPS
         {
@@ -197,7 +203,28 @@ impl TcpOptions {
     /// What the options take in a header, padding included: a multiple of four, at most 40.
     #[inline]
     pub fn wire_len(&self) -> usize {
-        self.len_without_sack() + self.sack_len()
+        match self.plain() {
+            Some(None) => 0,
+            Some(Some(_)) => TIMESTAMPS_LEN,
+            None => self.len_without_sack() + self.sack_len(),
+        }
+    }
+
+    /// What nearly every segment carries: timestamps or nothing. `None`: more than that.
+    #[inline]
+    fn plain(&self) -> Option<Option<Timestamps>> {
+        let more = self.mss.is_some()
+            || self.window_scale.is_some()
+            || self.sack_permitted
+            || self.sack.len != 0
+            || self.user_timeout.is_some();
+        (!more).then_some(self.timestamps)
+    }
+
+    /// Whether there is none but timestamps.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.plain().is_some()
     }
 
     /// How many SACK blocks fit beside the other options; `emit` leaves out the rest.
@@ -241,6 +268,20 @@ impl TcpOptions {
     #[inline]
     pub fn emit(&self, bytes: &mut [u8]) {
         debug_assert_eq!(bytes.len(), self.wire_len(), "room is exactly the options' length");
+        match self.plain() {
+            Some(None) => {}
+            Some(Some(timestamps)) => {
+                let mut all = [0; TIMESTAMPS_LEN];
+                all[..4].copy_from_slice(&ALIGNED_TIMESTAMPS);
+                all[4..8].copy_from_slice(&timestamps.tsval.to_be_bytes());
+                all[8..].copy_from_slice(&timestamps.tsecr.to_be_bytes());
+                bytes.copy_from_slice(&all);
+            }
+            None => self.emit_all(bytes),
+        }
+    }
+
+    fn emit_all(&self, bytes: &mut [u8]) {
         let mut out = Writer { bytes, at: 0 };
         if let Some(mss) = self.mss {
             let [hi, lo] = mss.to_be_bytes();

@@ -102,6 +102,11 @@ impl NeighborTable {
         Self { entries: HashMap::with_hasher(key), timers: BTreeSet::new(), waiting_bytes: 0, config }
     }
 
+    /// Whether no neighbour is known, or asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The link address of a neighbour that a packet is about to be sent to, if it is known.
     pub(crate) fn resolve(&mut self, now: Instant, interface: InterfaceId, addr: IpAddr) -> Option<MacAddr> {
         let key = (interface, addr);

@@ -1,0 +1,161 @@
+//! The short way beside the long one: two connections, one life, and the same connection at every step.
+
+use proptest::prelude::*;
+use wire::tcp::Flags;
+
+use crate::testing::*;
+use crate::{Settings, TcpConfig};
+
+/// Something that happens to a connection.
+#[derive(Clone, Debug)]
+enum Step {
+    /// In order, so many octets, acknowledging so many thousandths of what is out.
+    Text {
+        len: usize,
+        acked: i64,
+        push: bool,
+    },
+    /// So far from RCV.NXT, and with such flags: what is not expected, between what is.
+    Odd {
+        offset: i64,
+        len: usize,
+        acked: i64,
+        flags: u16,
+        wnd: u16,
+        ce: bool,
+        ticks: u32,
+    },
+    Write(usize),
+    Read(usize),
+    Pass(u64),
+    Poll,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let flags =
+        prop_oneof![5 => Just(Flags::NONE), 1 => Just(Flags::ECE), 1 => Just(Flags::CWR), 1 => Just(Flags::URG),
+        1 => Just(Flags::SYN), 1 => Just(Flags::RST), 1 => Just(Flags::FIN)]
+        .prop_map(|flags: Flags| flags.bits());
+    let odd = (
+        prop_oneof![-1500i64..1500, Just(0), Just(70_000)],
+        0usize..1200,
+        -500i64..1500,
+        flags,
+        any::<u16>(),
+        prop::bool::weighted(0.1),
+        prop_oneof![8 => 0u32..3, 1 => Just(u32::MAX - 5)],
+    )
+        .prop_map(|(offset, len, acked, flags, wnd, ce, ticks)| Step::Odd {
+            offset,
+            len,
+            acked,
+            flags,
+            wnd,
+            ce,
+            ticks,
+        });
+    prop_oneof![
+        8 => (0usize..1200, 0i64..=1000, any::<bool>())
+            .prop_map(|(len, acked, push)| Step::Text { len, acked, push }),
+        2 => odd,
+        3 => (1usize..5000).prop_map(Step::Write),
+        3 => (1usize..5000).prop_map(Step::Read),
+        2 => (0u64..400).prop_map(Step::Pass),
+        5 => Just(Step::Poll),
+    ]
+}
+
+/// Plays one step; what it brought to light, as text.
+fn play(script: &mut Script, step: &Step, stamps: bool) -> String {
+    let (nxt, una, snd_nxt) = (
+        i64::from(script.conn.rcv.nxt.distance(IRS)),
+        i64::from(script.conn.snd.una.distance(ISS)),
+        i64::from(script.conn.snd.nxt.distance(ISS)),
+    );
+    let clock = u32::try_from(script.now.as_millis()).unwrap_or(0);
+    let stamped = |peer: Peer, ticks: u32| {
+        if stamps { peer.ts(clock.wrapping_add(ticks), clock) } else { peer }
+    };
+    let said = match *step {
+        Step::Text { len, acked, push } => {
+            let psh = if push { Flags::PSH } else { Flags::NONE };
+            let at = una + (snd_nxt - una) * acked / 1000;
+            format!("{:?}", script.arrives(stamped(ack(nxt, at).octets(len).with(psh), 0)))
+        }
+        Step::Odd { offset, len, acked, flags, wnd, ce, ticks } => {
+            let mut odd = ack(nxt + offset, una + acked).octets(len).wnd(wnd).with(Flags::from_bits(flags));
+            odd.ce = ce;
+            odd.up = 7;
+            format!("{:?}", script.arrives(stamped(odd, ticks)))
+        }
+        Step::Write(len) => {
+            format!("{:?}", script.send(&vec![1; len], crate::SendFlags::default()))
+        }
+        Step::Read(len) => format!("{:?}", script.recv(len)),
+        Step::Pass(millis) => {
+            script.pass(ms(millis));
+            String::new()
+        }
+        Step::Poll => format!("{:?}", script.drain()),
+    };
+    let deadline = script.deadline();
+    format!("{said} {deadline:?} {:?} {:?}", script.events(), script.conn)
+}
+
+proptest! {
+    #[test]
+    fn both_ways_leave_the_same_connection(
+        steps in prop::collection::vec(step(), 1..60),
+        stamps in any::<bool>(),
+        sack in any::<bool>(),
+    ) {
+        let config = TcpConfig { timestamps: stamps, sack, ..TcpConfig::default() };
+        let long = TcpConfig { test: crate::TestSwitches { prediction: false, ..config.test }, ..config.clone() };
+        let mut syn_ack = syn_ack().mss(MSS).scale(3);
+        if stamps {
+            syn_ack = syn_ack.ts(1_000, 1_000);
+        }
+        if sack {
+            syn_ack = syn_ack.sack_ok();
+        }
+        let mut ways = [config, long]
+            .map(|config| Script::opened(config, Settings::default(), syn_ack.clone()));
+        for step in &steps {
+            let [short, long] = ways.each_mut().map(|way| play(way, step, stamps));
+            prop_assert_eq!(short, long, "{:?}", step);
+        }
+    }
+}
+
+/// The short way is taken at all, and by whom not.
+#[test]
+fn the_expected_segment_is_predicted_and_no_other() {
+    let mut script = Script::established();
+    script.write(500);
+    script.drain();
+    let expected = |script: &mut Script, peer: Peer| {
+        script.with(|conn, ctx| conn.predicts(ctx, &peer.arriving()).is_some())
+    };
+    let table = [
+        (ack(1, 1).octets(100), true),
+        (ack(1, 501), true),
+        (ack(1, 501).octets(100).with(Flags::PSH), true),
+        (ack(2, 1).octets(100), false),
+        (ack(0, 1).octets(100), false),
+        (ack(1, 502), false),
+        (ack(1, 1).octets(100).with(Flags::FIN), false),
+        (ack(1, 1).with(Flags::RST), false),
+        (ack(1, 1).with(Flags::SYN), false),
+        (ack(1, 1).octets(10).urg(5), false),
+        (ack(1, 1).octets(10).ce(), false),
+        (ack(1, 1).octets(10).with(Flags::ECE), false),
+        (peer(Flags::PSH, 1, 1).octets(10), false),
+        (ack(1, 1).octets(10).sack(1, 2), false),
+        (ack(1, 1).octets(65_536), false),
+    ];
+    for (peer, want) in table {
+        assert_eq!(expected(&mut script, peer.clone()), want, "{:?}", peer.arriving());
+    }
+    script.arrives(ack(101, 1).octets(100));
+    assert!(!expected(&mut script, ack(1, 1).octets(100)), "something lies early");
+}
