@@ -16,7 +16,8 @@ impl Reno {
     }
 
     pub(super) fn avoid(&mut self, window: &mut Window, acked: u32) {
-        self.counted = self.counted.saturating_add(acked);
+        // What was counted towards a larger window, before a timeout or a rest, is worth one step of this one.
+        self.counted = self.counted.min(window.cwnd).saturating_add(acked);
         // An ACK may stand for more than a window; the loop is bounded by what one ACK can cover.
         while self.counted >= window.cwnd {
             self.counted -= window.cwnd;

@@ -194,6 +194,17 @@ proptest! {
     }
 }
 
+/// Found by the property above: what was counted towards a large window burst open the small one that a second timeout left.
+#[test]
+fn what_was_counted_towards_a_large_window_is_one_step_of_a_small_one() {
+    let mut control = wake(CongestionKind::Reno, 100, SMSS);
+    control.on_ack(&ack(Instant::from_secs(1), 99 * SMSS));
+    control.on_timeout(Instant::from_secs(2), 100 * SMSS, false);
+    assert_eq!(control.window(), SMSS);
+    control.on_ack(&ack(Instant::from_secs(3), SMSS));
+    assert_eq!(control.window(), 2 * SMSS);
+}
+
 /// Found by the property above: a curve that was begun before a rest pulled the window up at once after it.
 #[test]
 fn a_rest_begins_the_curve_anew() {
