@@ -85,3 +85,72 @@ fn finish(packet: &mut [u8]) {
         segment[16..18].copy_from_slice(&sum.to_be_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CWR, FIN, PSH, cut};
+    use std::net::Ipv4Addr;
+    use wire::ip::{Protocol, pseudo};
+    use wire::meta::{ChecksumOffload, Gso, GsoKind, TxMeta};
+    use wire::{ipv4, tcp};
+
+    const SEQ: u32 = u32::MAX - 1_500;
+
+    /// A packet with so many octets of text.
+    fn frame(len: usize) -> Vec<u8> {
+        let (src, dst) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let flags = tcp::Flags::ACK | tcp::Flags::PSH | tcp::Flags::FIN | tcp::Flags::CWR;
+        let header = tcp::Header { src_port: 1, dst_port: 2, seq: SEQ, flags, ..tcp::Header::default() };
+        let mut frame = vec![0; ipv4::HEADER_LEN + tcp::HEADER_LEN + len];
+        ipv4::Header::new(src, dst, Protocol::TCP, 64, (tcp::HEADER_LEN + len) as u16).emit(&mut frame);
+        header.emit(&mut frame[ipv4::HEADER_LEN..]);
+        for (index, octet) in frame[ipv4::HEADER_LEN + tcp::HEADER_LEN..].iter_mut().enumerate() {
+            *octet = index as u8;
+        }
+        frame
+    }
+
+    fn pieces(frame: &[u8], size: Option<u16>) -> Vec<Vec<u8>> {
+        let header_len = (ipv4::HEADER_LEN + tcp::HEADER_LEN) as u16;
+        let meta = TxMeta {
+            checksum: Some(ChecksumOffload { start: 20, offset: 16 }),
+            gso: size.map(|size| Gso { kind: GsoKind::TcpV4, size, header_len }),
+            queue: 0,
+        };
+        let mut pieces = Vec::new();
+        cut(frame, meta, |piece| pieces.push(piece));
+        pieces
+    }
+
+    fn is_sound(packet: &[u8]) -> bool {
+        let Ok(ip) = ipv4::Packet::new(packet) else { return false };
+        let Ok(segment) = tcp::Packet::new(ip.payload()) else { return false };
+        let sum = pseudo(ip.src().into(), ip.dst().into(), Protocol::TCP, ip.payload().len());
+        ip.checksum_is_valid() && sum.is_some_and(|sum| segment.checksum_is_valid(sum))
+    }
+
+    #[test]
+    fn a_super_packet_becomes_packets_of_the_wire() {
+        let pieces = pieces(&frame(2_500), Some(1_000));
+        let marks = |packet: &[u8]| packet[ipv4::HEADER_LEN + 13] & (FIN | PSH | CWR);
+        assert_eq!(pieces.iter().map(|piece| marks(piece)).collect::<Vec<_>>(), [CWR, 0, FIN | PSH]);
+        let mut text = Vec::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            assert!(is_sound(piece), "piece {index}");
+            let ip = ipv4::Packet::new(piece).expect("sound");
+            assert_eq!((ip.total_len(), usize::from(ip.ident())), (piece.len(), index));
+            let segment = tcp::Packet::new(ip.payload()).expect("sound");
+            assert_eq!(segment.seq(), SEQ.wrapping_add(1_000 * index as u32));
+            text.extend_from_slice(segment.payload());
+        }
+        assert_eq!(text, frame(2_500)[40..], "nothing is lost, nothing comes twice");
+    }
+
+    #[test]
+    fn what_fits_gets_its_checksum_and_stays_whole() {
+        let whole = pieces(&frame(500), None);
+        assert_eq!(whole.len(), 1);
+        assert!(is_sound(&whole[0]));
+        assert_eq!(whole[0][40..], frame(500)[40..]);
+    }
+}

@@ -118,3 +118,52 @@ impl Descriptors {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Descriptors, Object};
+    use crate::epoll::Epoll;
+    use stack::TcpHandle;
+
+    fn tcp(index: u32) -> Object {
+        Object::Tcp(TcpHandle { index, generation: 0 })
+    }
+
+    #[test]
+    fn a_descriptor_is_the_kernels_and_stands_for_a_socket_until_it_is_closed() {
+        let mut all = Descriptors::default();
+        let (a, b) = (
+            all.add(tcp(1), libc::AF_INET, 0).expect("one"),
+            all.add(tcp(2), libc::AF_INET, 0).expect("two"),
+        );
+        assert_ne!(a, b);
+        assert!(std::path::Path::new(&format!("/proc/self/fd/{a}")).exists(), "the kernel knows it");
+        assert_eq!(all.tcp(b).map(|handle| handle.index), Ok(2));
+        assert_eq!(all.of_tcp(TcpHandle { index: 1, generation: 0 }), Some(a));
+        assert_eq!(all.of_tcp(TcpHandle { index: 1, generation: 1 }), None, "another socket at that place");
+        assert!(all.remove(a).is_ok());
+        assert_eq!(all.tcp(a).err(), Some(libc::EBADF));
+        assert_eq!(all.remove(a).err(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn an_epoll_set_is_no_socket_and_forgets_what_is_closed() {
+        let mut all = Descriptors::default();
+        let set = all.add(Object::Epoll(Epoll::default()), 0, 0).expect("a set");
+        let socket = all.add(tcp(1), libc::AF_INET, 0).expect("a socket");
+        assert_eq!(all.tcp(set).err(), Some(libc::ENOTSOCK));
+        let Ok(Object::Epoll(epoll)) = all.get_mut(set).map(|it| &mut it.object) else { panic!("a set") };
+        epoll.control(libc::EPOLL_CTL_ADD, socket, libc::EPOLLIN as u32, 7).expect("a new item");
+        let ready = |all: &mut Descriptors| match all.get_mut(set).map(|it| &mut it.object) {
+            Ok(Object::Epoll(epoll)) => epoll.wait(8, |_| 0).len() + epoll.woken().len(),
+            _ => 0,
+        };
+        assert_eq!(ready(&mut all), 0, "looked at, and nothing held");
+        all.wake(socket);
+        let Ok(Object::Epoll(epoll)) = all.get(set).map(|it| &it.object) else { panic!("a set") };
+        assert_eq!(epoll.woken(), [socket]);
+        all.remove(socket).expect("it is open");
+        let Ok(Object::Epoll(epoll)) = all.get(set).map(|it| &it.object) else { panic!("a set") };
+        assert_eq!(epoll.woken(), [], "gone from every set");
+    }
+}

@@ -26,3 +26,33 @@ pub(crate) fn of(kind: ErrorKind) -> Errno {
         _ => libc::EIO,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+    use std::io::{Error, ErrorKind};
+
+    /// There and back: what the kernel calls so, `std` reads as the kind that was meant.
+    #[test]
+    fn std_reads_each_errno_as_its_kind() {
+        for kind in [
+            ErrorKind::WouldBlock,
+            ErrorKind::ConnectionRefused,
+            ErrorKind::ConnectionReset,
+            ErrorKind::ConnectionAborted,
+            ErrorKind::HostUnreachable,
+            ErrorKind::NetworkUnreachable,
+            ErrorKind::NotConnected,
+            ErrorKind::AddrInUse,
+            ErrorKind::AddrNotAvailable,
+            ErrorKind::BrokenPipe,
+            ErrorKind::TimedOut,
+            ErrorKind::OutOfMemory,
+            ErrorKind::InvalidInput,
+        ] {
+            assert_eq!(Error::from_raw_os_error(of(kind)).kind(), kind);
+        }
+        assert_eq!(of(ErrorKind::NotFound), libc::EBADF, "a handle that is worth nothing");
+        assert_eq!(of(ErrorKind::Other), libc::EIO);
+    }
+}

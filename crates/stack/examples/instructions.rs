@@ -1,7 +1,7 @@
 //! What an instruction counter looks at: one host receives, sends, opens or closes, so and so often, inside [`measured`] alone.
 //!
-//! `instructions WHAT COUNT`, with WHAT one of `receive`, `send`, `open`, `close`; `cargo xtask instructions` runs it under callgrind,
-//! which counts only what `measured` calls, and compares with `crates/stack/instructions.txt`.
+//! `instructions WHAT COUNT`, with WHAT one of `receive`, `send`, `open`, `close`, and `bulk-receive`, `bulk-send` of [`SEGMENTS`] full
+//! segments a run, and `churn`, a whole short connection with both its ends; `cargo xtask instructions` runs it under callgrind, which counts only what `measured` calls, and compares with `crates/stack/instructions.txt`.
 
 use std::hint::black_box;
 use switchboard_stack::frame::{Capabilities, FrameQueue, RxFrame, RxMeta};
@@ -13,6 +13,9 @@ const CABLE: InterfaceId = InterfaceId(0);
 /// What is done before anything counts, so that tables and pools are warm.
 const WARM: usize = 300;
 const OCTETS: usize = 100;
+/// Full segments that arrive, or leave, together.
+const SEGMENTS: usize = 32;
+const BULK: usize = SEGMENTS * 1_448;
 const SERVER: &str = "10.0.0.2:80";
 
 /// The host that is measured, and its peer.
@@ -94,8 +97,7 @@ fn main() {
         .expect("the port is free");
     let rounds = (0..WARM + count).map(|round| round >= WARM);
     match words.get(1).map(String::as_str) {
-        Some("receive" | "send") => {
-            let receives = words[1] == "receive";
+        Some(what @ ("receive" | "send" | "bulk-receive" | "bulk-send")) => {
             let client = cable.connect();
             cable.settle();
             let (server, _) = cable.hosts[HOST].tcp_accept(listener).expect("it is open");
@@ -104,16 +106,19 @@ fn main() {
                 set.expect("it is open");
             }
             for counts in rounds {
-                if receives {
-                    receive(&mut cable, (client, server), counts);
-                } else {
-                    send(&mut cable, (client, server), counts);
-                }
+                let act = match what {
+                    "receive" => receive,
+                    "send" => send,
+                    "bulk-receive" => bulk_receive,
+                    _ => bulk_send,
+                };
+                act(&mut cable, (client, server), counts);
             }
         }
         Some("open") => rounds.for_each(|counts| open(&mut cable, listener, counts)),
+        Some("churn") => rounds.for_each(|counts| churn(&mut cable, listener, counts)),
         Some("close") => rounds.for_each(|counts| close(&mut cable, listener, counts)),
-        _ => eprintln!("usage: instructions receive|send|open|close [COUNT]"),
+        _ => eprintln!("usage: instructions receive|send|open|close|churn|bulk-receive|bulk-send [COUNT]"),
     }
 }
 
@@ -147,6 +152,55 @@ fn send(cable: &mut Cable, (client, server): (TcpHandle, TcpHandle), counts: boo
         cable.transmit(HOST);
     });
     cable.settle();
+}
+
+/// Full segments in, all at once, their text read, what ACKs there are out.
+fn bulk_receive(cable: &mut Cable, (client, server): (TcpHandle, TcpHandle), counts: bool) {
+    let mut scratch = vec![0; BULK];
+    let sent = cable.hosts[PEER].tcp_send(cable.now, client, &vec![7; BULK], SendFlags::default());
+    cable.transmit(PEER);
+    let mut arrived = Vec::with_capacity(SEGMENTS);
+    while let Some((frame, _)) = cable.queues[PEER].pop() {
+        arrived.push(frame);
+    }
+    let frames: Vec<_> =
+        arrived.iter().map(|frame| RxFrame { bytes: frame, meta: RxMeta::default() }).collect();
+    assert!(!counts || (sent == Ok(BULK) && frames.len() == SEGMENTS), "the window has grown");
+    measured(counts, &mut || {
+        cable.hosts[HOST].handle_frames(cable.now, CABLE, &frames[..]);
+        let _ = black_box(cable.hosts[HOST].tcp_recv(cable.now, server, &mut scratch));
+        cable.transmit(HOST);
+    });
+    arrived.into_iter().for_each(|frame| cable.queues[PEER].recycle(frame));
+    catch_up(cable, server, HOST, &mut scratch);
+}
+
+/// Text for full segments given, the segments out, what ACKs come in.
+fn bulk_send(cable: &mut Cable, (client, server): (TcpHandle, TcpHandle), counts: bool) {
+    let mut scratch = vec![0; BULK];
+    let text = vec![7; BULK];
+    measured(counts, &mut || {
+        let sent = cable.hosts[HOST].tcp_send(cable.now, server, &text, SendFlags::default());
+        assert!(!counts || sent == Ok(BULK), "the window has grown");
+        cable.transmit(HOST);
+    });
+    assert!(!counts || cable.queues[HOST].len() == SEGMENTS, "the window has grown");
+    cable.deliver(HOST);
+    let _ = cable.hosts[PEER].tcp_recv(cable.now, client, &mut scratch);
+    cable.transmit(PEER);
+    measured(counts, &mut || {
+        cable.deliver(PEER);
+        cable.transmit(HOST);
+    });
+    catch_up(cable, client, PEER, &mut scratch);
+}
+
+/// While the window is small, a run takes several turns.
+fn catch_up(cable: &mut Cable, reader: TcpHandle, end: usize, scratch: &mut [u8]) {
+    for _ in 0..SEGMENTS {
+        cable.settle();
+        while cable.hosts[end].tcp_recv(cable.now, reader, scratch).is_ok() {}
+    }
 }
 
 /// SYN in, SYN,ACK out, ACK in, accept().
@@ -190,5 +244,30 @@ fn close(cable: &mut Cable, listener: TcpHandle, counts: bool) {
         cable.transmit(HOST);
     });
     assert_eq!(cable.hosts[HOST].tcp_counts().time_wait, before + 1, "the first to close waits");
+    cable.settle();
+}
+
+/// connect(), a byte, close() by the client first: all that both hosts do for it, TIME-WAIT kept.
+fn churn(cable: &mut Cable, listener: TcpHandle, counts: bool) {
+    let mut scratch = [0; 16];
+    measured(counts, &mut || {
+        let client = cable.connect();
+        for from in [PEER, HOST, PEER] {
+            cable.transmit(from);
+            cable.deliver(from);
+        }
+        let (server, _) = cable.hosts[HOST].tcp_accept(listener).expect("it is open");
+        let sent = cable.hosts[PEER].tcp_send(cable.now, client, b"x", SendFlags::default());
+        assert_eq!(sent, Ok(1));
+        cable.hosts[PEER].tcp_close(cable.now, client).expect("it is open");
+        cable.transmit(PEER);
+        cable.deliver(PEER);
+        assert_eq!(cable.hosts[HOST].tcp_recv(cable.now, server, &mut scratch), Ok(1));
+        cable.hosts[HOST].tcp_close(cable.now, server).expect("it is open");
+        for from in [HOST, PEER, HOST] {
+            cable.transmit(from);
+            cable.deliver(from);
+        }
+    });
     cable.settle();
 }

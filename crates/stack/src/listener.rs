@@ -5,10 +5,8 @@
 //! Not here: bind rules (`port`), the handshakes themselves (`syn_cache`).
 
 use crate::port::{Scope, Sharing};
-use crate::random::{HashKey, Secret};
 use crate::ready::Readiness;
-use hashbrown::HashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tcp::Settings;
@@ -71,16 +69,13 @@ impl Listener {
 }
 
 /// Listeners by port.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Listeners {
-    by_port: HashMap<u16, Vec<(Scope, u32)>, HashKey>,
+    /// Only we put listeners here, so that no stranger can choose what lies close together.
+    by_port: BTreeMap<u16, Vec<(Scope, u32)>>,
 }
 
 impl Listeners {
-    pub(crate) fn new(secret: &Secret) -> Self {
-        Listeners { by_port: HashMap::with_hasher(secret.key("tcp listeners")) }
-    }
-
     /// A socket begins to listen.
     pub(crate) fn add(&mut self, scope: Scope, port: u16, place: u32) {
         self.by_port.entry(port).or_default().push((scope, place));
@@ -104,6 +99,10 @@ impl Listeners {
 
     fn find_at(&self, port: u16, addr: IpAddr, flow_hash: u64) -> Option<u32> {
         let all = self.by_port.get(&port)?;
+        // Most often there is one.
+        if let [(scope, place)] = all[..] {
+            return scope.covers(addr).then_some(place);
+        }
         let best = all.iter().filter_map(|(scope, _)| score(*scope, addr)).max()?;
         let group = || all.iter().filter(|(scope, _)| score(*scope, addr) == Some(best));
         let count = group().count();
@@ -124,7 +123,6 @@ fn score(scope: Scope, addr: IpAddr) -> Option<u8> {
 mod tests {
     use super::{Listener, Listeners};
     use crate::port::{Scope, Sharing};
-    use crate::random::Secret;
     use std::net::IpAddr;
     use std::sync::Arc;
 
@@ -134,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_most_precise_listener_wins() {
-        let mut listeners = Listeners::new(&Secret::from_seed(1));
+        let mut listeners = Listeners::default();
         listeners.add(Scope::Any, 0, 1);
         listeners.add(Scope::Any, 80, 2);
         listeners.add(Scope::AnyV4, 80, 3);
@@ -154,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_group_shares_by_flow() {
-        let mut listeners = Listeners::new(&Secret::from_seed(1));
+        let mut listeners = Listeners::default();
         (0..4).for_each(|place| listeners.add(Scope::AnyV4, 80, place));
         let found: Vec<_> = (0..8).map(|hash| listeners.find(ip("10.0.0.1"), 80, hash)).collect();
         assert_eq!(found[..4], [Some(0), Some(1), Some(2), Some(3)]);

@@ -76,7 +76,7 @@ impl TcpHost {
         let tcp = config.tcp.clone();
         TcpHost {
             flows: Flows::new(secret, tcp.syn_backlog, tcp.time_wait_max),
-            listeners: Listeners::new(secret),
+            listeners: Listeners::default(),
             ports: Ports::new(secret, config.ephemeral_ports),
             memory: Memory::new(config.buffer_bytes_max),
             wheel: Wheel::new(now),
@@ -178,13 +178,20 @@ impl TcpHost {
     }
 
     /// After anything was done to a connection: tells its owner, lets it send, sets its timer.
-    pub(crate) fn after<B: Below>(&mut self, below: &mut B, index: u32) {
+    pub(crate) fn after<B: Below>(&mut self, now: Instant, below: &mut B, index: u32) {
         let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
             return;
         };
         if !connected.bits.has(ConnectedBits::QUEUED) {
-            connected.bits.set(ConnectedBits::QUEUED);
-            self.output.push_back(index);
+            if connected.connection.is_quiet() {
+                // A turn would find nothing to send, and set the timer.
+                let ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
+                let deadline = connected.connection.next_deadline(&ctx);
+                self.wheel.set(&mut connected.timer, Place::Socket(index).code(), deadline);
+            } else {
+                connected.bits.set(ConnectedBits::QUEUED);
+                self.output.push_back(index);
+            }
         }
         let events = connected.connection.poll_events();
         if !events.is_empty() {
@@ -193,8 +200,23 @@ impl TcpHost {
         }
     }
 
-    /// A connection has nothing to send for now: sets its timer, and moves it on if it is done.
+    /// A connection has nothing to send for now: it leaves the output queue, its timer is set, and it moves on if it is done.
     fn settle<B: Below>(&mut self, now: Instant, below: &mut B, index: u32) {
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
+            return;
+        };
+        connected.bits.clear(ConnectedBits::QUEUED);
+        if matches!(connected.connection.state(), State::TimeWait | State::Closed) {
+            self.move_on(now, below, index);
+            return;
+        }
+        let ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
+        let deadline = connected.connection.next_deadline(&ctx);
+        self.wheel.set(&mut connected.timer, Place::Socket(index).code(), deadline);
+    }
+
+    /// A connection is done: its entry in TIME-WAIT takes its place, or nothing does.
+    fn move_on<B: Below>(&mut self, now: Instant, below: &mut B, index: u32) {
         let Some(connected) = self.flows.sockets.get_mut(index).and_then(|s| s.connected_mut()) else {
             return;
         };

@@ -121,7 +121,14 @@ impl Wheel {
     }
 
     /// Sees to it that `owner` is looked at no later than `at`, or not at all.
+    #[inline]
     pub(crate) fn set(&mut self, id: &mut TimerId, owner: u32, at: Option<Instant>) {
+        if at.is_some() || !id.is_idle() {
+            self.move_to(id, owner, at);
+        }
+    }
+
+    fn move_to(&mut self, id: &mut TimerId, owner: u32, at: Option<Instant>) {
         let Some(at) = at else {
             self.cancel(id);
             return;

@@ -43,10 +43,15 @@ impl Chain {
             return true;
         }
         let Some(block) = budget.take(purpose) else { return false };
-        if index >= self.blocks.len() {
-            self.blocks.resize_with(index + 1, || None);
+        match self.blocks.get_mut(index) {
+            Some(slot) => *slot = Some(block),
+            None => {
+                while self.blocks.len() < index {
+                    self.blocks.push_back(None);
+                }
+                self.blocks.push_back(Some(block));
+            }
         }
-        self.blocks[index] = Some(block);
         self.present += 1;
         true
     }
@@ -74,7 +79,9 @@ impl Chain {
         }
         if count == 0 {
             self.head = 0;
-            self.blocks.shrink_to(SLOTS_KEPT);
+            if self.blocks.capacity() > SLOTS_KEPT {
+                self.blocks.shrink_to(SLOTS_KEPT);
+            }
         }
     }
 
@@ -99,6 +106,7 @@ impl Slices<'_> {
     }
 
     /// Copies everything that is left into the front of `out`; returns how much fitted.
+    #[inline]
     pub fn copy_to(self, out: &mut [u8]) -> usize {
         let mut done = 0;
         for piece in self {

@@ -390,26 +390,29 @@ impl Connection {
 
     /// After every input: puts away what has no work, and checks the house.
     pub(crate) fn settle(&mut self, ctx: &mut Ctx<'_>) {
-        let sends = !self.syn_is_out()
-            && self.snd.una == self.snd.nxt
-            && !self.fin_waits()
-            && self.sending.as_ref().is_some_and(|sending| sending.queue.is_empty() && !sending.cwr_due);
-        if sends || (self.state == State::Closed && self.sending.is_some()) {
-            let sending = self.sending.take().expect("looked at just now");
-            self.resting = sending.congestion.rest();
-            ctx.memory.give_sending(sending);
+        if let Some(sending) = self.sending.as_deref() {
+            let done = self.snd.una == self.snd.nxt
+                && sending.queue.is_empty()
+                && !sending.cwr_due
+                && !self.syn_is_out()
+                && !self.fin_waits();
+            if done || self.state == State::Closed {
+                let sending = self.sending.take().expect("looked at just now");
+                self.resting = sending.congestion.rest();
+                ctx.memory.give_sending(sending);
+            }
         }
-        let reads = self.receiving.as_ref().is_some_and(|receiving| {
-            receiving.queue.readable() == 0
-                && (self.state == State::Closed
-                    || (receiving.reassembly.is_empty()
-                        && receiving.fin_at.is_none()
-                        && receiving.up.is_none()
-                        && !self.delayed_ack.is_pending()))
-        });
-        if reads {
-            let receiving = self.receiving.take().expect("looked at just now");
-            ctx.memory.give_receiving(receiving);
+        if let Some(receiving) = self.receiving.as_deref()
+            && receiving.queue.readable() == 0
+        {
+            let done = receiving.reassembly.is_empty()
+                && receiving.fin_at.is_none()
+                && receiving.up.is_none()
+                && !self.delayed_ack.is_pending();
+            if done || self.state == State::Closed {
+                let receiving = self.receiving.take().expect("looked at just now");
+                ctx.memory.give_receiving(receiving);
+            }
         }
         self.check();
     }

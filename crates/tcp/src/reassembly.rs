@@ -51,6 +51,12 @@ impl Reassembly {
         self.ranges.is_empty()
     }
 
+    /// Whether an ACK has anything to report.
+    #[inline]
+    pub(crate) fn has_blocks(&self) -> bool {
+        !self.ranges.is_empty() || self.duplicate.is_some()
+    }
+
     /// Octets that arrived early.
     pub(crate) fn bytes(&self) -> u32 {
         self.ranges.iter().map(|range| range.len()).sum()

@@ -59,8 +59,15 @@ impl RttEstimator {
     /// The retransmission timeout without backoff.
     pub(crate) fn rto(&self, config: &TcpConfig) -> Duration {
         let rto = if self.srtt_eighths > 0 {
-            // RFC 6298 2.3, but as Linux does the least RTO bounds the variance term, so that RTO > SRTT + rto_min always.
-            self.srtt_or_zero() + Duration::from_micros(u64::from(self.rttvar_quarters)).max(config.rto_min)
+            // RFC 6298 2.3, but as Linux does the least RTO bounds the variance term, so that RTO > SRTT + rto_min always. In
+            // nanoseconds, since this is asked for every segment: neither term reaches 2^43.
+            let variance = u64::from(self.rttvar_quarters) * 1_000;
+            let floor = config
+                .rto_min
+                .as_secs()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(u64::from(config.rto_min.subsec_nanos()));
+            Duration::from_nanos((u64::from(self.srtt_eighths) * 125).saturating_add(variance.max(floor)))
         } else if self.rttvar_quarters == SYN_TIMED_OUT {
             config.rto_initial.max(RTO_AFTER_SYN_TIMEOUT)
         } else {

@@ -205,6 +205,17 @@ impl Connection {
         segment
     }
 
+    /// Whether an open connection has nothing to send and nothing in flight: what is left to do is to wait for its deadline.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.sending.is_none()
+            && !self.delayed_ack.is_due()
+            && !self.bits.has(Bits::RST_DUE)
+            && !self.bits.has(Bits::PROBE_DUE)
+            && !matches!(self.state, State::Closed | State::TimeWait)
+            && !self.fin_waits()
+    }
+
     /// Whether [`Connection::poll_segment`] would give nothing, for certain; then it need not be asked, and what it does on that occasion
     /// is done. A cheap question, for whoever would have to look up a way first.
     pub fn has_sent_all(&mut self, ctx: &mut Ctx<'_>) -> bool {
@@ -249,14 +260,32 @@ impl Connection {
             State::SynSent | State::SynReceived => {
                 self.bits.take(Bits::SYN_DUE).then(|| self.send_syn(ctx)).or_else(|| self.send_owed_ack(ctx))
             }
-            _ => self
-                .send_again(ctx)
-                .or_else(|| self.send_new(ctx))
-                .or_else(|| self.send_after_all(ctx))
-                .or_else(|| self.send_tail_probe(ctx))
-                .or_else(|| self.send_probe(ctx))
-                .or_else(|| self.send_owed_ack(ctx)),
+            _ => self.next_of_open(ctx),
         }
+    }
+
+    /// The order of what an open connection has to say. Each is asked only where a look at its room says that it may have something.
+    fn next_of_open(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
+        let (recovers, probes) = self
+            .sending
+            .as_deref()
+            .map_or((false, false), |sending| (sending.recovery.in_recovery(), sending.tail_probe.is_due()));
+        if recovers && let again @ Some(_) = self.send_again(ctx) {
+            return again;
+        }
+        if let new @ Some(_) = self.send_new(ctx) {
+            return new;
+        }
+        if recovers && let again @ Some(_) = self.send_after_all(ctx) {
+            return again;
+        }
+        if probes && let probe @ Some(_) = self.send_tail_probe(ctx) {
+            return probe;
+        }
+        if let probe @ Some(_) = self.send_probe(ctx) {
+            return probe;
+        }
+        self.send_owed_ack(ctx)
     }
 
     /// RFC 9293 3.10.5: <SEQ=SND.NXT><CTL=RST>; with ACK, as everybody sends it, and with the timestamp that was agreed on (RFC 7323
@@ -659,6 +688,7 @@ impl Connection {
         // owed.
         if self.agreed.sack()
             && let Some(receiving) = self.receiving.as_deref_mut()
+            && receiving.reassembly.has_blocks()
             && (!receiving.reassembly.is_empty() || self.delayed_ack.is_pending())
         {
             let blocks = receiving.reassembly.sack_blocks(options.sack_capacity());

@@ -131,7 +131,9 @@ impl ReceiveWindow {
     #[inline]
     pub(crate) fn on_read(&mut self, now: Instant, taken: SeqNum, rtt: Duration, mss: u32, buffer_max: u32) {
         let elapsed = micros(now).wrapping_sub(self.tune_at);
-        if u128::from(elapsed) < rtt.as_micros() {
+        // Both fit: 2^32 us, and a round trip's 2^28.
+        let rtt = rtt.as_secs() * 1_000_000 + u64::from(rtt.subsec_micros());
+        if u64::from(elapsed) < rtt {
             return;
         }
         let copied = taken.since(self.tune_seq);

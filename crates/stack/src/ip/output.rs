@@ -128,11 +128,11 @@ impl Ip {
         let outgoing = self.interface(id).ok_or(NoRoute)?;
         let capabilities = outgoing.config.capabilities;
         let link_mtu = outgoing.mtu(dst.is_ipv6()).min(65_535 + if dst.is_ipv6() { 40 } else { 0 });
-        let broadcasts = matches!(next_hop, IpAddr::V4(a) if outgoing.is_broadcast(a));
+        let broadcasts = || matches!(next_hop, IpAddr::V4(a) if outgoing.is_broadcast(a));
         let link = match outgoing.medium() {
             Medium::Ip => Link::Bare,
             Medium::Ethernet if dst.is_multicast() => Link::Ethernet(MacAddr::from_multicast(dst)),
-            Medium::Ethernet if broadcasts => Link::Ethernet(MacAddr::BROADCAST),
+            Medium::Ethernet if broadcasts() => Link::Ethernet(MacAddr::BROADCAST),
             Medium::Ethernet => match self.neighbors.resolve(now, id, next_hop) {
                 Some(mac) => Link::Ethernet(mac),
                 None => Link::Unresolved(next_hop),
@@ -207,11 +207,13 @@ impl Ip {
                     return self.emit_to_group(outlets, counters, path, out, len, hop_limit, fill);
                 }
                 let link_len = if matches!(path.link, Link::Bare) { 0 } else { ethernet::HEADER_LEN };
-                let src_mac = self.interface(path.interface).map_or(MacAddr::UNSPECIFIED, |i| i.mac());
                 let sink = outlets.outlet(path.interface).ok_or(SendError::Blocked)?;
                 let frame = sink.reserve(link_len + total).ok_or(SendError::Blocked)?;
                 let frame = &mut frame[..link_len + total];
-                write_link_header(path.link, src_mac, out.dst, frame);
+                if link_len > 0 {
+                    let src_mac = self.interface(path.interface).map_or(MacAddr::UNSPECIFIED, |i| i.mac());
+                    write_link_header(path.link, src_mac, out.dst, frame);
+                }
                 let packet = &mut frame[link_len..];
                 write_ip_header(out, hop_limit, len, packet);
                 fill(&mut packet[header_len..]);

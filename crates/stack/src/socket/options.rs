@@ -116,7 +116,7 @@ impl TcpHost {
                     }
                     other => connected.connection.set_option(ctx, |settings| apply(settings, other)),
                 });
-                self.after(below, index);
+                self.after(now, below, index);
             }
         }
         Ok(())

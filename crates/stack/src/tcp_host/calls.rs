@@ -188,7 +188,7 @@ impl TcpHost {
         if starved {
             self.wait_for_budget(index);
         }
-        self.after(below, index);
+        self.after(now, below, index);
         taken.map_err(|error| match error {
             tcp::SendError::WouldBlock | tcp::SendError::NoMemory => SendError::WouldBlock,
             tcp::SendError::Shut => SendError::BrokenPipe,
@@ -221,7 +221,7 @@ impl TcpHost {
             })
             .ok_or(RecvError::NoSuchSocket)?;
         if !peek {
-            self.after(below, index);
+            self.after(now, below, index);
         }
         match got {
             Ok(len) => Ok(len),
@@ -250,7 +250,7 @@ impl TcpHost {
                 connected.connection.shutdown_write(ctx);
             }
         });
-        self.after(below, index);
+        self.after(now, below, index);
         Ok(())
     }
 
@@ -313,7 +313,7 @@ impl TcpHost {
                     }
                     connected.connection.close(ctx);
                 });
-                self.after(below, index);
+                self.after(now, below, index);
             }
         }
     }

@@ -102,7 +102,7 @@ impl TcpHost {
             });
         }
         self.flows.insert(hash, Place::Socket(handle.index));
-        self.after(below, handle.index);
+        self.after(now, below, handle.index);
         Ok(())
     }
 

@@ -91,7 +91,7 @@ impl TcpHost {
             }
             Disposition::Dropped(_) => below.counters().drop_packet(DropReason::TcpUnwanted),
         }
-        self.after(below, index);
+        self.after(now, below, index);
     }
 
     fn at_time_wait<B: Below>(
@@ -176,7 +176,7 @@ impl TcpHost {
         if believed != Some(true) {
             below.counters().drop_packet(DropReason::IcmpUnrelated);
         }
-        self.after(below, index);
+        self.after(now, below, index);
     }
 
     /// The path became narrower: `ip` knows by how much.
@@ -196,7 +196,7 @@ impl TcpHost {
         self.with_connection(now, index, |connected, ctx| {
             connected.connection.handle_path(ctx, path_mss, Some(seq))
         });
-        self.after(below, index);
+        self.after(now, below, index);
     }
 
     /// Takes an entry out of TIME-WAIT, its port with it.

@@ -6,10 +6,10 @@
 
 use super::TcpHost;
 use super::below::{Below, Limits, Marks, NotSent, Packet, fixed_headers, mss};
-use super::socket::ConnectedBits;
 use crate::counters::DropReason;
 use crate::events::{Direction, Event};
 use crate::ready::Readiness;
+use std::net::IpAddr;
 use tcp::{Ctx, Instant, Slices};
 use wire::ip::Ecn;
 
@@ -27,6 +27,26 @@ enum Round {
     More(usize),
     /// Its sink is full.
     Blocked(usize),
+}
+
+/// The way that was looked up last, which the next packet of a turn most often takes too.
+struct Ways<B: Below> {
+    last: Option<(IpAddr, Option<Way<B>>)>,
+}
+
+type Way<B> = (<B as Below>::Path, Limits);
+
+impl<B: Below> Ways<B> {
+    fn to(&mut self, now: Instant, below: &mut B, dst: IpAddr) -> Option<Way<B>> {
+        match self.last {
+            Some((last, way)) if last == dst => way,
+            _ => {
+                let way = below.path(now, dst);
+                self.last = Some((dst, way));
+                way
+            }
+        }
+    }
 }
 
 impl TcpHost {
@@ -47,16 +67,17 @@ impl TcpHost {
         below: &mut B,
         frames_max: usize,
     ) -> usize {
-        let mut sent = self.send_replies(now, below, frames_max);
+        let mut ways = Ways { last: None };
+        let mut sent = self.send_replies(now, below, &mut ways, frames_max);
         // Connections that met a full sink since the last one that got through: once that is all of them, the turn is over.
         let mut blocked = 0;
         while sent < frames_max && blocked < self.output.len() {
             let Some(index) = self.output.pop_front() else { break };
-            match self.round(now, below, index, QUANTUM.min(frames_max - sent)) {
+            match self.round(now, below, &mut ways, index, QUANTUM.min(frames_max - sent)) {
                 Round::Done(count) => {
                     sent += count;
                     blocked = 0;
-                    self.leave_output(now, below, index);
+                    self.settle(now, below, index);
                 }
                 Round::More(count) => {
                     sent += count;
@@ -74,20 +95,19 @@ impl TcpHost {
         sent
     }
 
-    fn leave_output<B: Below>(&mut self, now: Instant, below: &mut B, index: u32) {
-        if let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut()) {
-            connected.bits.clear(ConnectedBits::QUEUED);
-            self.settle(now, below, index);
-        }
-    }
-
-    fn send_replies<B: Below>(&mut self, now: Instant, below: &mut B, frames_max: usize) -> usize {
+    fn send_replies<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        ways: &mut Ways<B>,
+        frames_max: usize,
+    ) -> usize {
         let mut sent = 0;
         // Each reply is looked at once a turn.
         for _ in 0..self.replies.len().min(frames_max) {
             let Some(reply) = self.replies.pop_front() else { break };
             let (local, remote) = (reply.key.local(), reply.key.remote());
-            let Some((path, _)) = below.path(now, remote.ip()) else {
+            let Some((path, _)) = ways.to(now, below, remote.ip()) else {
                 below.counters().drop_packet(DropReason::NoRoute);
                 continue;
             };
@@ -113,7 +133,14 @@ impl TcpHost {
         sent
     }
 
-    fn round<B: Below>(&mut self, now: Instant, below: &mut B, index: u32, packets_max: usize) -> Round {
+    fn round<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        ways: &mut Ways<B>,
+        index: u32,
+        packets_max: usize,
+    ) -> Round {
         let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
         else {
             return Round::Done(0);
@@ -123,7 +150,7 @@ impl TcpHost {
             return Round::Done(0);
         }
         let (local, remote) = (connected.key.local(), connected.key.remote());
-        let way = below.path(now, remote.ip());
+        let way = ways.to(now, below, remote.ip());
         let limits = way.as_ref().map(|(_, limits)| *limits);
         ctx.tso_max = limits.map_or(0, |limits| text_max(limits, remote.ip()));
         let mut narrowed = false;
@@ -191,7 +218,7 @@ impl TcpHost {
 }
 
 /// The most text in a super-segment: what the device cuts, less headers at their longest.
-fn text_max(limits: Limits, remote: std::net::IpAddr) -> u32 {
+fn text_max(limits: Limits, remote: IpAddr) -> u32 {
     limits.tso_max.saturating_sub(fixed_headers(remote) + wire::tcp::MAX_OPTIONS_LEN as u32)
 }
 

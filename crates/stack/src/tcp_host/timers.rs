@@ -50,7 +50,7 @@ impl TcpHost {
             connected.connection.handle_timer(ctx);
         });
         if due.is_some() {
-            self.after(below, index);
+            self.after(now, below, index);
         }
     }
 

@@ -406,3 +406,50 @@ proptest! {
         prop_assert_eq!(script.memory.budget.used(), 0);
     }
 }
+
+fn stamped() -> Script {
+    let config = TcpConfig { sack: false, quick_acks: 0, ..TcpConfig::default() };
+    Script::opened(config, Settings::default(), syn_ack().mss(MSS).ts(1000, 1000))
+}
+
+/// RFC 7323 3.2: "a TSopt SHOULD be sent in a RST"; it says what it says in any segment. 5.2: of a RST that arrives, no stamp is
+/// asked.
+#[test]
+fn resets_carry_the_timestamp_and_are_not_judged_by_it() {
+    let mut script = stamped();
+    script.arrives(ack(1, 1).text(b"new").ts(1005, 1000));
+    script.drain();
+    script.pass(ms(7));
+    let clock = crate::options::timestamp_clock(script.now, 0);
+    script.with(|conn, ctx| conn.abort(ctx));
+    script.sends(&["R. 1:1(0) ack 4"]);
+    let stamps = script.last.and_then(|last| last.options.timestamps).expect("both agreed on them");
+    assert_eq!((stamps.tsval, stamps.tsecr), (clock, 1005));
+
+    let mut without = Script::established();
+    without.with(|conn, ctx| conn.abort(ctx));
+    without.drain();
+    assert_eq!(without.last.map(|last| last.options), Some(wire::tcp::TcpOptions::NONE));
+
+    let mut script = stamped();
+    script.arrives(ack(1, 1).text(b"new").ts(1005, 1000));
+    script.drain();
+    assert_eq!(script.arrives(peer(Flags::RST | Flags::ACK, 4, 1).ts(900, 1000)), Disposition::Taken);
+    assert_eq!(script.state(), State::Closed);
+}
+
+/// TS.Recent is taken of a segment only once its acknowledgment has been found possible: a forger who hits the window, and no more,
+/// does not stop the connection by a stamp from the future.
+#[test]
+fn a_stamp_beside_an_impossible_acknowledgment_is_not_taken() {
+    let mut script = stamped();
+    for (ack_no, reason) in [(5_000, DropReason::AckElsewhere), (-70_000, DropReason::AckTooOld)] {
+        let forged = ack(1, ack_no).octets(1).ts(9_000, 1000);
+        assert_eq!(script.arrives(forged), Disposition::Dropped(reason));
+        script.pass(ms(1_000));
+        script.drain();
+        assert_eq!(script.conn.agreed.ts_recent(), 1000);
+    }
+    assert_eq!(script.arrives(ack(1, 1).text(b"x").ts(1001, 1000)), Disposition::Taken, "not an old one now");
+    assert_eq!(script.conn.agreed.ts_recent(), 1001);
+}

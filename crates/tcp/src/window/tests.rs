@@ -100,3 +100,15 @@ proptest! {
         }
     }
 }
+
+/// Room that the field cannot tell of is none: without scaling a buffer beyond 64 KiB makes no update that says nothing new.
+#[test]
+fn a_window_update_counts_only_room_that_the_field_can_tell() {
+    let mut window = ReceiveWindow::new(1 << 20);
+    window.start(SeqNum(0), 65_535, Instant::ZERO);
+    let mss = 1_000;
+    assert!(!window.deserves_update(SeqNum(0), 0, mss, 0), "all that can be told is promised");
+    assert!(!window.deserves_update(SeqNum(30_000), 0, mss, 0), "less than twice");
+    assert!(window.deserves_update(SeqNum(40_000), 0, mss, 0));
+    assert!(window.deserves_update(SeqNum(0), 0, mss, 4), "scaled it can");
+}

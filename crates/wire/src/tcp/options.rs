@@ -181,6 +181,41 @@ impl TcpOptions {
             };
             return TcpOptions { timestamps: Some(timestamps), ..TcpOptions::NONE };
         }
+        // A SYN as Linux writes it, and we: <mss,sackOK,TS,nop,wscale>.
+        if let [
+            MSS,
+            4,
+            m0,
+            m1,
+            SACK_PERMITTED,
+            2,
+            TIMESTAMPS,
+            10,
+            v0,
+            v1,
+            v2,
+            v3,
+            e0,
+            e1,
+            e2,
+            e3,
+            NO_OPERATION,
+            WINDOW_SCALE,
+            3,
+            shift,
+        ] = *bytes
+        {
+            return TcpOptions {
+                mss: Some(u16::from_be_bytes([m0, m1])),
+                window_scale: Some(shift),
+                sack_permitted: true,
+                timestamps: Some(Timestamps {
+                    tsval: u32::from_be_bytes([v0, v1, v2, v3]),
+                    tsecr: u32::from_be_bytes([e0, e1, e2, e3]),
+                }),
+                ..TcpOptions::NONE
+            };
+        }
         TcpOptions::walk(bytes)
     }
 

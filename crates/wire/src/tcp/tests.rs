@@ -243,4 +243,20 @@ proptest! {
         if aligned { bytes[..4].copy_from_slice(&[1, 1, 8, 10]); }
         prop_assert_eq!(TcpOptions::parse(&bytes), TcpOptions::walk(&bytes));
     }
+
+    #[test]
+    fn the_short_way_of_a_syn_reads_what_the_walk_reads(
+        bytes in proptest::collection::vec(any::<u8>(), 20),
+        broken in proptest::option::of(0usize..20),
+    ) {
+        let mut syn = bytes.clone();
+        for (at, octet) in [(0, 2), (1, 4), (4, 4), (5, 2), (6, 8), (7, 10), (16, 1), (17, 3), (18, 3)] {
+            syn[at] = octet;
+        }
+        if let Some(at) = broken {
+            syn[at] = bytes[at];
+        }
+        prop_assert_eq!(TcpOptions::parse(&syn), TcpOptions::walk(&syn));
+        prop_assert!(broken.is_some() || TcpOptions::parse(&syn).sack_permitted);
+    }
 }
