@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use xmpp::address::Jid;
 use xmpp::scanner::{Limits, Scanner, document};
@@ -26,12 +27,14 @@ pub fn bytes(data: &[u8]) {
         let mut input = piece;
         loop {
             let before = input.len();
-            let answer = match world.session.handle_input(world.now, &mut input, &mut world.out) {
-                Some(event) => Answer::of(event),
-                None => break,
-            };
+            let event = world.session.handle_input(world.now, &mut input, &mut world.out);
+            let answer = event.map(Answer::of);
             assert!(input.len() <= before);
-            world.act(answer);
+            match answer {
+                Some(answer) => world.act(answer),
+                None if world.let_failure_be_told() => {}
+                None => break,
+            }
         }
     }
     world.check_stream();
@@ -45,9 +48,14 @@ pub fn messages(data: &[u8]) {
     let mut world = World::new(Carrier::Wss);
     for piece in data.split(|b| *b == b'\n') {
         let mut message = Some(piece);
-        while let Some(event) = world.session.handle_message(world.now, &mut message, &mut world.out) {
-            let answer = Answer::of(event);
-            world.act(answer);
+        loop {
+            let event = world.session.handle_message(world.now, &mut message, &mut world.out);
+            let answer = event.map(Answer::of);
+            match answer {
+                Some(answer) => world.act(answer),
+                None if world.let_failure_be_told() => {}
+                None => break,
+            }
         }
     }
     for message in world.out.messages() {
@@ -180,6 +188,18 @@ impl World {
                 assert!(self.session.wants_input(), "it is resumed, or over");
             }
         }
+    }
+
+    /// What a client proved in vain it hears a millisecond later. Answers whether there was something to hear.
+    fn let_failure_be_told(&mut self) -> bool {
+        let soon = self.now.later(Duration::from_millis(1));
+        let due = !self.over && self.session.next_deadline().is_some_and(|at| at <= soon.mono);
+        if due {
+            self.now = soon;
+            let event = self.session.handle_timer(soon, &mut self.out);
+            self.follow(event);
+        }
+        due
     }
 
     fn follow(&mut self, event: Option<Event<'static>>) {

@@ -13,6 +13,8 @@ mod features;
 mod registering;
 pub(crate) mod wish;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use store::{Authority, NewToken, TokenChange};
@@ -37,6 +39,9 @@ use crate::sasl::{
 use features::{Offer, write_logged_in};
 use registering::{Asked, Held};
 use wish::{Issued, Wish};
+
+/// When a client is told that what it proved is wrong, after it came. Later than any comparing takes.
+const FAIL_AFTER: Duration = Duration::from_millis(1);
 
 /// What one element of the negotiation leads to.
 #[derive(Debug)]
@@ -78,6 +83,8 @@ enum Step {
     Comparing(Box<Proof>),
     /// A number is proved; its tokens are being changed.
     Settling(AccountNumber),
+    /// What was proved is wrong, which the client is told at this time.
+    Failing(Instant, Failure, Option<AccountNumber>),
     /// A number is proved; a resource may be asked for. Where there is still a wish, it is to be seen to first.
     LoggedIn(AccountNumber),
     /// A resource was asked for by the request with this id.
@@ -134,6 +141,7 @@ impl Negotiation {
             | Step::Checking(_)
             | Step::Comparing(_)
             | Step::Settling(_)
+            | Step::Failing(..)
             | Step::Registering(..)
             | Step::Binding(..)
             | Step::Resuming(..) => false,
@@ -550,7 +558,7 @@ impl Negotiation {
                 let proof = proved.then_some((None, answer.mark));
                 self.conclude(now, proof, &name, answer.enabled, config, out)
             }
-            Step::Comparing(proof) if !answer.failed => self.on_tokens(now, &proof, &answer, config, out),
+            Step::Comparing(proof) if !answer.failed => self.on_tokens(now, &proof, &answer, config),
             Step::LookingUp(_) | Step::Checking(_) | Step::Comparing(_) => {
                 self.fail(Failure::Temporary, None, config, out)
             }
@@ -577,14 +585,12 @@ impl Negotiation {
         };
         match exchange.verify(&bytes) {
             // A decoy's keys are known to nobody, but that is probability, and this is a rule.
-            Ok(_) if flags == DECOY => {
-                self.fail(Failure::NotAuthorized, exchange.name().number(), config, out)
-            }
+            Ok(_) if flags == DECOY => self.fail_later(now, Failure::NotAuthorized, exchange.name().number()),
             Ok(proof) => {
                 let proof = Some((Some(proof.into_bytes()), exchange.mark()));
                 self.conclude(now, proof, exchange.name(), flags & DISABLED == 0, config, out)
             }
-            Err(failure) => self.fail(failure, exchange.name().number(), config, out),
+            Err(failure) => self.fail_later(now, failure, exchange.name().number()),
         }
     }
 
@@ -599,10 +605,10 @@ impl Negotiation {
         out: &mut Outbox,
     ) -> Verdict {
         let (Some((additional, mark)), Some(number)) = (proof, name.number()) else {
-            return self.fail(Failure::NotAuthorized, name.number(), config, out);
+            return self.fail_later(now, Failure::NotAuthorized, name.number());
         };
         if !enabled {
-            return self.fail(Failure::AccountDisabled, Some(number), config, out);
+            return self.fail_later(now, Failure::AccountDisabled, Some(number));
         }
         let Some(wish) = &mut self.wish else {
             out.element(|out| match additional {
@@ -633,17 +639,16 @@ impl Negotiation {
         proof: &Proof,
         answer: &CredentialsAnswer,
         config: &SessionConfig,
-        out: &mut Outbox,
     ) -> Verdict {
         let tokens = if let Keys::Tokens(tokens) = &answer.keys { &tokens[..] } else { &[] };
         let number = proof.name.number();
         let proved = match proof.verify(tokens, now.wall) {
             Ok(proved) if answer.exists && answer.enabled => proved,
-            Ok(_) => return self.fail(Failure::NotAuthorized, number, config, out),
-            Err(failure) => return self.fail(failure, number, config, out),
+            Ok(_) => return self.fail_later(now, Failure::NotAuthorized, number),
+            Err(failure) => return self.fail_later(now, failure, number),
         };
         let (Some(number), Some(wish)) = (number, &mut self.wish) else {
-            return self.fail(Failure::NotAuthorized, number, config, out);
+            return self.fail_later(now, Failure::NotAuthorized, number);
         };
         wish.additional = Some(proved.answer.to_vec());
         let fast = wish.fast.as_ref();
@@ -761,6 +766,30 @@ impl Negotiation {
         let address = format!("{number}@{}", config.domain);
         out.element(|out| wish.write_success(&address, None, None, out));
         out.element(|out| self.write_features(config, facts, out));
+    }
+
+    /// What was proved is not so. How long it took to find that out depends on what there was to compare with, by microseconds; told at a
+    /// time that was fixed before, nobody can see it.
+    fn fail_later(&mut self, now: Now, failure: Failure, number: Option<AccountNumber>) -> Verdict {
+        self.step = Step::Failing(now.mono + FAIL_AFTER, failure, number);
+        Verdict::Done
+    }
+
+    /// When [`Negotiation::on_due`] wants to be called, and when it is too late for anything.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        match self.step {
+            Step::Failing(at, ..) => at.min(self.deadline),
+            _ => self.deadline,
+        }
+    }
+
+    /// The time to tell of a failure has come, or not.
+    pub(crate) fn on_due(&mut self, now: Now, config: &SessionConfig, out: &mut Outbox) -> Verdict {
+        match self.step {
+            _ if self.deadline <= now.mono => Verdict::End(StreamErrorKind::ConnectionTimeout),
+            Step::Failing(at, failure, number) if at <= now.mono => self.fail(failure, number, config, out),
+            _ => Verdict::Done,
+        }
     }
 
     fn fail(

@@ -450,13 +450,16 @@ impl Session {
     }
 
     /// A deadline has passed.
-    pub fn handle_timer(&mut self, now: Now, out: &mut Outbox) {
+    pub fn handle_timer(&mut self, now: Now, out: &mut Outbox) -> Option<Event<'static>> {
         if self.next_deadline().is_none_or(|deadline| deadline > now.mono) {
-            return;
+            return None;
         }
         let talk = &mut self.talk;
+        if let Phase::Negotiating(negotiation) = &mut talk.phase {
+            let verdict = negotiation.on_due(now, &talk.config, out);
+            return self.follow(verdict, out);
+        }
         match &talk.phase {
-            Phase::Negotiating(_) => talk.end(StreamErrorKind::ConnectionTimeout, out),
             Phase::Bound
                 if talk.asked_for_life || talk.answer_deadline().is_some_and(|at| at <= now.mono) =>
             {
@@ -473,8 +476,9 @@ impl Session {
                     None => out.element(|out| write_ping(&talk.config.domain, framed, out)),
                 }
             }
-            Phase::Resuming(..) | Phase::Over => {}
+            Phase::Negotiating(_) | Phase::Resuming(..) | Phase::Over => {}
         }
+        self.poll_event()
     }
 
     /// When [`Session::handle_timer`] wants to be called.
@@ -482,7 +486,7 @@ impl Session {
     pub fn next_deadline(&self) -> Option<Instant> {
         let talk = &self.talk;
         match &talk.phase {
-            Phase::Negotiating(negotiation) => Some(negotiation.deadline),
+            Phase::Negotiating(negotiation) => Some(negotiation.next_deadline()),
             Phase::Bound if talk.asked_for_life => {
                 Some(talk.heard + talk.config.idle_max + talk.config.answer_max)
             }

@@ -206,7 +206,18 @@ impl Talk {
             }
             assert!(input.is_empty() || !session.wants_input());
         }
+        self.let_failures_be_told();
         self.collect();
+    }
+
+    /// What a client proved in vain it hears a millisecond later.
+    fn let_failures_be_told(&mut self) {
+        let soon = self.now.later(Duration::from_millis(1));
+        // What is due already is for `wait` to say.
+        if self.session.next_deadline().is_some_and(|at| self.now.mono < at && at <= soon.mono) {
+            let event = self.session.handle_timer(soon, &mut self.out);
+            self.told(event);
+        }
     }
 
     fn told(&mut self, event: Option<Event<'static>>) {
@@ -355,7 +366,8 @@ impl Talk {
             "eof" => self.session.handle_eof(),
             "wait" => {
                 self.now = self.now.later(Duration::from_secs(rest.parse().unwrap()));
-                self.session.handle_timer(self.now, &mut self.out);
+                let event = self.session.handle_timer(self.now, &mut self.out);
+                self.told(event);
             }
             "unacked" => {
                 let left: Vec<_> =

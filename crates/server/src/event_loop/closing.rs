@@ -150,7 +150,7 @@ impl EventLoop {
     /// A connection's deadline, its own or its session's.
     pub(super) fn on_deadline(&mut self, slot: usize) {
         let now = self.now;
-        let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
+        let Some(connection) = self.lines.get_mut(slot) else { return };
         if connection.deadline.is_some_and(|at| at <= now.mono) {
             if matches!(connection.stage, Stage::Session(_)) {
                 // STARTTLS was begun and never finished.
@@ -160,14 +160,10 @@ impl EventLoop {
             self.drop_connection(slot);
             return;
         }
-        let Stage::Session(session) = &mut connection.stage else { return };
-        let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
-        session.handle_timer(now, outbox);
-        let ended = session.poll_event();
-        self.lines.mark_dirty(slot);
-        if let Some(Event::Finished { reason }) = ended {
-            self.finish(slot, reason);
-            self.drain_router();
+        if let Stage::Session(_) = connection.stage
+            && let Some(name) = self.lines.name(slot)
+        {
+            self.tell(name.to_id(), |session, outbox| session.handle_timer(now, outbox));
         }
     }
 

@@ -388,7 +388,7 @@ impl EventLoop {
     }
 
     /// Tells a session what it waits for, and does what it says to that.
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         session: SessionId,
         say: impl FnOnce(&mut Session, &mut Outbox) -> Option<Event<'static>>,

@@ -100,6 +100,43 @@ fn a_disabled_deleted_or_new_password_account_loses_its_sessions() {
     }
 }
 
+/// RFC 6121 3.3 by the exchange for who can no longer do it: who is left hears at once, although the deleted number's roster is on disk
+/// only: nobody of that number has logged in since the exchange was started, and who sees it not asks for nothing of it.
+#[test]
+fn contacts_of_a_deleted_number_hear_at_once() {
+    let mut house = House::usual();
+    let (leaves, stays) = (house.account(), house.account());
+    {
+        let (mut a, mut b) = (Client::tcp(house.tcp()), Client::tcp(house.tcp()));
+        a.go_online(leaves, PASSWORD, "a");
+        b.go_online(stays, PASSWORD, "b");
+        // RFC 6121 3.1.6: who has asked for the roster hears of it.
+        a.send("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>");
+        a.expect("id='roster'");
+        a.send(&format!("<presence to='{stays}@localhost' type='subscribe'/>"));
+        b.expect("type='subscribe'");
+        b.send(&format!("<presence to='{leaves}@localhost' type='subscribed'/>"));
+        a.expect("type='subscribed'");
+        a.ping();
+        b.ping();
+        a.log_out();
+        b.log_out();
+    }
+    house.stop();
+    house.start();
+    let mut b = Client::tcp(house.tcp());
+    b.go_online(stays, PASSWORD, "b");
+    b.send("<iq type='get' id='before'><query xmlns='jabber:iq:roster'/></iq>");
+    let before = b.expect("id='before'") + &b.expect("</iq>");
+    assert!(before.contains("subscription='from'"), "{before}");
+    house.ask(&Request::AccountDelete { number: leaves }).unwrap();
+    let heard = b.expect("type='unsubscribe'");
+    assert!(heard.contains(&format!("{leaves}@localhost")), "{heard}");
+    b.send("<iq type='get' id='after'><query xmlns='jabber:iq:roster'/></iq>");
+    let after = b.expect("id='after'") + &b.expect(">");
+    assert!(!after.contains("subscription='from'"), "{after}");
+}
+
 #[test]
 fn numbers_are_given_once() {
     let house = House::usual();

@@ -1,6 +1,7 @@
 //! What scripts cannot say: SCRAM from end to end, sizes, allocations, any bytes. The scripts are in `tests/talks`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -127,6 +128,10 @@ fn say(session: &mut Session, text: &str, found: Option<&Credentials>) -> (Strin
         if let Some(event) = session.handle_credentials(Now::default(), answer, &mut out) {
             told.get_or_insert(format!("{event:?}"));
         }
+    }
+    // What was proved in vain is told a millisecond later.
+    if let Some(event) = session.handle_timer(Now::default().later(Duration::from_millis(1)), &mut out) {
+        told.get_or_insert(format!("{event:?}"));
     }
     (String::from_utf8(out.bytes().to_vec()).unwrap(), told)
 }
