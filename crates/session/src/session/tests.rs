@@ -298,7 +298,7 @@ fn acknowledging_allocates_nothing_once_warm() {
         let mut input = &answer[..];
         let event = session.handle_input(now, &mut input, out);
         assert!(matches!(event, Some(Event::Delivered { tag: Tag(tag) }) if tag == h), "{event:?}");
-        now = now.later(std::time::Duration::from_secs(1));
+        now = now.later(Duration::from_secs(1));
     };
     say(&mut session, "<enable xmlns='urn:xmpp:sm:3'/>", None);
     (0..4).for_each(|_| turn(&mut session, &mut out));
