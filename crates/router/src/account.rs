@@ -16,7 +16,7 @@ use crate::features;
 use crate::hands::Shared;
 use crate::line::{LineFacts, LineId, SessionId};
 use crate::numbers::NumberHasher;
-use crate::parcel::{OwnedLetter, Undelivered};
+use crate::parcel::{OwnedLetter, Place, Undelivered};
 use crate::subscription::Standing;
 use crate::tag::Tag;
 use crate::waiting::Token;
@@ -40,7 +40,7 @@ pub(crate) enum Pending {
     /// A stanza for it.
     Letter(OwnedLetter),
     /// A stanza of one of its sessions.
-    Sent { session: SessionId, seq: u32, stanza: Box<[u8]> },
+    Sent { session: SessionId, place: Place, stanza: Box<[u8]> },
     /// The end of a session: what it sent before goes first.
     Unbound { session: SessionId, undelivered: Undelivered },
     /// What came for a session after its end.
@@ -167,6 +167,10 @@ impl Accounts {
     /// A new account, whose loading is up to the caller.
     pub(crate) fn insert(&mut self, number: AccountNumber) -> &mut Account {
         self.accounts.entry(number).or_insert_with(|| Box::new(Account::new()))
+    }
+
+    pub(crate) fn numbers(&self) -> Vec<AccountNumber> {
+        self.accounts.keys().copied().collect()
     }
 
     /// Something ended: if nobody uses the account any more, it may be forgotten, and so may the one that was unused

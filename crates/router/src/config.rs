@@ -41,8 +41,8 @@ pub struct RouterConfig {
     /// Addresses that one session may have sent directed presence to (RFC 6121 4.6), to be told when it leaves;
     /// more are refused with `resource-constraint`. Default 128.
     pub directed_max: usize,
-    /// Messages of one account that are in the hands of several resources at once, of which none has acknowledged.
-    /// Beyond it a message goes to one resource only, and copies answer for nothing. Default 1,024, of 80 bytes each.
+    /// Messages of one account that are in the hands of resources that confirm, of which none has. Beyond it a message
+    /// waits in the store. Default 4,096, of some 200 bytes each.
     pub shared_max: usize,
     /// Messages that arrive while the last of an account's waiting messages are fetched, and are kept in memory
     /// meanwhile. Beyond it they are stored. Default 64.
@@ -93,7 +93,7 @@ impl RouterConfig {
             store_requests_max: 65_536,
             probe_requests_max: 4_096,
             directed_max: 128,
-            shared_max: 1_024,
+            shared_max: 4_096,
             archive: ArchivePolicy::Never,
             profiles_open: false,
             vcard_bytes_max: 512 * 1024,

@@ -100,6 +100,17 @@ pub(crate) trait Feature {
     fn keep(_: &mut Router, _: Letter<'_>) -> bool {
         false
     }
+    /// A message has just been given to sessions that confirm, and is to outlive a crash until one has. True: its row is
+    /// asked for, by this mark, and its ack waits for that.
+    fn record(_: &mut Router, _: Letter<'_>, _mark: u64) -> bool {
+        false
+    }
+    /// A message is for this line, which has too much in hand. True: it is mine now.
+    fn put_by(_: &mut Router, _: Letter<'_>, _: LineId) -> bool {
+        false
+    }
+    /// A message that the store has was in sessions' hands and is no more: it was confirmed, or all of them are lost.
+    fn on_row_over(_: &mut Router, _: AccountNumber, _: OfflineId, _confirmed: bool) {}
     /// A line takes messages from now on.
     fn on_ready(_: &mut Router, _: LineId) {}
     /// A line takes no more messages, or is about to end.
@@ -114,6 +125,12 @@ pub(crate) trait Feature {
     fn on_row_delivered(_: &mut Router, _: AccountNumber, _: SessionId, _: OfflineId) {}
     /// The store answered.
     fn on_reply(_: &mut Router, _: Self::Wait, _: Result<store::Answer, StoreError>) {}
+    /// The exchange is about to end: what is held in memory goes to the store.
+    fn on_stopping(_: &mut Router, _: AccountNumber) {}
+    /// What a line asked for, as the elements that [`Feature::on_inline`] takes.
+    fn write_wishes(_: &Router, _: LineId, _: &mut Vec<u8>) {}
+    /// A line is there again after a restart, and this is its presence.
+    fn on_restored(_: &mut Router, _: LineId, _: &Stanza<'_>) {}
     /// An alarm that was set for this account.
     fn on_alarm(_: &mut Router, _: AccountNumber) {}
     /// This account was noted as unsettled, and the burst is over.
@@ -330,6 +347,18 @@ pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
             false $(|| $name::It::keep(router, letter))*
         }
 
+        pub(crate) fn record(router: &mut Router, letter: Letter<'_>, mark: u64) -> bool {
+            false $(|| $name::It::record(router, letter, mark))*
+        }
+
+        pub(crate) fn put_by(router: &mut Router, letter: Letter<'_>, line: LineId) -> bool {
+            false $(|| $name::It::put_by(router, letter, line))*
+        }
+
+        pub(crate) fn on_row_over(router: &mut Router, number: AccountNumber, id: OfflineId, confirmed: bool) {
+            $($name::It::on_row_over(router, number, id, confirmed);)*
+        }
+
         pub(crate) fn on_ready(router: &mut Router, line: LineId) {
             $($name::It::on_ready(router, line);)*
         }
@@ -368,6 +397,18 @@ pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
             match wait {
                 $(Wait::$name(wait) => $name::It::on_reply(router, wait, answer),)*
             }
+        }
+
+        pub(crate) fn on_stopping(router: &mut Router, number: AccountNumber) {
+            $($name::It::on_stopping(router, number);)*
+        }
+
+        pub(crate) fn write_wishes(router: &Router, line: LineId, out: &mut Vec<u8>) {
+            $($name::It::write_wishes(router, line, out);)*
+        }
+
+        pub(crate) fn on_restored(router: &mut Router, line: LineId, presence: &Stanza<'_>) {
+            $($name::It::on_restored(router, line, presence);)*
         }
 
         pub(crate) fn on_alarm(router: &mut Router, number: AccountNumber) {

@@ -19,6 +19,9 @@
 //! - [`Output::Surrender`] means: a client has come back for a session that is parked, or half-open; what is left of it
 //!   goes to [`Router::handle_surrendered`] in the same turn. An [`Output::Processed`] whose session is not there goes to
 //!   [`Router::handle_late`].
+//! - Before the last of it ends, the exchange says [`Router::handle_stopping`], hands over each parked session by
+//!   [`Router::handle_stowed`], and says [`Router::handle_stopped`], each once all parcels and replies of the step before have
+//!   been read. What was saved so comes back by [`Router::handle_restored`].
 //! - A session whose client begins to confirm what it receives (XEP-0198) is reported by
 //!   [`Router::handle_acknowledging`]; from then on each tag comes back exactly once, by [`Router::handle_delivered`]
 //!   or by [`Router::handle_unbound`].
@@ -26,7 +29,7 @@
 //! # Reading order
 //! [`router`] (the conductor), `send` (a stanza enters at its sender's home), [`route`] (the rule table), `arrive` (it
 //! reaches its recipient's home), `hands` (who has what), `account` and `line` (who there is), `presence`, [`subscription`] and `subscribe`,
-//! `roster`, [`resume`] (a line changes hands), `features` (each file there can be removed).
+//! `roster`, [`resume`] (a line changes hands), [`restart`] (it outlives the exchange), `features` (each file there can be removed).
 
 #![forbid(unsafe_code)]
 
@@ -43,6 +46,7 @@ mod output;
 mod parcel;
 mod presence;
 mod reply;
+pub mod restart;
 pub mod resume;
 mod roster;
 pub mod route;
@@ -56,7 +60,8 @@ mod waiting;
 pub use config::{ArchivePolicy, RouterConfig, StrangerPolicy};
 pub use line::{AccountChange, LineFacts, SessionId};
 pub use output::{BindError, Errand, Output};
-pub use parcel::{Parcel, Undelivered};
+pub use parcel::{Parcel, Place, Undelivered};
+pub use restart::Stowed;
 pub use resume::{Handover, Resumption};
 pub use router::Router;
 pub use tag::Tag;

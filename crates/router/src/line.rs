@@ -170,6 +170,10 @@ impl Lines {
         self.lines.len()
     }
 
+    pub(crate) fn ids(&self) -> Vec<LineId> {
+        self.lines.iter().map(|(id, _)| id).collect()
+    }
+
     pub(crate) fn find(&self, session: SessionId) -> Option<LineId> {
         let hash = self.hasher.hash_one(session.to_bits());
         self.by_session.find(hash, |&id| self.lines[id].session == session).copied()

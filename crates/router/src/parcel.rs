@@ -7,11 +7,13 @@
 //! to another resource. They bear the time at which they were first received.
 //! Not here: how they travel (the server's mailboxes).
 
+use store::Origin;
 use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
 
 use crate::line::{LineFacts, SessionId};
 use crate::output::BindError;
+use crate::restart::Stowed;
 use crate::resume::{Handover, Resumption};
 use crate::route::Kind;
 use crate::tag::Tag;
@@ -31,6 +33,9 @@ impl Parcel {
             Freight::Letter(letter) => letter.stanza.len(),
             Freight::Surrendered { handover, .. } | Freight::Resumed { handover, .. } => {
                 handover.unacked.iter().map(|(stanza, _)| stanza.len()).sum()
+            }
+            Freight::Stowed { stowed, .. } => {
+                stowed.handover.unacked.iter().map(|(stanza, _)| stanza.len()).sum()
             }
             Freight::Unbound { undelivered, .. } => undelivered.iter().map(|(stanza, _)| stanza.len()).sum(),
             _ => 0,
@@ -59,14 +64,72 @@ pub(crate) struct Receipt {
     pub(crate) session: SessionId,
     pub(crate) seq: u32,
     pub(crate) share: u16,
+    /// It is durable, and the session's record counts it.
+    recorded: bool,
+    /// How that record counts the stanza, where the session may be resumed.
+    counted: Option<Counted>,
+}
+
+/// A stanza in the words of its session's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) key: u64,
+    pub(crate) number: AccountNumber,
+    /// Which it is.
+    pub(crate) h: u32,
+    /// All up to this one are done with.
+    pub(crate) floor: u32,
+}
+
+/// Where a stanza stands among those of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its number.
+    pub seq: u32,
+    /// Every stanza up to this one was processed when it came.
+    pub processed: u32,
+}
+
+impl From<u32> for Place {
+    /// Nothing is known of those before it.
+    fn from(seq: u32) -> Self {
+        Self { seq, processed: 0 }
+    }
 }
 
 impl Receipt {
     /// All of it, in shares: it can be halved fifteen times, and no stanza has as many places to go.
-    pub(crate) const WHOLE: u16 = 1 << 15;
+    pub(crate) const WHOLE: u16 = store::session::WHOLE;
 
     pub(crate) fn whole(session: SessionId, seq: u32) -> Self {
-        Self { session, seq, share: Self::WHOLE }
+        Self { session, seq, share: Self::WHOLE, recorded: false, counted: None }
+    }
+
+    /// The same for a stanza that the session's record counts.
+    pub(crate) fn counted(session: SessionId, seq: u32, counted: Option<Counted>) -> Self {
+        Self { counted, ..Self::whole(session, seq) }
+    }
+
+    /// The same for one that it counts already, or does not.
+    pub(crate) fn late(session: SessionId, seq: u32, recorded: bool) -> Self {
+        Self { recorded, ..Self::whole(session, seq) }
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// What the store is told along with what the stanza asks for.
+    pub(crate) fn origin(ack: Ack) -> Option<Origin> {
+        let receipt = ack?;
+        let Counted { key, number, h, floor } = receipt.counted?;
+        Some(Origin { key, number, h, floor, share: receipt.share })
+    }
+
+    /// The store has done it, and counts it.
+    #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
+    pub(crate) fn committed(ack: Ack) -> Ack {
+        ack.map(|receipt| Self { recorded: receipt.counted.is_some(), ..receipt })
     }
 
     /// Gives half of an ack away.
@@ -91,7 +154,7 @@ pub(crate) enum Freight {
     /// It wants a resource.
     Bind { session: SessionId, number: AccountNumber, resource: Option<Box<str>>, facts: LineFacts },
     /// It sent a stanza, with its own `from`, if any.
-    Sent { session: SessionId, seq: u32, stanza: Box<[u8]> },
+    Sent { session: SessionId, place: Place, stanza: Box<[u8]> },
     /// Its client confirmed a message.
     Delivered { session: SessionId, tag: Tag },
     /// Its client begins to confirm.
@@ -100,6 +163,8 @@ pub(crate) enum Freight {
     Resume { session: SessionId, number: AccountNumber, key: u64 },
     /// It gives up its line to another.
     Surrendered { session: SessionId, handover: Box<Handover> },
+    /// It is parked, and the exchange is about to end.
+    Stowed { session: SessionId, stowed: Box<Stowed> },
     /// A stanza was processed that it sent before it gave up its line.
     Late { session: SessionId, seq: u32, recorded: bool },
     /// It is over.

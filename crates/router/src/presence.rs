@@ -109,6 +109,12 @@ impl Router {
         bytes
     }
 
+    /// The presence of a line as it may be shown to its own account.
+    pub(crate) fn own_presence(&self, line: LineId) -> Option<Vec<u8>> {
+        let line = &self.lines[line];
+        Some(write_presence(line.jid(), line.bare(), line.presence.as_deref()?))
+    }
+
     /// A client sent unavailable presence to nobody in particular: it leaves, though its session may stay.
     pub(crate) fn unavailable(&mut self, line: LineId, stanza: &Stanza<'_>, ack: Ack) {
         let tail = tail_of(stanza).unwrap_or_else(|| GONE.to_vec());

@@ -17,14 +17,17 @@
 //! ```
 
 use hashbrown::HashMap;
+use store::{Op, SessionOp};
 use xmpp::address::AccountNumber;
 
 use crate::features;
 use crate::line::{LineId, SessionId};
 use crate::numbers::NumberHasher;
 use crate::parcel::{Freight, Parcel, Receipt, Undelivered};
+use crate::restart::Stowed;
 use crate::router::Router;
 use crate::tag::Tag;
+use crate::waiting::Waiting;
 
 /// What a client needs to come back to its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +58,18 @@ pub(crate) struct Resumable {
     /// The session that it goes to, while its old one is asked to give it up.
     heir: Option<SessionId>,
     /// What was delivered meanwhile.
-    held: Undelivered,
+    pub(crate) held: Undelivered,
+    /// What is left of its session, once the exchange is about to end.
+    pub(crate) stowed: Option<Box<Stowed>>,
 }
 
 impl Resumable {
     pub(crate) fn new(resumption: Resumption) -> Self {
-        Self { resumption, heir: None, held: Vec::new() }
+        Self { resumption, heir: None, held: Vec::new(), stowed: None }
     }
 
     pub(crate) fn is_changing_hands(&self) -> bool {
-        self.heir.is_some()
+        self.heir.is_some() || self.stowed.is_some()
     }
 
     pub(crate) fn hold(&mut self, stanza: &[u8], tag: Option<Tag>) {
@@ -181,7 +186,7 @@ impl Router {
             self.lines[*line].resumable.as_ref().is_some_and(|resumable| resumable.resumption.key == key)
         };
         let found = self.lines_of(number).into_iter().find(is_wanted);
-        let Some(line) = found else { return self.refuse_resuming(session, None) };
+        let Some(line) = found else { return self.ask_handled(session, number, key) };
         self.binding.insert(session, number);
         let old = self.lines[line].session;
         let Some(resumable) = &mut self.lines[line].resumable else { return };
@@ -194,6 +199,23 @@ impl Router {
             self.out.surrender(old);
         } else {
             self.post(old.of_loop(), Freight::Surrender { session: old });
+        }
+    }
+
+    /// There is no such line: the client is told how much of what it sent is known to have been handled.
+    fn ask_handled(&mut self, session: SessionId, number: AccountNumber, key: u64) {
+        if self.store_is_busy() {
+            return self.refuse_resuming(session, None);
+        }
+        let op = Op::Session(SessionOp::Handled { key, number });
+        self.ask(op, Waiting::Handled(session));
+    }
+
+    /// A line that could be resumed is gone, and nobody will ask after it.
+    pub(crate) fn forget_record(&mut self, line: LineId) {
+        if let Some(resumable) = &self.lines[line].resumable {
+            let key = resumable.resumption.key;
+            self.ask(Op::Session(SessionOp::Forget { key }), Waiting::Nobody);
         }
     }
 
@@ -278,7 +300,7 @@ impl Router {
         if session.of_loop() == self.this_loop {
             self.out.processed(session, seq, recorded);
         } else {
-            self.post(session.of_loop(), Freight::Processed(Receipt::whole(session, seq)));
+            self.post(session.of_loop(), Freight::Processed(Receipt::late(session, seq, recorded)));
         }
     }
 }

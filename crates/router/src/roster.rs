@@ -51,7 +51,7 @@ impl Router {
         let Some(account) = self.accounts.get(letter.to) else { return self.processed(letter.ack) };
         if let (Some(token), Some(Receipt { session, seq, .. })) = (account.last_write, letter.ack) {
             // What memory holds may yet fail to be kept, and must not be seen under the version before it.
-            let input = Pending::Sent { session, seq, stanza: letter.stanza.into() };
+            let input = Pending::Sent { session, place: seq.into(), stanza: letter.stanza.into() };
             if self.follow(token, Effect::Resume(input)).is_err() {
                 self.refuse(letter, &busy());
             }

@@ -25,7 +25,7 @@ use crate::features;
 use crate::line::{AccountChange, Line, LineFacts, LineId, Lines, SessionId};
 use crate::numbers::NumberHasher;
 use crate::output::{BindError, Output, Outputs};
-use crate::parcel::{Ack, Freight, Letter, Parcel, Receipt, Undelivered};
+use crate::parcel::{Ack, Freight, Letter, Parcel, Place, Receipt, Undelivered};
 use crate::resume::{Former, Resumable, Resumption};
 use crate::tag::{Mark, Tag};
 use crate::waiting::{Table, Token, Waiting};
@@ -47,7 +47,7 @@ pub struct Router {
     pub(crate) waiting: Table,
     pub(crate) out: Outputs,
     /// What is done of stanzas that several places work on, by session and number.
-    shares: HashMap<(u64, u32), u16, NumberHasher>,
+    shares: HashMap<(u64, u32), (u16, bool), NumberHasher>,
     /// Where a stanza is written before it is known who gets it.
     pub(crate) scratch: Vec<u8>,
     /// The same where it arrives, with what is added there.
@@ -135,20 +135,27 @@ impl Router {
         }
     }
 
-    /// A bound session's client sent a stanza. Answered by [`Output::Processed`] with the same `seq`, perhaps not at
+    /// A bound session's client sent a stanza. Answered by [`Output::Processed`] with the same number, perhaps not at
     /// once.
-    pub fn handle_stanza(&mut self, now: Now, session: SessionId, seq: u32, stanza: &Stanza<'_>) {
+    pub fn handle_stanza(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        place: impl Into<Place>,
+        stanza: &Stanza<'_>,
+    ) {
         self.begin(now);
+        let place = place.into();
         if let Some(line) = self.lines.find(session) {
-            self.sent(line, seq, stanza);
+            self.sent(line, place, stanza);
         } else if let Some(&number) = self.guests.get(&session) {
             let mut bytes = Vec::new();
             relay(&mut bytes, stanza, &Head { from: stanza.from().as_deref(), ..Head::default() });
             let home = Self::home(number, self.loops);
-            self.post(home, Freight::Sent { session, seq, stanza: bytes.into() });
+            self.post(home, Freight::Sent { session, place, stanza: bytes.into() });
         } else {
             // Its line was taken from it while this was on its way.
-            self.processed(Some(Receipt::whole(session, seq)));
+            self.processed(Some(Receipt::whole(session, place.seq)));
         }
     }
 
@@ -197,10 +204,10 @@ impl Router {
             Freight::Bind { session, number, resource, facts } => {
                 self.bind(session, number, resource.as_deref(), facts);
             }
-            Freight::Sent { session, seq, stanza } => {
+            Freight::Sent { session, place, stanza } => {
                 match (self.lines.find(session), Stanza::parse(&stanza)) {
-                    (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
-                    _ => self.processed(Some(Receipt::whole(session, seq))),
+                    (Some(line), Ok(stanza)) => self.sent(line, place, &stanza),
+                    _ => self.processed(Some(Receipt::whole(session, place.seq))),
                 }
             }
             Freight::Delivered { session, tag } => {
@@ -215,6 +222,7 @@ impl Router {
             }
             Freight::Resume { session, number, key } => self.resume_line(session, number, key),
             Freight::Surrendered { session, handover } => self.surrendered(session, *handover),
+            Freight::Stowed { session, stowed } => self.stowed(session, stowed),
             Freight::Late { session, seq, recorded } => self.late(session, seq, recorded),
             Freight::Unbound { session, undelivered } => self.unbound(session, undelivered),
             Freight::Returned { session, number, stanza, tag } => {
@@ -266,7 +274,14 @@ impl Router {
             Some(Waiting::Load(number)) => self.loaded(number, reply.answer),
             Some(Waiting::Write(write)) => self.written(reply.token, *write, &reply.answer),
             Some(Waiting::Feature(wait)) => features::on_reply(self, wait, reply.answer),
-            None => {}
+            Some(Waiting::Handled(session)) => {
+                let known = match reply.answer {
+                    Ok(store::Answer::Handled(h)) => h,
+                    _ => None,
+                };
+                self.refuse_resuming(session, known);
+            }
+            Some(Waiting::Nobody) | None => {}
         }
     }
 
@@ -395,17 +410,20 @@ impl Router {
 
     /// Says that a stanza was processed, once all shares of the work on it are done.
     fn collect(&mut self, receipt: Receipt) {
-        let Receipt { session, seq, share } = receipt;
+        let Receipt { session, seq, share, .. } = receipt;
+        let mut recorded = receipt.is_recorded();
         if share < Receipt::WHOLE {
             let key = (session.to_bits(), seq);
-            let done = self.shares.entry(key).or_insert(0);
-            *done += share;
-            if *done < Receipt::WHOLE {
+            let done = self.shares.entry(key).or_insert((0, true));
+            done.0 += share;
+            done.1 &= recorded;
+            recorded = done.1;
+            if done.0 < Receipt::WHOLE {
                 return;
             }
             self.shares.remove(&key);
         }
-        self.out.processed(session, seq, false);
+        self.out.processed(session, seq, recorded);
     }
 
     /// Gives a line's client what lies in the output buffer.
@@ -434,6 +452,16 @@ impl Router {
         let token = self.waiting.insert(waiting);
         self.out.store(Request { token: token as u64, op });
         token
+    }
+
+    /// The same for what a stanza asks for: the record of its session counts it in the same commit.
+    #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
+    pub(crate) fn ask_for(&mut self, ack: Ack, op: Op, waiting: Waiting) -> Token {
+        let op = match Receipt::origin(ack) {
+            Some(origin) => Op::OnBehalf(Box::new((origin, op))),
+            None => op,
+        };
+        self.ask(op, waiting)
     }
 
     /// Whether the store has as much to do as it may; what can be refused is refused then.

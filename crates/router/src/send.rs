@@ -12,8 +12,9 @@ use xmpp::stanza::{Stanza, StanzaKind};
 use crate::account::Pending;
 use crate::arrive::message_type;
 use crate::features::{self, Scope};
-use crate::line::LineId;
-use crate::parcel::{Ack, Letter, Receipt};
+use crate::line::{Line, LineId};
+use crate::parcel::{Ack, Counted, Letter, Place, Receipt};
+use crate::resume::Resumption;
 use crate::route::{IqType, Kind, PresenceType};
 use crate::router::{Router, busy};
 use crate::subscription::Verb;
@@ -35,9 +36,9 @@ enum Destination {
 
 impl Router {
     /// A line's client sent a stanza.
-    pub(crate) fn sent(&mut self, line: LineId, seq: u32, stanza: &Stanza<'_>) {
+    pub(crate) fn sent(&mut self, line: LineId, place: Place, stanza: &Stanza<'_>) {
         let (session, number) = (self.lines[line].session, self.lines[line].number);
-        let ack = Some(Receipt::whole(session, seq));
+        let ack = self.receipt(line, place);
         // RFC 6120 8.1.2.1 and 4.9.3.9: the client's own full or bare address, or none.
         if let Some(from) = stanza.from()
             && !self.is_own_address(line, &from)
@@ -49,13 +50,26 @@ impl Router {
             self.reload(number);
             let mut bytes = Vec::new();
             relay(&mut bytes, stanza, &Head::default());
-            let input = Pending::Sent { session, seq, stanza: bytes.into() };
+            let input = Pending::Sent { session, place, stanza: bytes.into() };
             if self.put_off(number, input).is_err() {
                 self.refuse_sent_as_busy(line, stanza, ack);
             }
             return;
         }
         self.dispatch(line, stanza, ack);
+    }
+
+    /// The promise to say that a stanza was processed.
+    pub(crate) fn receipt(&self, line: LineId, place: Place) -> Ack {
+        let Line { session, number, .. } = self.lines[line];
+        let counted = self.lines[line].resumable.as_ref().map(|resumable| {
+            let Resumption { key, base } = resumable.resumption;
+            // What came before XEP-0198 was turned on may still be under way.
+            let floor = place.processed.wrapping_sub(base);
+            let floor = if floor > u32::MAX / 2 { 0 } else { floor };
+            Counted { key, number, h: place.seq.wrapping_sub(base), floor }
+        });
+        Some(Receipt::counted(session, place.seq, counted))
     }
 
     /// Where it goes is up to its kind and its address.

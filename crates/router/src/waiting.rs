@@ -10,6 +10,7 @@ use xmpp::address::{AccountNumber, BareJid};
 
 use crate::account::Pending;
 use crate::features;
+use crate::line::SessionId;
 use crate::parcel::{Ack, OwnedLetter};
 
 /// A place in the table.
@@ -23,6 +24,10 @@ pub(crate) enum Waiting {
     Write(Box<Write>),
     /// A feature.
     Feature(features::Wait),
+    /// A session that wants to go on where another was, which is not there any more.
+    Handled(SessionId),
+    /// Nobody.
+    Nobody,
 }
 
 /// A change of a roster that is on its way, and what happens once it is committed.

@@ -47,16 +47,10 @@ fn pair() -> (Router, SessionId, SessionId) {
     let sessions = [10_001, 10_002].map(|value| {
         let number = AccountNumber::new(value).expect("a number");
         let session = SessionId::new(0, value);
-        router.handle_bind(
-            now(),
-            session,
-            number,
-            Some("phone"),
-            LineFacts { acknowledging: true, ..LineFacts::default() },
-        );
+        router.handle_bind(now(), session, number, Some("phone"), LineFacts::default());
         answer(&mut router);
         let presence = Stanza::parse(b"<presence/>").expect("well-formed");
-        router.handle_stanza(now(), session, 1, &presence);
+        router.handle_stanza(now(), session, 1_u32, &presence);
         answer(&mut router);
         session
     });
@@ -84,6 +78,7 @@ fn answer(router: &mut Router) {
     }
 }
 
+/// Between sessions that confirm, what the store is to keep until they have is allocated.
 #[test]
 fn a_message_between_two_sessions_allocates_nothing() {
     let (mut router, sender, receiver) = pair();
@@ -93,7 +88,7 @@ fn a_message_between_two_sessions_allocates_nothing() {
     let bare = format!("<message to='10002@localhost' type='chat' id='a1'><body>{body}</body></message>");
     for text in [text, bare] {
         let stanza = Stanza::parse(text.as_bytes()).expect("well-formed");
-        let mut relay = |seq| {
+        let mut relay = |seq: u32| {
             router.handle_stanza(now(), sender, seq, &stanza);
             let (mut delivered, mut processed) = (0, 0);
             while let Some(output) = router.poll_output() {

@@ -364,6 +364,7 @@ fn what_an_ended_session_had_in_hand_goes_before_what_came_since_however_much_wa
     for id in 0..3 {
         world.send(one, &format!("<message to='10002@localhost' id='m{id}'><body>a</body></message>"));
     }
+    world.settle();
     inbox(&mut world, two);
     rereading(&mut world, two);
     for id in 3..5 {

@@ -20,6 +20,9 @@
 //! C2 resumes 10001 as C1 [on 1]   another connection takes up the session that C1 was
 //! C2 resumes 10001 as nobody      a session that never was
 //! C2 is not resumed               there is no such session any more
+//! C2 is not resumed after 3       and so many of its stanzas are known to have been handled
+//! exchange restarts               politely; sessions that may be resumed are parked in the next
+//! exchange is killed              and another is started on what is stored
 //! C1 is lost                      its session ends, and what it had not confirmed goes back
 //! C1 is closed with conflict      the exchange ended it so
 //! C1 is refused conflict          its resource was refused so
@@ -147,6 +150,15 @@ fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: 
         }
         [client, "is", "not", "resumed"] => {
             assert!(world.clients[&clients[client]].not_resumed.is_some(), "{place}");
+        }
+        [client, "is", "not", "resumed", "after", count] => {
+            let handled = Some(Some(count.parse().expect("a count")));
+            assert_eq!(world.clients[&clients[client]].not_resumed, handled, "{place}");
+        }
+        ["exchange", "restarts"] => world.restart(),
+        ["exchange", "is", "killed"] => {
+            world.kill();
+            world.settle();
         }
         [client, "gets", "nothing"] => {
             let inbox = &world.clients[&clients[client]].inbox;

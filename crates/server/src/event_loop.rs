@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use router::Router;
 use session::{Carrier, SessionConfig};
+use store::SavedSession;
 use xmpp::time::{Instant, Now};
 
 use crate::carrier::quic::{Quic, QuicEvent};
@@ -40,7 +41,7 @@ mod switch;
 
 pub(crate) use lines::Lines;
 pub(crate) use parked::{ParkedLines, Totals};
-pub(crate) use post::Posts;
+pub(crate) use post::{Posts, Traffic};
 
 /// The loop's own token.
 pub(crate) const WAKE: mio::Token = mio::Token(usize::MAX);
@@ -188,6 +189,8 @@ pub(crate) struct Parts {
     pub(crate) mail: Vec<Inbound<Letter>>,
     pub(crate) posts: Posts,
     pub(crate) router: Router,
+    /// Sessions that the exchange before this one saved, of the numbers whose home this is.
+    pub(crate) saved: Vec<SavedSession>,
 }
 
 /// The key that a listener's readiness bears.
@@ -202,7 +205,7 @@ pub(crate) fn udp_key(index: usize) -> Key {
 
 impl EventLoop {
     pub(crate) fn new(now: Now, parts: Parts) -> Self {
-        Self {
+        let mut made = Self {
             this: parts.this,
             loops: parts.loops,
             lines: Lines::new(parts.this),
@@ -230,7 +233,9 @@ impl EventLoop {
             next_loop: 0,
             life: Life::Running,
             stepped: false,
-        }
+        };
+        made.restore(parts.saved);
+        made
     }
 
     /// Turns until it is told to end, sleeping in `poll`.
@@ -317,8 +322,8 @@ impl EventLoop {
             .filter_map(|network| network.next_deadline())
             .chain(self.endpoints.iter().filter_map(|e| e.quic.next_deadline()).map(|at| clock.to_core(at)))
             .chain(self.timers.peek().map(|Reverse((at, ..))| *at))
-            .chain(self.router.next_deadline())
-            .chain(self.parked.next_deadline())
+            .chain(self.router.next_deadline().filter(|_| !self.is_closed()))
+            .chain(self.parked.next_deadline().filter(|_| !self.is_closed()))
             .chain(self.accept_again)
             .chain(match self.life {
                 Life::Ending(at) => Some(at),
@@ -393,11 +398,13 @@ impl EventLoop {
             self.on_deadline(slot);
             self.arm(slot);
         }
-        if self.router.next_deadline().is_some_and(|at| at <= self.now.mono) {
+        // Once every stream is closed, what is left is saved as it is.
+        let open = !self.is_closed();
+        if open && self.router.next_deadline().is_some_and(|at| at <= self.now.mono) {
             self.router.handle_timer(self.now);
             self.drain_router();
         }
-        if self.parked.next_deadline().is_some_and(|at| at <= self.now.mono) {
+        if open && self.parked.next_deadline().is_some_and(|at| at <= self.now.mono) {
             self.parked.end_due(self.now.mono, &self.shared.parked);
             self.drain_router();
         }
@@ -457,6 +464,11 @@ impl EventLoop {
         }
         self.accept_again = None;
         self.ask_all_to_leave();
+    }
+
+    /// Whether every stream is closed for good.
+    fn is_closed(&self) -> bool {
+        matches!(self.life, Life::Stopping | Life::Ending(_))
     }
 
     /// Whether this loop's work is done.

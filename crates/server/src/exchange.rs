@@ -1,7 +1,7 @@
 //! The exchange: everything that runs, from the first bind to the last commit.
 //! Owns: the threads (loops, store, keys, HTTP, admin, signals) and the order in which they start and end.
 //! Invariants: either all listeners are bound or nothing runs; a shutdown asks every client to leave, waits up to the
-//! drain, closes what is left, and ends only once all that routers asked of the store is committed.
+//! drain, closes what is left, saves the sessions that may be resumed, and ends only once all that is committed.
 //! Not here: what any of them does.
 
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::certs::{CertError, Certs};
 use crate::chance::Chance;
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::event_loop::{self, Shared};
+use crate::event_loop::{self, Shared, Traffic};
 use crate::http::Http;
 use crate::letter::{Letter, StoreLetter};
 
@@ -34,6 +34,8 @@ mod wires;
 
 /// How long loops may take to close their last sessions and send their last letters.
 const LAST_LETTERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long it is until one looks again whether all is at rest.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
 
 /// Where the exchange is reachable, with the ports that were chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,6 +97,7 @@ pub struct Exchange {
     addresses: Addresses,
     shared: Arc<Shared>,
     control: Control,
+    traffic: Vec<Arc<Traffic>>,
     loops: Vec<JoinHandle<()>>,
     store: Option<JoinHandle<()>>,
     http: Option<Http>,
@@ -216,10 +219,14 @@ impl Exchange {
         self.control.to_all(|| Letter::Leave);
         let shared = Arc::clone(&self.shared);
         shared.progress.wait(shared.config.close.drain, |_| shared.connections.load(Ordering::Relaxed) == 0);
-        let loops = self.loops.len();
-        self.control.to_all(|| Letter::Stop);
-        if !shared.progress.wait(LAST_LETTERS_WITHIN, |steps| steps >= loops) {
-            tracing::error!("some loops did not close in time");
+        // Each step begins when all that the one before it caused has been done.
+        let steps: [(fn() -> Letter, &str); 3] =
+            [(|| Letter::Stop, "close"), (|| Letter::Settle, "settle"), (|| Letter::Stow, "stow")];
+        for (at, (letter, what)) in (1..).zip(steps) {
+            self.control.to_all(letter);
+            if !self.comes_to_rest(at * self.loops.len()) {
+                tracing::error!("some loops did not {what} in time");
+            }
         }
         self.control.to_all(|| Letter::End);
         for thread in self.loops.drain(..) {
@@ -230,6 +237,21 @@ impl Exchange {
         if let Some(store) = self.store.take() {
             let _ = store.join();
         }
+    }
+}
+
+impl Exchange {
+    /// Waits until the loops have taken so many steps, and nothing is under way between them and the store.
+    fn comes_to_rest(&self, steps: usize) -> bool {
+        let progress = &self.shared.progress;
+        let begun = std::time::Instant::now();
+        let mut at_rest = progress.wait(LAST_LETTERS_WITHIN, |taken| taken >= steps);
+        while at_rest && !Traffic::is_at_rest(&self.traffic) {
+            // Nobody says so when it is: that would cost each parcel something.
+            progress.wait(LOOK_AGAIN_AFTER, |_| false);
+            at_rest = begun.elapsed() < LAST_LETTERS_WITHIN;
+        }
+        at_rest
     }
 }
 

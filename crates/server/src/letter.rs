@@ -36,8 +36,8 @@ pub(crate) struct SessionName {
 }
 
 const SLOT_BITS: u32 = 21;
-/// Connections one loop can hold.
-pub(crate) const SLOTS_MAX: usize = 1 << SLOT_BITS;
+/// Connections one loop can hold. The slot behind the last is where sessions of the exchange before this one are said to sit.
+pub(crate) const SLOTS_MAX: usize = (1 << SLOT_BITS) - 1;
 /// Generations are counted modulo 2^27: a name comes back after a hundred million connections to one loop.
 pub(crate) const GENERATION_MASK: u32 = (1 << (48 - SLOT_BITS)) - 1;
 
@@ -79,6 +79,8 @@ pub(crate) enum Letter {
     Credentials { session: SessionId, answer: Box<CredentialsAnswer> },
     /// From the store: how a change of tokens went.
     Tokens { session: SessionId, answer: TokensAnswer },
+    /// From the store: whether a count is on record.
+    Counted { session: SessionId, upto: u32, kept: bool },
     /// From the key derivation: what is to be done to an account, with its keys.
     Derived { session: SessionId, change: Box<store::Op> },
     /// From the store: what came of a session's wish about accounts.
@@ -104,7 +106,11 @@ pub(crate) enum Letter {
     Leave,
     /// Time is up: close what is left.
     Stop,
-    /// Every loop has written its last letter: read them, hear the store out, and end.
+    /// Every stream is closed and all letters of that are read: what is held in memory goes to the store.
+    Settle,
+    /// It has: parked sessions go to their homes.
+    Stow,
+    /// They have: they are saved. Hear the store out, and end.
     End,
 }
 
@@ -142,6 +148,8 @@ pub(crate) enum StoreLetter {
     Request { from: u8, request: store::Request },
     /// A session wants to log in from this address.
     Credentials { from: u8, session: SessionId, address: IpAddr, request: Box<CredentialsRequest> },
+    /// So many stanzas of a session's client were handled: for the record, before the client is told.
+    Count { from: u8, session: SessionId, upto: u32, op: store::SessionOp },
     /// A session has proved who it is, and its tokens change with that.
     Tokens { from: u8, session: SessionId, change: Box<store::TokenChange> },
     /// A session from this address wants something of accounts.

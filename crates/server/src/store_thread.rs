@@ -17,9 +17,12 @@ use session::limits::{LoginThrottle, RegisterThrottle};
 use session::{
     CredentialsAnswer, CredentialsRequest, Mechanism, RegisterRequest, SessionConfig, TokensAnswer,
 };
-use store::{AccountState, Answer, ArchiveOp, Backend, Credentials, Op, Reply, Request, StoreError};
+use store::{
+    AccountState, Answer, ArchiveOp, Backend, Credentials, Op, Reply, Request, SavedSession, SessionOp,
+    StoreError,
+};
 use xmpp::address::AccountNumber;
-use xmpp::time::{Instant, Now};
+use xmpp::time::{Instant, Now, Wallclock};
 
 use crate::clock::Clock;
 use crate::counts::StoreCounts;
@@ -46,6 +49,28 @@ const SWEEP_ROWS: u32 = 500;
 /// How long after a sweep that left nothing the next one comes, and after one that has more to do.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_ON: Duration = Duration::from_millis(100);
+
+/// Saved sessions read from the store at a time when the exchange starts.
+const SAVED_PAGE: u32 = 256;
+
+/// The sessions that the exchange before this one saved. Records of others are known for `keep` from now on.
+pub(crate) fn saved_sessions(
+    backend: &mut dyn Backend,
+    now: Wallclock,
+    keep: Duration,
+) -> Result<Vec<SavedSession>, StoreError> {
+    let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+    let until = Wallclock::from_millis(now.as_millis().saturating_add(keep));
+    backend.run_one(now, Op::Session(SessionOp::Begin { until }))?;
+    let mut all = Vec::new();
+    loop {
+        match backend.run_one(now, Op::Session(SessionOp::Take { limit: SAVED_PAGE }))? {
+            Answer::Sessions(taken) if taken.is_empty() => return Ok(all),
+            Answer::Sessions(taken) => all.extend(taken),
+            other => return Err(StoreError::Failed(format!("no sessions: {other:?}").into())),
+        }
+    }
+}
 
 /// A bell for a thread that sleeps on a condition.
 #[derive(Debug, Default)]
@@ -95,6 +120,7 @@ enum Origin {
     Router(u8),
     LogIn(LogIn),
     Tokens(u8, SessionId),
+    Count(u8, SessionId, u32),
     Register(u8, SessionId, Done),
     Admin(Sender<Result<Answer, StoreError>>),
     /// Nowhere: the thread sweeps its own house.
@@ -307,6 +333,10 @@ impl StoreDesk {
                     self.answer(&log_in, answer);
                 }
             }
+            StoreLetter::Count { from, session, upto, op } => {
+                self.batch.push(Request { token: 0, op: Op::Session(op) });
+                self.origins.push_back(Origin::Count(from, session, upto));
+            }
             StoreLetter::Tokens { from, session, change } => {
                 self.batch.push(Request { token: 0, op: Op::ChangeTokens(change) });
                 self.origins.push_back(Origin::Tokens(from, session));
@@ -355,6 +385,10 @@ impl StoreDesk {
                 Some(Origin::LogIn(log_in)) => self.check(log_in, reply.answer),
                 Some(Origin::Register(from, session, done)) => {
                     self.on_registered(from, session, done, reply.answer);
+                }
+                Some(Origin::Count(to, session, upto)) => {
+                    let kept = reply.answer.is_ok();
+                    self.loops[usize::from(to)].stage(Letter::Counted { session, upto, kept });
                 }
                 Some(Origin::Tokens(to, session)) => {
                     let answer = match reply.answer {

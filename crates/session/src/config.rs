@@ -124,6 +124,13 @@ impl Carrier {
         }
     }
 
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Carrier> {
+        let all = [Carrier::Tcp, Carrier::Tls, Carrier::Ws, Carrier::Wss, Carrier::Quic];
+        all.into_iter().find(|carrier| carrier.name() == name)
+    }
+
     /// Whether each stanza travels as a message of its own (RFC 7395).
     #[must_use]
     pub const fn is_framed(self) -> bool {

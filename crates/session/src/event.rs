@@ -67,6 +67,8 @@ pub enum Event<'a> {
         /// Its number on this stream, counted from 1, modulo 2^32;
         /// [`Session::handle_processed`](crate::Session::handle_processed) wants it back.
         seq: u32,
+        /// Every stanza up to this one has been processed.
+        processed: u32,
         /// The stanza. What it says of its sender has not been checked.
         stanza: Stanza<'a>,
     },

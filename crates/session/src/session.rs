@@ -104,8 +104,9 @@ impl Session {
             let relayed = matches!(found.stanza_kind(), Some(StanzaKind::Message | StanzaKind::Presence));
             if relayed && self.is_bound() {
                 let seq = self.talk.inbound.receive();
+                let processed = self.talk.inbound.processed();
                 return match self.scanner.view(whole, &found) {
-                    Token::Stanza(stanza) => Some(Event::Stanza { seq, stanza }),
+                    Token::Stanza(stanza) => Some(Event::Stanza { seq, processed, stanza }),
                     Token::Open(_) | Token::Close => None,
                 };
             }
@@ -133,8 +134,9 @@ impl Session {
                     return Some(event);
                 }
                 Outcome::Stanza(seq) => {
+                    let processed = self.talk.inbound.processed();
                     return match self.scanner.view(whole, &found) {
-                        Token::Stanza(stanza) => Some(Event::Stanza { seq, stanza }),
+                        Token::Stanza(stanza) => Some(Event::Stanza { seq, processed, stanza }),
                         Token::Open(_) | Token::Close => None,
                     };
                 }
@@ -196,7 +198,10 @@ impl Session {
                     self.talk.opened = false;
                     return Some(event);
                 }
-                Outcome::Stanza(seq) => return Some(Event::Stanza { seq, stanza: element }),
+                Outcome::Stanza(seq) => {
+                    let processed = self.talk.inbound.processed();
+                    return Some(Event::Stanza { seq, processed, stanza: element });
+                }
             }
         }
     }
@@ -366,6 +371,13 @@ impl Session {
         }
         self.talk.resume_if_ready(out);
         self.talk.answer_if_due(out);
+    }
+
+    /// A count could not be put on record; it is asked for again when something else happens.
+    pub fn handle_uncounted(&mut self) {
+        if let Some(resumable) = self.talk.acknowledge.as_mut().and_then(|a| a.resumable.as_mut()) {
+            resumable.forget_counting();
+        }
     }
 
     /// What is left of a session that is over, if its client may come back for it. To be asked before

@@ -182,7 +182,7 @@ impl Talk {
                 let inline = facts.inline.map(|inline| format!(" {inline}")).unwrap_or_default();
                 format!("bind {number} {}{counts}{inline}", resource.as_deref().unwrap_or("-"))
             }
-            Event::Stanza { seq, stanza } => format!("stanza {seq} {}", stanza.raw()),
+            Event::Stanza { seq, stanza, .. } => format!("stanza {seq} {}", stanza.raw()),
             Event::Resume { number, id } => format!("resume {number} {id}"),
             Event::Acknowledging { resume: None } => "acknowledging".into(),
             Event::Acknowledging { resume: Some((id, base)) } => format!("resumable {id} {base}"),

@@ -120,6 +120,7 @@ macro_rules! every_back_end {
 mod archive;
 mod document;
 mod pep;
+mod session;
 
 every_back_end! {
     numbers_start_at_10001_and_go_up

@@ -49,7 +49,7 @@ pub use memory::Memory;
 pub use offline::{OfflineId, OfflinePage, OfflineRow};
 pub use pep::PepOp;
 pub use roster::{Roster, RosterItem, Subscription};
-pub use session::Counts;
+pub use session::{Counts, Origin, SavedSession, SessionOp};
 pub use sqlite::Sqlite;
 pub use token::{Authority, NewToken, Token, TokenChange};
 
@@ -251,6 +251,11 @@ pub enum Op {
     Document(DocumentOp),
     /// Something about nodes and items.
     Pep(PepOp),
+    /// Something about a session that may be resumed.
+    Session(SessionOp),
+    /// What a stanza of such a session asked for: answered as if asked alone. Unless it is refused, the session's record
+    /// counts the stanza in the same commit.
+    OnBehalf(Box<(Origin, Op)>),
 }
 
 /// Which number an invite holds back.
@@ -318,6 +323,10 @@ pub enum Answer {
     Nodes(Vec<(Box<str>, Vec<u8>)>),
     /// Items, oldest first.
     Items(Vec<pep::Item>),
+    /// How many stanzas of a session were handled.
+    Handled(Option<u32>),
+    /// Sessions that were saved.
+    Sessions(Vec<SavedSession>),
 }
 
 /// Whatever keeps things: [`Sqlite`] for real, [`Memory`] as its measure.

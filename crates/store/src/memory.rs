@@ -13,11 +13,12 @@ use xmpp::time::Wallclock;
 
 use crate::invite::{GRACE, INVITES_MAX};
 use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS_MAX};
+use crate::session::Handled;
 use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
     Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Hold, Invite,
     InviteMark, Limits, OfflineId, OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster, RosterItem,
-    Space, StoreError, Token, TokenChange,
+    SavedSession, SessionOp, Space, StoreError, Token, TokenChange,
 };
 use archive::Archive;
 
@@ -32,6 +33,17 @@ pub struct Memory {
     first_free: u64,
     /// The last number that a sweep of the archives looked at.
     swept: u64,
+    sessions: BTreeMap<u64, Session>,
+}
+
+/// The record of a session.
+#[derive(Debug)]
+struct Session {
+    number: AccountNumber,
+    handled: Handled,
+    /// When it is forgotten; none while it lives.
+    until: Option<Wallclock>,
+    saved: Option<Box<SavedSession>>,
 }
 
 #[derive(Debug)]
@@ -58,6 +70,7 @@ impl Memory {
             invites: BTreeMap::new(),
             first_free: AccountNumber::FIRST.get(),
             swept: 0,
+            sessions: BTreeMap::new(),
         }
     }
 
@@ -153,6 +166,7 @@ impl Memory {
             }
             Op::DeleteAccount { number } => {
                 self.kept(number)?;
+                self.sessions.retain(|_, session| session.number != number);
                 self.accounts.insert(number.get(), None);
                 Ok(Answer::Done)
             }
@@ -182,6 +196,13 @@ impl Memory {
             Op::Archive(op) => self.apply_archive(now, op),
             Op::Document(op) => self.apply_document(op),
             Op::Pep(op) => self.apply_pep(op),
+            Op::Session(op) => Ok(self.apply_session(now, op)),
+            Op::OnBehalf(asked) => {
+                let (origin, op) = *asked;
+                let answer = self.apply(now, op)?;
+                self.session(origin.key, origin.number).handled.note(&origin);
+                Ok(answer)
+            }
         }
     }
 
@@ -210,6 +231,53 @@ impl Memory {
                 }
                 self.swept = 0;
                 Ok(Answer::Swept { done: true })
+            }
+        }
+    }
+
+    fn session(&mut self, key: u64, number: AccountNumber) -> &mut Session {
+        let new = || Session { number, handled: Handled::default(), until: None, saved: None };
+        self.sessions.entry(key).or_insert_with(new)
+    }
+
+    fn apply_session(&mut self, now: Wallclock, op: SessionOp) -> Answer {
+        match op {
+            SessionOp::Begin { until } => {
+                self.sessions.retain(|_, session| session.until.is_none_or(|until| until > now));
+                for session in self.sessions.values_mut() {
+                    session.until.get_or_insert(until);
+                }
+                Answer::Done
+            }
+            SessionOp::Count { key, number, h } => {
+                self.session(key, number).handled.raise(h);
+                Answer::Done
+            }
+            SessionOp::Handled { key, number } => {
+                let known = self.sessions.get(&key).filter(|session| session.number == number);
+                Answer::Handled(known.map(|session| session.handled.h))
+            }
+            SessionOp::Forget { key } => {
+                self.sessions.remove(&key);
+                Answer::Done
+            }
+            SessionOp::Save(saved) => {
+                let (number, handled) = (saved.number, Handled::new(saved.h()));
+                let (key, until) = (saved.key, Some(saved.until));
+                self.sessions.insert(key, Session { number, handled, until, saved: Some(saved) });
+                Answer::Done
+            }
+            SessionOp::Take { limit } => {
+                let mut taken = Vec::new();
+                for session in self.sessions.values_mut() {
+                    if taken.len() < limit as usize
+                        && let Some(saved) = session.saved.take()
+                    {
+                        session.until = None;
+                        taken.push(*saved);
+                    }
+                }
+                Answer::Sessions(taken)
             }
         }
     }

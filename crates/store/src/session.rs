@@ -1,8 +1,238 @@
-//! Sessions that may be resumed.
+//! Sessions that may be resumed: how many stanzas of their clients were handled, and what outlives a restart.
 //!
 //! Spec: XEP-0198 section 5.
-//! Owns: the values.
-//! Not here: who may resume what (the router), the arithmetic of the counts (`session`).
+//! Owns: the values, and when a stanza counts. Invariants: a record never says more than what is durable; what a stanza
+//! asked for and its count are one commit.
+//! Not here: who may resume what (the router), the counts of a live session (`session`).
+
+use serde_json::{Value, json};
+use xmpp::address::AccountNumber;
+use xmpp::time::Wallclock;
+
+/// All shares of the work on one stanza: see [`Origin::share`].
+pub const WHOLE: u16 = 1 << 15;
+
+/// Stanzas of one session that are durable and cannot be counted yet, since one before them is not: more than a session
+/// may have under way.
+const AHEAD_MAX: usize = 1_024;
+
+/// The stanza that asked for something, so that the record of its session counts it in the same commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// What its client names the session by, as bits.
+    pub key: u64,
+    /// Whose session it is.
+    pub number: AccountNumber,
+    /// Which stanza of it, as XEP-0198 counts.
+    pub h: u32,
+    /// Every stanza up to this one is known to be done with.
+    pub floor: u32,
+    /// How much of the work on it this is, of [`WHOLE`]: a message may have to be kept in several places, and counts once
+    /// it is in all of them.
+    pub share: u16,
+}
+
+/// Something about sessions that may be resumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionOp {
+    /// Who starts says so: what was live when its predecessor died is known until then, and what is older no more:
+    /// [`Answer::Done`](crate::Answer::Done).
+    Begin {
+        /// Until when.
+        until: Wallclock,
+    },
+    /// So many stanzas were handled: [`Answer::Done`](crate::Answer::Done). Never fewer than before.
+    Count {
+        /// Which session.
+        key: u64,
+        /// Whose it is.
+        number: AccountNumber,
+        /// How many.
+        h: u32,
+    },
+    /// How many were handled, if it is known: [`Answer::Handled`](crate::Answer::Handled).
+    Handled {
+        /// Which session.
+        key: u64,
+        /// Whose it must be.
+        number: AccountNumber,
+    },
+    /// It is over and nobody will ask: [`Answer::Done`](crate::Answer::Done).
+    Forget {
+        /// Which session.
+        key: u64,
+    },
+    /// All of it, for who starts next: [`Answer::Done`](crate::Answer::Done).
+    Save(Box<SavedSession>),
+    /// Some of what was saved, at most so many, which then lives on: [`Answer::Sessions`](crate::Answer::Sessions). None:
+    /// there is no more.
+    Take {
+        /// How many.
+        limit: u32,
+    },
+}
+
+/// A session that outlives its exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedSession {
+    /// What its client names it by, as bits.
+    pub key: u64,
+    /// Whose it is.
+    pub number: AccountNumber,
+    /// Its resource.
+    pub resource: Box<str>,
+    /// Until when it may be resumed.
+    pub until: Wallclock,
+    /// The seconds for which it may be resumed once more, after that.
+    pub max_secs: u32,
+    /// Its counts; everything its client sent has been processed.
+    pub counts: Counts,
+    /// What its client has not confirmed, oldest first, each with the router's tag.
+    pub unacked: Vec<(Vec<u8>, Option<u64>)>,
+    /// It wants to hear of changes of the roster.
+    pub interested: bool,
+    /// Its priority (RFC 6121 4.7.2.3).
+    pub priority: i8,
+    /// Its presence, from behind the addresses on, if it is available.
+    pub presence: Option<Box<[u8]>>,
+    /// That says something of a picture.
+    pub says_photo: bool,
+    /// Whom it sent directed presence to.
+    pub directed: Vec<Box<str>>,
+    /// What it asked features for, as XML.
+    pub wishes: Vec<u8>,
+    /// What the driver remembers of its connection.
+    pub about: Box<str>,
+}
+
+fn text(bytes: &[u8]) -> Value {
+    Value::from(String::from_utf8_lossy(bytes))
+}
+
+impl SavedSession {
+    /// The record's `h`.
+    #[must_use]
+    pub fn h(&self) -> u32 {
+        self.counts.processed.wrapping_sub(self.counts.base)
+    }
+
+    /// All but the key, the number and the time, as JSON: stanzas are text.
+    #[must_use]
+    pub(crate) fn to_json(&self) -> String {
+        let unacked = self.unacked.iter().map(|(stanza, tag)| json!([text(stanza), tag]));
+        json!({
+            "resource": self.resource,
+            "max": self.max_secs,
+            "processed": self.counts.processed,
+            "base": self.counts.base,
+            "confirmed": self.counts.confirmed,
+            "unacked": unacked.collect::<Vec<_>>(),
+            "interested": self.interested,
+            "priority": self.priority,
+            "presence": self.presence.as_deref().map(text),
+            "photo": self.says_photo,
+            "directed": self.directed,
+            "wishes": text(&self.wishes),
+            "about": self.about,
+        })
+        .to_string()
+    }
+
+    /// And back; none if nobody of ours wrote it.
+    #[must_use]
+    pub(crate) fn from_json(key: u64, number: AccountNumber, until: Wallclock, json: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(json).ok()?;
+        let word = |value: &Value| u32::try_from(value.as_u64()?).ok();
+        let unacked = json["unacked"].as_array()?.iter().map(|pair| {
+            let tag = if pair[1].is_null() { None } else { Some(pair[1].as_u64()?) };
+            Some((pair[0].as_str()?.as_bytes().to_vec(), tag))
+        });
+        let processed = word(&json["processed"])?;
+        Some(Self {
+            key,
+            number,
+            resource: json["resource"].as_str()?.into(),
+            until,
+            max_secs: word(&json["max"])?,
+            counts: Counts {
+                received: processed,
+                processed,
+                ahead: Vec::new(),
+                recorded: processed,
+                base: word(&json["base"])?,
+                confirmed: word(&json["confirmed"])?,
+            },
+            unacked: unacked.collect::<Option<_>>()?,
+            interested: json["interested"].as_bool()?,
+            priority: i8::try_from(json["priority"].as_i64()?).ok()?,
+            presence: json["presence"].as_str().map(|presence| presence.as_bytes().into()),
+            says_photo: json["photo"].as_bool()?,
+            directed: json["directed"]
+                .as_array()?
+                .iter()
+                .filter_map(|to| Some(to.as_str()?.into()))
+                .collect(),
+            wishes: json["wishes"].as_str()?.as_bytes().to_vec(),
+            about: json["about"].as_str()?.into(),
+        })
+    }
+}
+
+/// How many stanzas of a session are durable, and which behind these are in part or whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Handled {
+    pub(crate) h: u32,
+    ahead: Vec<(u32, u16)>,
+}
+
+impl Handled {
+    pub(crate) fn new(h: u32) -> Self {
+        Self { h, ahead: Vec::new() }
+    }
+
+    /// Everything up to this one is done with.
+    pub(crate) fn raise(&mut self, h: u32) {
+        if is_behind(self.h, h) {
+            self.h = h;
+            self.ahead.retain(|(ahead, _)| is_behind(h, *ahead));
+            self.advance();
+        }
+    }
+
+    /// Part of the work on a stanza is durable.
+    pub(crate) fn note(&mut self, origin: &Origin) {
+        self.raise(origin.floor);
+        if !is_behind(self.h, origin.h) {
+            return;
+        }
+        if let Some((_, share)) = self.ahead.iter_mut().find(|(ahead, _)| *ahead == origin.h) {
+            *share = share.saturating_add(origin.share);
+        } else if self.ahead.len() < AHEAD_MAX {
+            self.ahead.push((origin.h, origin.share));
+        }
+        self.advance();
+    }
+
+    /// Whether nothing would be lost by reading the record instead.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.ahead.is_empty()
+    }
+
+    fn advance(&mut self) {
+        loop {
+            let next = self.h.wrapping_add(1);
+            let whole = |&(ahead, share): &(u32, u16)| ahead == next && share >= WHOLE;
+            let Some(at) = self.ahead.iter().position(whole) else { return };
+            self.ahead.swap_remove(at);
+            self.h = self.h.wrapping_add(1);
+        }
+    }
+}
+
+/// Circular: whether a count is behind another.
+fn is_behind(count: u32, other: u32) -> bool {
+    count.wrapping_sub(other) > u32::MAX / 2
+}
 
 /// XEP-0198's counts of one session, modulo 2^32.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,4 +249,39 @@ pub struct Counts {
     pub base: u32,
     /// The client's `h` so far.
     pub confirmed: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(h: u32, floor: u32, share: u16) -> Origin {
+        Origin { key: 1, number: AccountNumber::FIRST, h, floor, share }
+    }
+
+    #[test]
+    fn a_stanza_counts_once_all_of_it_and_all_before_it_is_durable() {
+        let mut handled = Handled::default();
+        handled.note(&origin(2, 0, WHOLE));
+        assert_eq!(handled.h, 0, "the first is not");
+        handled.note(&origin(1, 0, WHOLE / 2));
+        assert_eq!(handled.h, 0, "half of the first is");
+        handled.note(&origin(1, 0, WHOLE / 2));
+        assert_eq!(handled.h, 2);
+        // 3 and 4 needed no record, as whoever sent 5 knew.
+        handled.note(&origin(5, 4, WHOLE));
+        assert_eq!(handled.h, 5);
+        handled.note(&origin(5, 4, WHOLE));
+        handled.raise(3);
+        assert_eq!((handled.h, handled.is_settled()), (5, true), "never backwards");
+    }
+
+    #[test]
+    fn counts_go_round() {
+        let mut handled = Handled::new(u32::MAX - 1);
+        for h in [0, u32::MAX] {
+            handled.note(&origin(h, u32::MAX - 1, WHOLE));
+        }
+        assert_eq!(handled.h, 0);
+    }
 }

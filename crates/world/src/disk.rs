@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use store::{Answer, ArchiveOp, Backend, DocumentOp, Memory, Op, Reply, Request, StoreError};
+use store::{Answer, ArchiveOp, Backend, DocumentOp, Memory, Op, Reply, Request, SessionOp, StoreError};
 use xmpp::time::Wallclock;
 
 #[derive(Debug, Default)]
@@ -47,6 +47,9 @@ impl Disk {
 
 /// What needs room.
 fn writes(op: &Op) -> bool {
+    if let Op::OnBehalf(asked) = op {
+        return writes(&asked.1);
+    }
     matches!(
         op,
         Op::CreateAccount { .. }
@@ -57,6 +60,7 @@ fn writes(op: &Op) -> bool {
             | Op::PushOffline { .. }
             | Op::Archive(ArchiveOp::Append { .. })
             | Op::Document(DocumentOp::Put { .. })
+            | Op::Session(SessionOp::Count { .. } | SessionOp::Save(_))
     )
 }
 

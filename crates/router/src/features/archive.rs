@@ -129,7 +129,9 @@ impl Feature for It {
     fn on_reply(router: &mut Router, asked: Asked, answer: Result<Stored, StoreError>) {
         match asked {
             // What could not be archived is delivered all the same, and nobody can do better by sending it again.
-            Asked::Append(ack) => router.processed(ack),
+            Asked::Append(ack) => {
+                router.processed(if answer.is_ok() { Receipt::committed(ack) } else { ack });
+            }
             Asked::Page { session, question, letter } => router.archive_page_read(session, &question, &letter, answer),
             Asked::Ends(letter) => match answer {
                 Ok(Stored::ArchiveEnds(ends)) => {
@@ -191,7 +193,7 @@ impl Router {
         self.features.archive = id;
         let with = self.bare(with).into();
         let op = ArchiveOp::Append { number: of, id, with, stanza: stanza.to_vec() };
-        self.ask(Op::Archive(op), Waiting::Feature(Wait::archive(Asked::Append(ack))));
+        self.ask_for(ack, Op::Archive(op), Waiting::Feature(Wait::archive(Asked::Append(ack))));
         id
     }
 

@@ -50,6 +50,12 @@ impl Feature for It {
         }
     }
 
+    fn write_wishes(router: &Router, line: LineId, out: &mut Vec<u8>) {
+        if router.lines[line].features.carbons {
+            write::open(out, "enable").ns(ns::CARBONS).empty();
+        }
+    }
+
     fn on_sent(router: &mut Router, line: LineId, letter: &mut Letter<'_>, marks: &mut Vec<u8>) {
         // What somebody writes to itself comes back to it anyway, and is copied there.
         if letter.from == letter.to {

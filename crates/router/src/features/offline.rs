@@ -21,7 +21,7 @@ use self::flush::{Flush, QUESTION_ID};
 use super::{Feature, Judgement};
 use crate::arrive::{stamp, unavailable};
 use crate::line::{LineId, SessionId};
-use crate::parcel::{Letter, OwnedLetter};
+use crate::parcel::{Ack, Letter, OwnedLetter, Receipt};
 use crate::reply::head_of;
 use crate::router::{Router, busy};
 use crate::waiting::Waiting;
@@ -41,6 +41,8 @@ pub(crate) struct Spool {
     alarm: Option<Instant>,
     /// A session's unconfirmed messages are coming back, and this many have been put before what is held.
     returning: Option<usize>,
+    /// Messages that sessions had are in the store alone now, perhaps older than what was read.
+    released: bool,
 }
 
 struct InHand {
@@ -53,6 +55,8 @@ struct InHand {
 pub(crate) enum Asked {
     /// To keep a message; this is what is left of it.
     Push(OwnedLetter),
+    /// To keep one that is in sessions' hands, known by this mark.
+    Record { number: AccountNumber, mark: u64, ack: Ack },
     /// For a page.
     Page { number: AccountNumber, flush: u64 },
     /// To forget.
@@ -118,6 +122,49 @@ impl Feature for It {
         true
     }
 
+    fn record(router: &mut Router, letter: Letter<'_>, mark: u64) -> bool {
+        let Ok(stanza) = Stanza::parse(letter.stanza) else { return false };
+        if super::judge(&stanza) != Judgement::Keep || router.store_is_busy() {
+            return false;
+        }
+        let (number, received, ack) = (letter.to, router.now.wall, letter.ack);
+        let stanza = stamp(&stanza, &router.cfg.domain, received).unwrap_or_else(|| letter.stanza.to_vec());
+        router.row_asked(number, mark);
+        let op = Op::PushOffline { number, stamp: received, stanza };
+        let asked = Asked::Record { number, mark, ack };
+        router.ask_for(ack, op, Waiting::Feature(super::Wait::offline(asked)));
+        true
+    }
+
+    fn put_by(router: &mut Router, letter: Letter<'_>, line: LineId) -> bool {
+        let judgement = Stanza::parse(letter.stanza).map(|stanza| super::judge(&stanza));
+        if judgement != Ok(Judgement::Keep) || !router.lines[line].takes_messages() {
+            return false;
+        }
+        let (number, session) = (letter.to, router.lines[line].session);
+        router.store(letter);
+        if spool(router, number).is_some_and(|spool| spool.flush.is_none()) {
+            router.start(number, session, VecDeque::new());
+        }
+        true
+    }
+
+    fn on_row_over(router: &mut Router, number: AccountNumber, id: OfflineId, confirmed: bool) {
+        let Some(spool) = spool(router, number) else { return };
+        if !confirmed {
+            (spool.empty, spool.released) = (false, true);
+            return;
+        }
+        if let Some(flush) = spool.flush.as_mut().filter(|flush| flush.loading) {
+            flush.gone.push(id);
+        }
+        let settled = !spool.confirmed.is_empty();
+        add_to(&mut spool.confirmed, id);
+        if !settled {
+            router.unsettled.push(number);
+        }
+    }
+
     fn on_ready(router: &mut Router, line: LineId) {
         let (number, session) = (router.lines[line].number, router.lines[line].session);
         if spool(router, number).is_some_and(|spool| spool.flush.is_none() && !spool.empty) {
@@ -148,7 +195,7 @@ impl Feature for It {
         let Some(spool) = spool(router, number) else { return };
         let had = spool.in_hand.len();
         spool.in_hand.retain(|row| row.session != session);
-        let lost = spool.in_hand.len() < had;
+        let lost = std::mem::take(&mut spool.released) || spool.in_hand.len() < had;
         spool.empty &= !lost;
         let theirs = spool.flush.as_mut().map(|flush| (flush.session, flush));
         match (theirs, taker) {
@@ -184,9 +231,13 @@ impl Feature for It {
     fn on_line_gone(router: &mut Router, number: AccountNumber) {
         let Some(spool) = spool(router, number) else { return };
         spool.returning = None;
+        let released = std::mem::take(&mut spool.released);
         let orphaned = spool.flush.as_ref().is_some_and(|flush| flush.session.is_none());
         if orphaned {
             router.abandon(number);
+        }
+        if released {
+            router.read_again(number);
         }
         router.delete_confirmed(number);
     }
@@ -204,10 +255,21 @@ impl Feature for It {
     fn on_reply(router: &mut Router, asked: Asked, answer: Result<store::Answer, StoreError>) {
         match asked {
             Asked::Push(message) => match answer {
-                Ok(_) => router.processed(message.ack),
+                Ok(_) => router.processed(Receipt::committed(message.ack)),
                 Err(StoreError::NoSuchAccount) => router.arrive_nowhere(message.borrow()),
                 Err(error) => router.refuse(message.borrow(), &not_kept(&error)),
             },
+            Asked::Record { number, mark, ack } => {
+                let row = match answer {
+                    Ok(store::Answer::Pushed(id)) => Some(id),
+                    _ => None,
+                };
+                router.row_answered(number, mark, row, ack);
+                if spool(router, number).is_some_and(|spool| std::mem::take(&mut spool.released)) {
+                    router.read_again(number);
+                }
+                router.accounts.settle(number);
+            }
             Asked::Page { number, flush } => router.page_read(number, flush, answer),
             // What could not be deleted is delivered once more at the next log-in, with the same id.
             Asked::Delete => {}
@@ -228,8 +290,23 @@ impl Feature for It {
         router.pump(number);
     }
 
+    fn on_stopping(router: &mut Router, number: AccountNumber) {
+        if spool(router, number).is_some_and(|spool| spool.flush.is_some()) {
+            router.abandon(number);
+        }
+        router.delete_confirmed(number);
+    }
+
     fn on_settle(router: &mut Router, number: AccountNumber) {
         router.delete_confirmed(number);
+    }
+}
+
+/// One more that was confirmed, in ranges of ids.
+fn add_to(confirmed: &mut Vec<(OfflineId, OfflineId)>, id: OfflineId) {
+    match confirmed.last_mut() {
+        Some((_, last)) if last.0 + 1 == id.0 => *last = id,
+        _ => confirmed.push((id, id)),
     }
 }
 
@@ -256,6 +333,23 @@ impl Router {
         takers.find(|line| line.takes_messages() && line.session != but).map(|line| line.session)
     }
 
+    /// Something that sessions had is to be given to others from the store, before what is newer.
+    fn read_again(&mut self, number: AccountNumber) {
+        let lines = self.lines_of(number);
+        let taker = lines.iter().map(|&line| &self.lines[line]).find(|line| line.takes_messages());
+        let taker = taker.map(|line| line.session);
+        let Some(spool) = spool(self, number) else { return };
+        let owner = match &mut spool.flush {
+            // Its owner is being closed, after which reading begins anew.
+            Some(flush) if flush.session.is_none() => return,
+            Some(flush) => flush.session.map(|owner| (owner, std::mem::take(&mut flush.held))),
+            None => taker.map(|taker| (taker, VecDeque::new())),
+        };
+        if let Some((owner, held)) = owner {
+            self.start(number, owner, held);
+        }
+    }
+
     /// Keeps a message in the store.
     fn store(&mut self, letter: Letter<'_>) {
         if self.store_is_busy() {
@@ -272,7 +366,7 @@ impl Router {
         }
         let message = head_of(&letter);
         let op = Op::PushOffline { number: letter.to, stamp: received, stanza };
-        self.ask(op, Waiting::Feature(super::Wait::offline(Asked::Push(message))));
+        self.ask_for(letter.ack, op, Waiting::Feature(super::Wait::offline(Asked::Push(message))));
     }
 
     /// The same for what somebody could take now: what is not to be stored is given.
@@ -299,10 +393,7 @@ impl Router {
             if row.session != session || !which(row.id) {
                 return true;
             }
-            match confirmed.last_mut() {
-                Some((_, last)) if last.0 + 1 == row.id.0 => *last = row.id,
-                _ => confirmed.push((row.id, row.id)),
-            }
+            add_to(confirmed, row.id);
             if loading {
                 gone.push(row.id);
             }

@@ -112,6 +112,10 @@ impl Feature for It {
         router.note_capabilities(line, stanza);
     }
 
+    fn on_restored(router: &mut Router, line: LineId, presence: &Stanza<'_>) {
+        router.note_capabilities(line, presence);
+    }
+
     fn on_answer(router: &mut Router, line: LineId, id: &str, stanza: &Stanza<'_>) {
         router.capabilities_told(line, id, stanza);
     }

@@ -62,7 +62,7 @@ impl Router {
         self.finish_binding(number);
     }
 
-    pub(super) fn make_jid(
+    pub(crate) fn make_jid(
         &mut self,
         session: SessionId,
         number: AccountNumber,
@@ -176,6 +176,7 @@ impl Router {
         if let Some(account) = self.accounts.get_mut(number) {
             account.lines.retain(|other| *other != line);
         }
+        self.forget_record(line);
         self.lines.remove(line);
         self.former.forget(line);
         self.finish_binding(number);

@@ -15,7 +15,7 @@ use crate::account::Pending;
 use crate::features;
 use crate::line::SessionId;
 use crate::output::BindError;
-use crate::parcel::Receipt;
+use crate::parcel::{Place, Receipt};
 use crate::waiting::Waiting;
 
 impl Router {
@@ -97,7 +97,9 @@ impl Router {
             match input {
                 Pending::Letter(letter) if nobody => self.arrive_nowhere(letter.borrow()),
                 Pending::Letter(letter) => self.refuse_as_busy(letter.borrow()),
-                Pending::Sent { session, seq, stanza } => self.resume_without_roster(session, seq, &stanza),
+                Pending::Sent { session, place, stanza } => {
+                    self.resume_without_roster(session, place, &stanza);
+                }
                 Pending::Unbound { .. } | Pending::Returned { .. } => {}
             }
         }
@@ -113,24 +115,27 @@ impl Router {
     pub(crate) fn resume(&mut self, number: AccountNumber, input: Pending) {
         match input {
             Pending::Letter(letter) => self.arrive(letter.borrow()),
-            Pending::Sent { session, seq, stanza } => match (self.line_of(session), Stanza::parse(&stanza)) {
-                (Some(line), Ok(stanza)) => self.sent(line, seq, &stanza),
-                _ => self.processed(Some(Receipt::whole(session, seq))),
-            },
+            Pending::Sent { session, place, stanza } => {
+                match (self.line_of(session), Stanza::parse(&stanza)) {
+                    (Some(line), Ok(stanza)) => self.sent(line, place, &stanza),
+                    _ => self.processed(Some(Receipt::whole(session, place.seq))),
+                }
+            }
             Pending::Unbound { session, undelivered } => self.unbound(session, undelivered),
             Pending::Returned { session, stanza, tag } => self.came_back(number, session, stanza, tag),
         }
     }
 
     /// A message needs no roster; the rest is refused while its sender may still hear of it.
-    fn resume_without_roster(&mut self, session: SessionId, seq: u32, stanza: &[u8]) {
-        let ack = Some(Receipt::whole(session, seq));
+    fn resume_without_roster(&mut self, session: SessionId, place: Place, stanza: &[u8]) {
+        let whole = Some(Receipt::whole(session, place.seq));
         match (self.line_of(session), Stanza::parse(stanza)) {
             (Some(line), Ok(stanza)) if stanza.kind() == StanzaKind::Message => {
+                let ack = self.receipt(line, place);
                 self.dispatch(line, &stanza, ack);
             }
-            (Some(line), Ok(stanza)) => self.refuse_sent_as_busy(line, &stanza, ack),
-            _ => self.processed(ack),
+            (Some(line), Ok(stanza)) => self.refuse_sent_as_busy(line, &stanza, whole),
+            _ => self.processed(whole),
         }
     }
 }

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Backend, Credentials, Memory, Op, Reply, Request, StoreError};
+use store::{Backend, Credentials, Memory, Op, Reply, Request, SessionOp, StoreError};
 use switchboard_router::{
-    self as router, AccountChange, Errand, Handover, LineFacts, Output, Parcel, Resumption, Router,
-    RouterConfig, SessionId, Tag,
+    self as router, AccountChange, Errand, Handover, LineFacts, Output, Parcel, Place, Resumption, Router,
+    RouterConfig, SessionId, Stowed, Tag,
 };
 use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
@@ -38,6 +38,17 @@ pub struct Client {
     pub over: bool,
     /// Its line is another's now.
     pub went_on: bool,
+    /// What it may come back by.
+    pub resumption: Option<Resumption>,
+}
+
+impl Client {
+    /// All of its stanzas up to this one are processed.
+    fn processed_to(&self) -> u32 {
+        let mut processed = self.processed.clone();
+        processed.sort_unstable();
+        (1..).zip(&processed).take_while(|(at, seq)| at == *seq).count() as u32
+    }
 }
 
 /// Mail that has not arrived.
@@ -47,6 +58,7 @@ enum Mail {
 }
 
 pub struct World {
+    cfg: Arc<RouterConfig>,
     pub routers: Vec<Router>,
     pub clients: BTreeMap<SessionId, Client>,
     /// By (from, to); the store is place `loops`.
@@ -89,6 +101,7 @@ impl World {
         }
         Self {
             routers: (0..loops).map(|this| Router::new(Arc::clone(&cfg), this, loops)).collect(),
+            cfg,
             clients: BTreeMap::new(),
             mail: BTreeMap::new(),
             requests: VecDeque::new(),
@@ -129,7 +142,8 @@ impl World {
     pub fn may_resume(&mut self, session: SessionId) {
         let resumption = Resumption { key: session.to_bits(), base: self.clients[&session].sent };
         let (at, now) = (usize::from(session.of_loop()), self.now);
-        self.clients.get_mut(&session).expect("a client").confirms = true;
+        let client = self.clients.get_mut(&session).expect("a client");
+        (client.confirms, client.resumption) = (true, Some(resumption));
         self.routers[at].handle_acknowledging(now, session, Some(resumption));
         self.drain(at);
     }
@@ -154,34 +168,102 @@ impl World {
             return;
         }
         client.went_on = true;
-        let mut processed = client.processed.clone();
-        processed.sort_unstable();
-        let prefix = (1..).zip(&processed).take_while(|(at, seq)| at == *seq).count();
-        let counts = store::Counts {
-            received: client.sent,
-            processed: prefix as u32,
-            ahead: processed[prefix..].to_vec(),
-            ..store::Counts::default()
-        };
-        let unacked = std::mem::take(&mut client.unconfirmed);
+        let handover = Self::handover(client);
         client.inbox.clear();
         let (at, now) = (usize::from(session.of_loop()), self.now);
-        self.routers[at].handle_surrendered(
-            now,
-            session,
-            Handover { key: 0, counts, unacked, max_secs: 300 },
-        );
+        self.routers[at].handle_surrendered(now, session, handover);
         self.drain(at);
+    }
+
+    /// What is left of a session.
+    fn handover(client: &mut Client) -> Handover {
+        let prefix = client.processed_to();
+        let counts = store::Counts {
+            received: client.sent,
+            processed: prefix,
+            ahead: client.processed.iter().copied().filter(|seq| *seq > prefix).collect(),
+            base: client.resumption.map_or(0, |resumption| resumption.base),
+            ..store::Counts::default()
+        };
+        let key = client.resumption.map_or(0, |resumption| resumption.key);
+        Handover { key, counts, unacked: std::mem::take(&mut client.unconfirmed), max_secs: 300 }
+    }
+
+    /// The exchange is killed, and another is started on what its store has.
+    pub fn kill(&mut self) {
+        self.mail.clear();
+        self.requests.clear();
+        self.start();
+    }
+
+    fn start(&mut self) {
+        for client in self.clients.values_mut() {
+            client.over = true;
+        }
+        let loops = self.routers.len() as u16;
+        self.routers = (0..loops).map(|this| Router::new(Arc::clone(&self.cfg), this, loops)).collect();
+        let wall = self.now.wall;
+        let until = Wallclock::from_millis(wall.as_millis() + 300_000);
+        self.store.run_one(wall, Op::Session(SessionOp::Begin { until })).expect("memory does not fail");
+    }
+
+    /// The exchange ends politely, and another is started. Sessions that may be resumed are parked there.
+    pub fn restart(&mut self) {
+        let live: Vec<SessionId> =
+            self.clients.iter().filter(|(_, c)| !c.over && c.jid.is_some()).map(|(s, _)| *s).collect();
+        let (resumable, rest): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|session| self.clients[session].resumption.is_some());
+        rest.into_iter().for_each(|session| self.end(session));
+        self.settle();
+        let now = self.now;
+        for at in 0..self.routers.len() {
+            self.routers[at].handle_stopping(now);
+            self.drain(at);
+        }
+        self.settle();
+        for session in resumable {
+            let handover = Self::handover(self.clients.get_mut(&session).expect("a client"));
+            let until = Wallclock::from_millis(now.wall.as_millis() + 300_000);
+            let at = usize::from(session.of_loop());
+            let stowed = Stowed { handover, until, about: "".into() };
+            self.routers[at].handle_stowed(now, session, stowed);
+            self.drain(at);
+        }
+        self.settle();
+        for at in 0..self.routers.len() {
+            self.routers[at].handle_stopped(now);
+            self.drain(at);
+        }
+        self.settle();
+        self.start();
+        let taken = self.store.run_one(now.wall, Op::Session(SessionOp::Take { limit: 1_000 }));
+        let Ok(store::Answer::Sessions(saved)) = taken else { panic!("no sessions: {taken:?}") };
+        for saved in saved {
+            let home = Router::home(saved.number, self.routers.len() as u16);
+            let session = SessionId::new(home, self.next_session);
+            self.next_session += 1;
+            let resumption = Some(Resumption { key: saved.key, base: saved.counts.base });
+            let jid = Some(format!("{}@localhost/{}", saved.number, saved.resource));
+            let (sent, processed) = (saved.counts.received, (1..=saved.counts.processed).collect());
+            let client = Client { jid, confirms: true, sent, processed, resumption, ..Client::default() };
+            self.clients.insert(session, client);
+            let at = usize::from(home);
+            let handover = self.routers[at].handle_restored(now, session, saved).expect("it can be restored");
+            self.clients.get_mut(&session).expect("a client").unconfirmed = handover.unacked;
+            self.drain(at);
+        }
+        self.settle();
     }
 
     pub fn send(&mut self, session: SessionId, stanza: &str) -> u32 {
         let client = self.clients.get_mut(&session).expect("a client");
         client.sent += 1;
         let seq = client.sent;
+        let place = Place { seq, processed: client.processed_to() };
         let parsed = Stanza::parse(stanza.as_bytes()).unwrap_or_else(|error| panic!("{error:?} in {stanza}"));
         let at = usize::from(session.of_loop());
         let now = self.now;
-        self.routers[at].handle_stanza(now, session, seq, &parsed);
+        self.routers[at].handle_stanza(now, session, place, &parsed);
         self.drain(at);
         seq
     }
@@ -272,6 +354,8 @@ impl World {
                 Output::Resumed { session, jid, handover } => {
                     let client = self.clients.get_mut(&session).expect("a client");
                     assert!(client.jid.replace(jid.to_owned()).is_none(), "it had a line");
+                    let Handover { key, .. } = *handover;
+                    client.resumption = Some(Resumption { key, base: handover.counts.base });
                     client.sent = handover.counts.received;
                     client.processed = (1..=handover.counts.processed).chain(handover.counts.ahead).collect();
                     for (stanza, tag) in handover.unacked {

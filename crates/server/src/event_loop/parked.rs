@@ -2,23 +2,28 @@
 //! Owns: the parked sessions of one loop, by the name they had; when each one's time is up.
 //! Invariants: what is parked stays within the bounds of `[resume]`; whatever ends here has been handed to the router with
 //! what its client had not confirmed; to the router a parked session is one that does not confirm.
-//! Not here: what a parked session is (`session::resume`), which client gets which (`router::resume`).
+//! Not here: what a parked session is (`session::resume`), which client gets which (`router::resume`), what of it outlives the
+//! exchange (`router::restart`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use router::{Handover, SessionId, Undelivered};
+use router::{Handover, SessionId, Stowed, Undelivered};
 use session::{Carrier, Parked, ResumeId, Session};
-use store::Counts;
+use store::{Counts, SavedSession};
 use xmpp::address::AccountNumber;
-use xmpp::time::Instant;
+use xmpp::time::{Instant, Wallclock};
 
 use super::EventLoop;
 use crate::admin;
 use crate::config::Resume;
 use crate::connection::Connection;
-use crate::letter::SessionName;
+use crate::letter::{SLOTS_MAX, SessionName};
+
+/// Where sessions that were saved are said to sit: no connection ever does.
+const SLOT_OF_THE_SAVED: u32 = SLOTS_MAX as u32;
 
 /// Counts of all loops, for the bounds on all of them.
 #[derive(Debug, Default)]
@@ -34,12 +39,36 @@ pub(crate) struct ParkedLine {
     number: AccountNumber,
     resource: Box<str>,
     until: Instant,
-    // For `who`.
+    about: About,
+}
+
+/// What `who` says of a session's last connection.
+#[derive(Debug, Clone)]
+struct About {
     carrier: Carrier,
-    network: &'static str,
+    network: Box<str>,
     remote: SocketAddr,
     encrypted: bool,
     since: u64,
+}
+
+impl About {
+    /// As the next exchange reads it.
+    fn write(&self) -> Box<str> {
+        let Self { carrier, network, remote, encrypted, since } = self;
+        format!("{} {network} {remote} {encrypted} {since}", carrier.name()).into()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        Some(Self {
+            carrier: Carrier::from_name(words.next()?)?,
+            network: words.next()?.into(),
+            remote: words.next()?.parse().ok()?,
+            encrypted: words.next()?.parse().ok()?,
+            since: words.next()?.parse().ok()?,
+        })
+    }
 }
 
 /// The parked sessions of one loop.
@@ -107,13 +136,6 @@ impl ParkedLines {
         }
     }
 
-    /// Ends all of them.
-    pub(crate) fn end_all(&mut self, totals: &Totals) {
-        for id in self.lines.keys().copied().collect::<Vec<_>>() {
-            self.end(id, totals);
-        }
-    }
-
     /// A stanza for a client that may come back. Nobody's, if the session is not parked here.
     pub(crate) fn deliver(
         &mut self,
@@ -164,12 +186,12 @@ impl ParkedLines {
         self.lines.values().map(|line| admin::Line {
             number: Some(line.number.get()),
             resource: Some(line.resource.to_string()),
-            carrier: line.carrier.name().to_owned(),
-            network: line.network.to_owned(),
-            remote: line.remote,
+            carrier: line.about.carrier.name().to_owned(),
+            network: line.about.network.to_string(),
+            remote: line.about.remote,
             state: "parked".to_owned(),
-            encrypted: line.encrypted,
-            since: line.since,
+            encrypted: line.about.encrypted,
+            since: line.about.since,
         })
     }
 }
@@ -201,7 +223,7 @@ pub(crate) fn handover_of(parked: Parked) -> Handover {
 pub(crate) fn parked_of(handover: Handover) -> Parked {
     let Counts { received, processed, ahead, recorded, base, confirmed } = handover.counts;
     let counts = session::resume::Counts { received, processed, ahead, recorded, base, confirmed };
-    let max = std::time::Duration::from_secs(u64::from(handover.max_secs));
+    let max = Duration::from_secs(u64::from(handover.max_secs));
     let unacked = handover.unacked.into_iter();
     let unacked = unacked.map(|(stanza, tag)| (stanza, tag.map(|tag| session::Tag(tag.to_bits()))));
     Parked::restore(ResumeId::from_bits(handover.key), max, &counts, unacked)
@@ -216,11 +238,7 @@ impl EventLoop {
             number: connection.number,
             resource: connection.resource.clone(),
             until,
-            carrier: connection.carrier,
-            network: connection.network,
-            remote: connection.remote,
-            encrypted: connection.encrypted,
-            since: connection.since,
+            about: connection.about.clone(),
         });
         self.parked.insert(name.to_id(), line, &self.shared.config.resume, &self.shared.parked);
         self.end_parked();
@@ -231,6 +249,37 @@ impl EventLoop {
         while let Some((id, undelivered)) = self.parked.take_over() {
             self.router.handle_unbound(self.now, id, undelivered);
         }
+    }
+
+    /// The exchange is about to end: what is parked here goes to where it is saved.
+    pub(super) fn stow(&mut self) {
+        for id in self.parked.lines.keys().copied().collect::<Vec<_>>() {
+            let Some(line) = self.parked.take(id, &self.shared.parked) else { continue };
+            let left = line.until.saturating_since(self.now.mono).as_millis();
+            let left = u64::try_from(left).unwrap_or(u64::MAX);
+            let until = Wallclock::from_millis(self.now.wall.as_millis().saturating_add(left));
+            let stowed = Stowed { handover: handover_of(line.session), until, about: line.about.write() };
+            self.router.handle_stowed(self.now, id, stowed);
+        }
+    }
+
+    /// The exchange has started: what the one before it saved is parked here again, for the rest of its time.
+    pub(super) fn restore(&mut self, saved: Vec<SavedSession>) {
+        for (saved, generation) in saved.into_iter().zip(1..) {
+            // No connection ever sits there.
+            let name = SessionName { event_loop: self.this, generation, slot: SLOT_OF_THE_SAVED };
+            let left = saved.until.as_millis().saturating_sub(self.now.wall.as_millis());
+            let max = Duration::from_secs(saved.max_secs.into());
+            let until = self.now.mono + Duration::from_millis(left).min(max);
+            let (number, resource) = (saved.number, saved.resource.clone());
+            let Some(about) = About::read(&saved.about) else { continue };
+            let Some(handover) = self.router.handle_restored(self.now, name.to_id(), saved) else { continue };
+            let line = ParkedLine { session: parked_of(handover), number, resource, until, about };
+            self.parked.insert(name.to_id(), Box::new(line), &self.shared.config.resume, &self.shared.parked);
+            self.drain_router();
+        }
+        // No turn may be due for long.
+        self.posts.flush(true);
     }
 
     /// A client has come back over another connection: what is left of its session goes there.
@@ -252,15 +301,11 @@ impl EventLoop {
     }
 }
 
-/// What `who` says of a connection that is gone.
+/// What is known of a connection that is gone.
 pub(super) struct ParkedFacts {
     number: AccountNumber,
     resource: Box<str>,
-    carrier: Carrier,
-    network: &'static str,
-    remote: SocketAddr,
-    encrypted: bool,
-    since: u64,
+    about: About,
 }
 
 impl ParkedFacts {
@@ -268,11 +313,13 @@ impl ParkedFacts {
         Some(Self {
             number: connection.number?,
             resource: connection.resource.clone()?,
-            carrier: connection.carrier,
-            network,
-            remote: connection.remote,
-            encrypted: session.facts().encrypted,
-            since: connection.since.into(),
+            about: About {
+                carrier: connection.carrier,
+                network: network.into(),
+                remote: connection.remote,
+                encrypted: session.facts().encrypted,
+                since: connection.since.into(),
+            },
         })
     }
 }

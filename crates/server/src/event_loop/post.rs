@@ -4,11 +4,38 @@
 //! before another stanza is read.
 //! Not here: reading (`EventLoop::read_mail`), what a letter means (`switch`).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::letter::{Letter, StoreLetter};
 use crate::mailbox::Outbound;
 
 /// Letters staged for one receiver beyond which they are sent at once rather than at the turn's end.
 const STAGED_BEFORE_FLUSH: usize = 512;
+
+/// How many parcels and requests a loop has written, and how many parcels and replies it has done with: whoever waits for all
+/// loops to come to rest compares the sums. Each is written by its loop alone.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Traffic {
+    written: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Traffic {
+    /// Whether nothing is under way between loops that do nothing of themselves, nor between them and the store.
+    pub(crate) fn is_at_rest(all: &[Arc<Traffic>]) -> bool {
+        // What has been done was written before: where the sums agree in this order, nothing was under way in between.
+        let done: u64 = all.iter().map(|traffic| traffic.done.load(Ordering::Acquire)).sum();
+        let written: u64 = all.iter().map(|traffic| traffic.written.load(Ordering::Acquire)).sum();
+        done == written
+    }
+
+    /// Nobody else adds to these, so they need not be read and written in one.
+    fn add(count: &AtomicU64) {
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+}
 
 /// The loop's outgoing mail.
 pub(crate) struct Posts {
@@ -21,6 +48,7 @@ pub(crate) struct Posts {
     urgent: bool,
     congested: bool,
     staged_max: usize,
+    traffic: Arc<Traffic>,
 }
 
 impl Posts {
@@ -30,7 +58,31 @@ impl Posts {
         store: Outbound<StoreLetter>,
         staged_max: usize,
     ) -> Self {
-        Self { this, loops, store, outstanding: 0, urgent: false, congested: false, staged_max }
+        Self {
+            this,
+            loops,
+            store,
+            outstanding: 0,
+            urgent: false,
+            congested: false,
+            staged_max,
+            traffic: Arc::default(),
+        }
+    }
+
+    pub(crate) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+
+    /// Stages a router's parcel to another.
+    pub(crate) fn parcel(&mut self, to: u8, parcel: router::Parcel) {
+        Traffic::add(&self.traffic.written);
+        self.write_loop(to, Letter::Parcel(parcel));
+    }
+
+    /// A parcel or a reply has been read, and all it caused has been staged.
+    pub(crate) fn done(&self) {
+        Traffic::add(&self.traffic.done);
     }
 
     /// Stages a letter to another loop.
@@ -51,6 +103,7 @@ impl Posts {
     /// Stages a router's request; its reply will come as a letter.
     pub(crate) fn request(&mut self, request: store::Request) {
         self.outstanding += 1;
+        Traffic::add(&self.traffic.written);
         self.write_store(StoreLetter::Request { from: self.this, request });
     }
 

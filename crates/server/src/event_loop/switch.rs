@@ -6,8 +6,10 @@
 use std::net::IpAddr;
 use std::sync::mpsc::TrySendError;
 
-use router::{Handover, Output, Router, SessionId};
-use session::{BindFacts, CredentialsRequest, EndReason, Event, Outbox, RegisterRequest, ResumeId, Session};
+use router::{Handover, Output, Place, Router, SessionId};
+use session::{
+    BindFacts, Count, CredentialsRequest, EndReason, Event, Outbox, RegisterRequest, ResumeId, Session,
+};
 use xmpp::address::AccountNumber;
 use xmpp::stanza::StanzaKind;
 use xmpp::time::Now;
@@ -44,13 +46,13 @@ pub(super) fn hear(
     event: Event<'_>,
 ) -> Option<Effect> {
     match event {
-        Event::Stanza { seq, stanza } => {
+        Event::Stanza { seq, processed, stanza } => {
             match stanza.kind() {
                 StanzaKind::Message => counts.stanzas_in[0] += 1,
                 StanzaKind::Presence => counts.stanzas_in[1] += 1,
                 _ => counts.stanzas_in[2] += 1,
             }
-            router.handle_stanza(now, name.to_id(), seq, &stanza);
+            router.handle_stanza(now, name.to_id(), Place { seq, processed }, &stanza);
             None
         }
         Event::Delivered { tag } => {
@@ -293,7 +295,7 @@ impl EventLoop {
                     }
                     Output::Surrender { session } => self.surrender(session),
                     Output::Post { to_loop, parcel } => {
-                        self.posts.write_loop(to_loop as u8, Letter::Parcel(parcel));
+                        self.posts.parcel(to_loop as u8, parcel);
                     }
                     Output::Store(request) => self.posts.request(request),
                     Output::Errand { session, number, id, errand } => {
@@ -379,11 +381,31 @@ impl EventLoop {
 
     /// Puts on record how many stanzas of a client were handled, before it is told so.
     pub(super) fn note_count(&mut self, slot: usize) {
+        let Some(name) = self.lines.name(slot) else { return };
+        let Some(connection) = self.lines.get_mut(slot) else { return };
+        let (Stage::Session(session), Some(number)) = (&mut connection.stage, connection.number) else {
+            return;
+        };
+        let Some(Count { id, upto, h }) = session.poll_count() else { return };
+        self.posts.write_store(StoreLetter::Count {
+            from: self.this,
+            session: name.to_id(),
+            upto,
+            op: store::SessionOp::Count { key: id.to_bits(), number, h },
+        });
+    }
+
+    /// The store says whether a count is on record.
+    fn counted(&mut self, session: SessionId, upto: u32, kept: bool) {
+        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { return };
         let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
-        let Stage::Session(session) = &mut connection.stage else { return };
-        let Some(count) = session.poll_count() else { return };
+        let Stage::Session(counted) = &mut connection.stage else { return };
+        if !kept {
+            return counted.handle_uncounted();
+        }
         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());
-        session.handle_counted(count.upto, outbox);
+        counted.handle_counted(upto, outbox);
+        self.lines.mark_dirty(slot);
         self.lines.mark_again(slot);
     }
 
@@ -411,12 +433,15 @@ impl EventLoop {
             Letter::Parcel(parcel) => {
                 self.router.handle_parcel(self.now, parcel);
                 self.drain_router();
+                self.posts.done();
             }
             Letter::Reply(reply) => {
                 self.posts.replied();
                 self.router.handle_reply(self.now, reply);
                 self.drain_router();
+                self.posts.done();
             }
+            Letter::Counted { session, upto, kept } => self.counted(session, upto, kept),
             Letter::Credentials { session, answer } => {
                 let now = self.now;
                 self.tell(session, |session, outbox| session.handle_credentials(now, *answer, outbox));
@@ -479,10 +504,23 @@ impl EventLoop {
                 self.leave();
                 self.life = Life::Stopping;
                 self.close_all();
-                self.parked.end_all(&self.shared.parked);
                 self.drain_router();
             }
-            Letter::End => self.life = Life::Ending(self.now.mono + super::LAST_REPLIES_WITHIN),
+            Letter::Settle => {
+                self.router.handle_stopping(self.now);
+                self.drain_router();
+                self.shared.progress.step();
+            }
+            Letter::Stow => {
+                self.stow();
+                self.drain_router();
+                self.shared.progress.step();
+            }
+            Letter::End => {
+                self.router.handle_stopped(self.now);
+                self.drain_router();
+                self.life = Life::Ending(self.now.mono + super::LAST_REPLIES_WITHIN);
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use router::{Router, RouterConfig};
 use session::SessionConfig;
+use store::SavedSession;
+use xmpp::time::Wallclock;
 
 use super::doors::Doors;
 use super::wires::Wires;
@@ -89,7 +91,7 @@ impl Building {
     /// Lays the mailboxes and starts the threads.
     pub(super) fn run(
         self,
-        backend: Box<dyn store::Backend>,
+        mut backend: Box<dyn store::Backend>,
         router_config: &Arc<RouterConfig>,
     ) -> Result<Exchange, StartError> {
         let Self { shared, polls, wakers, doors, .. } = self;
@@ -98,8 +100,9 @@ impl Building {
         let config = &shared.config;
         let parker = Arc::new(Parker::default());
         let store_bell: Arc<dyn Bell> = Arc::clone(&parker) as _;
-        let Wires { loop_mail, posts, store_mail, from_store, from_keys, control } =
+        let Wires { loop_mail, posts, store_mail, from_store, from_keys, control, traffic } =
             Wires::lay(&config.engine, &wakers, &store_bell);
+        let mut saved = by_home(&mut *backend, shared.clock.now().wall, config, loops)?;
 
         let leaving = Arc::new(Leaving::default());
         let asked = Arc::clone(&leaving);
@@ -152,6 +155,7 @@ impl Building {
                 mail,
                 posts,
                 router: Router::new(Arc::clone(router_config), this as u16, loops as u16),
+                saved: std::mem::take(&mut saved[this]),
             };
             let event_loop = EventLoop::new(shared.clock.now(), parts);
             let thread = std::thread::Builder::new()
@@ -183,6 +187,7 @@ impl Building {
             addresses: self.addresses,
             shared,
             control,
+            traffic,
             loops: threads,
             store: Some(store),
             http,
@@ -190,6 +195,23 @@ impl Building {
             leaving,
         })
     }
+}
+
+/// The sessions that the exchange before this one saved, by the home of their numbers.
+pub(super) fn by_home(
+    backend: &mut dyn store::Backend,
+    now: Wallclock,
+    config: &Config,
+    loops: usize,
+) -> Result<Vec<Vec<SavedSession>>, StartError> {
+    let saved = store_thread::saved_sessions(backend, now, config.resume.time).map_err(|error| {
+        StartError::Io { what: "reading the sessions that were saved", error: io::Error::other(error) }
+    })?;
+    let mut homes = vec![Vec::new(); loops];
+    for saved in saved {
+        homes[usize::from(Router::home(saved.number, loops as u16))].push(saved);
+    }
+    Ok(homes)
 }
 
 /// Binds what loops own: streams and datagrams, each on the network that owns the address.

@@ -14,7 +14,7 @@ use router::Router;
 use store::Backend;
 use xmpp::time::{Instant, Now};
 
-use super::building::{bind_streams_and_datagrams, router_config, session_config};
+use super::building::{bind_streams_and_datagrams, by_home, router_config, session_config};
 use super::doors::Doors;
 use super::wires::Wires;
 use super::{Addresses, StartError};
@@ -86,7 +86,7 @@ impl Steered {
     /// # Errors
     /// An address that cannot be listened at, or a configuration that cannot be meant.
     pub fn new(now: Now, setup: Setup) -> Result<Self, StartError> {
-        let Setup { config, backend, networks, seed } = setup;
+        let Setup { config, mut backend, networks, seed } = setup;
         config.check().map_err(StartError::Config)?;
         let chance = Chance::seeded(seed);
         let certs = Certs::in_memory(&config.domain).map_err(StartError::Certs)?;
@@ -115,6 +115,7 @@ impl Steered {
         let loop_bells: Vec<Arc<dyn Bell>> = bells.iter().map(|bell| Arc::clone(bell) as _).collect();
         let store_bell: Arc<dyn Bell> = Arc::clone(&desk_bell) as _;
         let wires = Wires::lay(&shared.config.engine, &loop_bells, &store_bell);
+        let mut saved = by_home(&mut *backend, now.wall, &shared.config, loops)?;
         let desk = store_thread::Parts {
             backend,
             parker: Arc::new(Parker::default()),
@@ -138,6 +139,7 @@ impl Steered {
                 mail,
                 posts,
                 router: Router::new(Arc::clone(&router_config), this as u16, loops as u16),
+                saved: std::mem::take(&mut saved[this]),
             };
             EventLoop::new(now, parts)
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::serve::Control;
 use crate::config::Engine;
-use crate::event_loop::Posts;
+use crate::event_loop::{Posts, Traffic};
 use crate::letter::{Letter, StoreLetter};
 use crate::mailbox::{Bell, Inbound, Outbound, mailbox};
 use crate::store_thread::Parker;
@@ -28,6 +28,8 @@ pub(super) struct Wires {
     pub(super) from_keys: Vec<Outbound<Letter>>,
     /// What commands write with.
     pub(super) control: Control,
+    /// What each loop has written and done.
+    pub(super) traffic: Vec<Arc<Traffic>>,
 }
 
 impl Wires {
@@ -70,6 +72,7 @@ impl Wires {
         let (control_to_store, inbound) = mailbox(SIDE_MAILBOX_MAX, Arc::clone(store_bell), deaf);
         store_mail.push(inbound);
         let control = Control::new(from_control, control_to_store);
-        Self { loop_mail, posts, store_mail, from_store, from_keys, control }
+        let traffic = posts.iter().map(Posts::traffic).collect();
+        Self { loop_mail, posts, store_mail, from_store, from_keys, control, traffic }
     }
 }

@@ -199,3 +199,162 @@ fn parked_sessions_are_bounded() {
         b.expect_message(writer, &n.to_string());
     }
 }
+
+/// Goes online with a session that may be resumed, and hears of another's device.
+fn online_beside(client: &mut Client, number: u64, resource: &str, other: &mut Client, to: u64) -> String {
+    let id = resumable(client, number, resource);
+    client.send(&format!("<presence xmlns='jabber:client' to='{to}@localhost'/>"));
+    other.expect(&format!("from='{number}@localhost/{resource}'"));
+    other.expect("/>");
+    id
+}
+
+#[test]
+fn sessions_outlive_a_restart_of_the_exchange() {
+    let mut house = House::new(|config| config.close.drain = Duration::from_millis(200));
+    let (writer, parked, live) = (house.account(), house.account(), house.account());
+    let mut a = Client::tcp(house.tcp());
+    let a_id = resumable(&mut a, writer, "a");
+    // One of either parity, one of them over QUIC, which may live on another loop than its number's.
+    let mut b = Client::tcp(house.tcp());
+    let b_id = online_beside(&mut b, parked, "b", &mut a, writer);
+    let quic = Quic::connect(house.quic());
+    let mut c = quic.stream();
+    let c_id = online_beside(&mut c, live, "c", &mut a, writer);
+    for (client, number) in [(&mut b, parked), (&mut c, live)] {
+        a.message(number, "unconfirmed");
+        client.expect_message(writer, "unconfirmed");
+    }
+    drop(b);
+    house.until(|lines| lines.iter().any(|line| line.state == "parked"));
+    a.message(parked, "away");
+    a.ping();
+    house.stop();
+    assert!(a.expect_end_of_stream().contains("<system-shutdown "));
+    drop((a, c, quic));
+    house.start();
+    let mut who: Vec<_> = house.who().into_iter().map(|line| (line.number, line.state)).collect();
+    who.sort();
+    let all = [writer, parked, live].map(|number| (Some(number), "parked".to_owned()));
+    assert_eq!(who, all);
+    // It sent presence, three messages and a ping; it got presence of three and the ping's answer.
+    let mut a = Client::tcp(house.tcp());
+    let resumed = resume(&mut a, writer, &a_id, 4);
+    assert!(resumed.contains("<resumed ") && resumed.contains("h='5'"), "{resumed}");
+    // What came while nobody was there goes on where it was.
+    a.message(live, "after");
+    let mut c = Client::tls(house.tls());
+    assert!(resume(&mut c, live, &c_id, 1).contains("<resumed "));
+    let first = c.expect_message(writer, "unconfirmed");
+    assert!(!first.contains("urn:xmpp:delay"), "it is the same delivery: {first}");
+    c.expect_message(writer, "after");
+    let mut b = Client::tcp(house.tcp());
+    assert!(resume(&mut b, parked, &b_id, 1).contains("<resumed "));
+    b.expect_message(writer, "unconfirmed");
+    b.expect_message(writer, "away");
+    acknowledge(&mut b, 3);
+    b.ping();
+    // What was confirmed is gone, and a second restart shows nobody anything twice.
+    drop(b);
+    house.until(|lines| lines.iter().any(|line| line.state == "parked"));
+    house.stop();
+    house.start();
+    let mut b = Client::tcp(house.tcp());
+    assert!(resume(&mut b, parked, &b_id, 4).contains("<resumed "));
+    let mut a = Client::tcp(house.tcp());
+    assert!(resume(&mut a, writer, &a_id, 4).contains("<resumed "));
+    a.message(parked, "last");
+    b.expect_message(writer, "last");
+}
+
+#[test]
+fn contacts_that_do_not_return_after_a_restart_are_told_as_gone() {
+    let mut house = House::new(|config| {
+        config.close.drain = Duration::from_millis(200);
+        config.resume.time = Duration::from_secs(4);
+    });
+    let (watcher, number) = (house.account(), house.account());
+    let mut a = Client::tcp(house.tcp());
+    let id = resumable(&mut a, watcher, "a");
+    let mut b = Client::tcp(house.tcp());
+    online_beside(&mut b, number, "b", &mut a, watcher);
+    let mut c = Client::tcp(house.tcp());
+    c.go_online(number, PASSWORD, "c");
+    a.message(number, "for who returns");
+    b.expect_message(watcher, "for who returns");
+    house.stop();
+    drop((a, b, c));
+    house.start();
+    let mut a = Client::tcp(house.tcp());
+    assert!(resume(&mut a, watcher, &id, 2).contains("<resumed "));
+    let gone = a.expect("type='unavailable'/>");
+    assert!(gone.contains(&format!("from='{number}@localhost/b'")), "{gone}");
+    // And what it had not confirmed waits for whoever comes next.
+    let mut b = Client::tcp(house.tcp());
+    b.go_online(number, PASSWORD, "other");
+    assert!(b.expect_message(watcher, "for who returns").contains("urn:xmpp:delay"));
+}
+
+/// What a power cut at this moment would leave, in a house of its own.
+fn after_a_power_cut(house: &House) -> House {
+    let mut left = House::usual();
+    left.stop();
+    std::fs::remove_dir_all(left.data()).unwrap();
+    std::fs::create_dir(left.data()).unwrap();
+    for entry in std::fs::read_dir(house.data()).unwrap() {
+        let entry = entry.unwrap();
+        // The log's index is memory that is shared, which a power cut leaves nothing of.
+        let index = entry.file_name().to_string_lossy().ends_with("-shm");
+        if entry.file_type().unwrap().is_file() && !index {
+            std::fs::copy(entry.path(), left.data().join(entry.file_name())).unwrap();
+        }
+    }
+    left.start();
+    left
+}
+
+#[test]
+fn after_a_power_cut_the_count_is_exact_and_nothing_acknowledged_is_lost() {
+    let house = House::usual();
+    let (writer, away, here) = (house.account(), house.account(), house.account());
+    let mut b = Client::tcp(house.tcp());
+    let b_id = resumable(&mut b, here, "b");
+    let mut a = Client::tcp(house.tcp());
+    let a_id = resumable(&mut a, writer, "a");
+    for n in 0..3 {
+        a.message(away, &format!("{n}"));
+        a.message(here, &format!("{n}"));
+        b.expect_message(writer, &n.to_string());
+    }
+    a.send(&format!("<r {SM}/>"));
+    a.expect("<a ");
+    assert!(a.expect("/>").contains("h='7'"), "its presence and six messages");
+    // One more, which nobody asked about. It is durable once what came after it in the same queue is.
+    a.message(away, "3");
+    a.ping();
+    let mut other = Client::tcp(house.tcp());
+    resumable(&mut other, here, "other");
+    other.message(away, "behind");
+    other.send(&format!("<r {SM}/>"));
+    other.expect("<a ");
+    other.expect("/>");
+
+    let left = after_a_power_cut(&house);
+    let mut a = Client::tcp(left.tcp());
+    let failed = resume(&mut a, writer, &a_id, 0);
+    assert!(failed.contains("<failed ") && failed.contains("h='8'"), "{failed}");
+    // It was handed to a session, which had not confirmed it.
+    let mut b = Client::tcp(left.tcp());
+    assert!(resume(&mut b, here, &b_id, 1).contains("<failed "));
+    let mut b = Client::tcp(left.tcp());
+    b.go_online(here, PASSWORD, "b");
+    let mut c = Client::tcp(left.tcp());
+    c.go_online(away, PASSWORD, "c");
+    for n in 0..3 {
+        b.expect_message(writer, &n.to_string());
+    }
+    for n in 0..4 {
+        c.expect_message(writer, &n.to_string());
+    }
+    c.expect_message(here, "behind");
+}

@@ -7,7 +7,7 @@
 //! one fails, its requests are run again one by one, so that each is judged for itself; after a failed `fsync` nothing
 //! is promised any more.
 //! Not here: the tables (`schema`), single operations (`accounts`, `rosters`, `mailboxes`,
-//! `archives`, `documents`), what remains possible on a
+//! `archives`, `documents`, `sessions`), what remains possible on a
 //! full disk (`reserve`).
 
 mod accounts;
@@ -21,6 +21,7 @@ mod nodes;
 mod reserve;
 mod rosters;
 mod schema;
+mod sessions;
 mod tokens;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use archives::Archives;
 use mailboxes::Mailboxes;
 use migrate::Unusable;
 use reserve::Reserve;
+use sessions::Sessions;
 
 /// The database's name inside the folder.
 pub const FILE: &str = "switchboard.db";
@@ -77,6 +79,7 @@ pub struct Sqlite {
     limits: Limits,
     mailboxes: Mailboxes,
     archives: Archives,
+    sessions: Sessions,
     reserve: Reserve,
     /// Why nothing is promised any more.
     broken: Option<Arc<str>>,
@@ -186,6 +189,7 @@ impl Sqlite {
             limits: config.limits,
             mailboxes: Mailboxes::default(),
             archives: Archives::default(),
+            sessions: Sessions::default(),
             reserve,
             broken: None,
             _folder: None,
@@ -229,6 +233,7 @@ impl Sqlite {
             replies.truncate(before);
             self.mailboxes.forget();
             self.archives.forget();
+            self.sessions.forget();
             // Some errors have rolled it back already; then this one says so, which is no news.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
@@ -252,7 +257,9 @@ impl Sqlite {
         }
         self.mailboxes.flush(&self.connection)?;
         self.archives.flush(&self.connection)?;
+        self.sessions.flush(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.sessions.committed();
         Ok(())
     }
 
@@ -300,6 +307,7 @@ impl Sqlite {
                 self.mailboxes.remove(db, *number)?;
                 rosters::delete(db, *number)?;
                 tokens::revoke(db, *number)?;
+                self.sessions.remove(db, *number)?;
                 accounts::delete(db, *number)
             }
             Op::LoadRoster { number } => rosters::load(db, *number),
@@ -318,6 +326,13 @@ impl Sqlite {
             Op::Archive(op) => self.archives.apply(db, now, &self.limits, op),
             Op::Document(op) => documents::apply(db, op),
             Op::Pep(op) => nodes::apply(db, op),
+            Op::Session(op) => self.sessions.apply(db, now, op),
+            Op::OnBehalf(asked) => {
+                let (origin, op) = &**asked;
+                let answer = self.apply(now, op)?;
+                self.sessions.note(&self.connection, origin)?;
+                Ok(answer)
+            }
         }
     }
 }

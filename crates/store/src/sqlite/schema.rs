@@ -9,7 +9,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
 pub(super) const MIGRATIONS: &[&str] =
-    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES];
+    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES, SESSIONS];
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -173,4 +173,16 @@ const INVITES: &str = "
         expires INTEGER NOT NULL,
         inviter INTEGER
     ) WITHOUT ROWID;
+";
+
+const SESSIONS: &str = "
+    -- Sessions that may be resumed. key: what the client names it by. h: how many stanzas of its client were handled. until:
+    -- when the row may go; 0 while the session lives. state: all of it, where it outlives its exchange.
+    CREATE TABLE sessions (
+        key    INTEGER PRIMARY KEY,
+        number INTEGER NOT NULL,
+        h      INTEGER NOT NULL,
+        until  INTEGER NOT NULL,
+        state  TEXT
+    );
 ";

@@ -105,7 +105,8 @@ impl Router {
         asked: u64,
         answer: Result<store::Answer, StoreError>,
     ) {
-        let Some(spool) = spool(self, number) else { return };
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        let (spool, given) = (&mut account.features.offline, &account.shared);
         let Some(flush) = spool.flush.as_mut().filter(|flush| flush.number == asked) else { return };
         flush.loading = false;
         let Ok(store::Answer::Offline(page)) = answer else {
@@ -120,8 +121,11 @@ impl Router {
         flush.more = page.more;
         // Others have some of it in hand; if they lose it, reading begins anew.
         let (in_hand, gone) = (&spool.in_hand, &flush.gone);
-        let known =
-            |id: OfflineId| in_hand.binary_search_by_key(&id, |row| row.id).is_ok() || gone.contains(&id);
+        let known = |id: OfflineId| {
+            in_hand.binary_search_by_key(&id, |row| row.id).is_ok()
+                || gone.contains(&id)
+                || given.iter().any(|given| given.is_row(id))
+        };
         flush.page.extend(page.rows.into_iter().filter(|row| !known(row.id)));
         if page.more {
             self.spill(number);

@@ -1,0 +1,156 @@
+//! The records of sessions that may be resumed, in SQLite.
+//!
+//! Spec: XEP-0198 section 5.
+//! Owns: the table `sessions`, and the counts of sessions in use, so that a group writes each session's count once.
+//! Invariants: a count is written in the transaction that holds what it counts; what a group noted is forgotten with it
+//! when it is rolled back.
+//! Not here: when a stanza counts (`session`).
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension};
+use xmpp::address::AccountNumber;
+use xmpp::time::Wallclock;
+
+use super::{Stop, millis, wallclock};
+use crate::session::Handled;
+use crate::{Answer, Origin, SavedSession, SessionOp};
+
+/// Sessions remembered from group to group, at some 100 bytes each; beyond it those of which nothing is under way are
+/// read anew.
+const KNOWN_MAX: usize = 64 * 1024;
+
+/// A row that lives: when it is forgotten is not known yet.
+const LIVES: i64 = 0;
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    /// As of the last group.
+    known: HashMap<u64, Handled>,
+    /// As of this one: whose they are, and their counts.
+    staged: HashMap<u64, (AccountNumber, Handled)>,
+    /// Forgotten or replaced in this group.
+    gone: Vec<u64>,
+}
+
+impl Sessions {
+    pub(super) fn apply(&mut self, db: &Connection, now: Wallclock, op: &SessionOp) -> Result<Answer, Stop> {
+        match op {
+            SessionOp::Begin { until } => {
+                db.prepare_cached("DELETE FROM sessions WHERE until <> ?1 AND until <= ?2")?
+                    .execute((LIVES, millis(now)))?;
+                db.prepare_cached("UPDATE sessions SET until = ?2 WHERE until = ?1")?
+                    .execute((LIVES, millis(*until)))?;
+            }
+            SessionOp::Count { key, number, h } => self.stage(db, *key, *number)?.raise(*h),
+            SessionOp::Handled { key, number } => {
+                self.flush(db)?;
+                let found = db
+                    .prepare_cached("SELECT h FROM sessions WHERE key = ?1 AND number = ?2")?
+                    .query_row((*key, number.get()), |row| row.get(0))
+                    .optional()?;
+                return Ok(Answer::Handled(found));
+            }
+            SessionOp::Forget { key } => {
+                self.drop_staged(*key);
+                db.prepare_cached("DELETE FROM sessions WHERE key = ?1")?.execute([*key])?;
+            }
+            SessionOp::Save(saved) => {
+                self.drop_staged(saved.key);
+                db.prepare_cached("INSERT OR REPLACE INTO sessions VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
+                    (saved.key, saved.number.get(), saved.h(), millis(saved.until), saved.to_json()),
+                )?;
+            }
+            SessionOp::Take { limit } => return take(db, *limit),
+        }
+        Ok(Answer::Done)
+    }
+
+    /// A stanza asked for what this transaction holds.
+    pub(super) fn note(&mut self, db: &Connection, origin: &Origin) -> Result<(), Stop> {
+        self.stage(db, origin.key, origin.number)?.note(origin);
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, db: &Connection, number: AccountNumber) -> Result<(), Stop> {
+        self.staged.retain(|_, (of, _)| *of != number);
+        db.prepare_cached("DELETE FROM sessions WHERE number = ?1")?.execute([number.get()])?;
+        Ok(())
+    }
+
+    /// Writes what changed in this group, before its COMMIT.
+    pub(super) fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        if self.staged.is_empty() {
+            return Ok(());
+        }
+        let mut put = db.prepare_cached(
+            "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, NULL)
+             ON CONFLICT (key) DO UPDATE SET h = excluded.h WHERE h <> excluded.h",
+        )?;
+        for (key, (number, handled)) in &self.staged {
+            put.execute((key, number.get(), handled.h, LIVES))?;
+        }
+        Ok(())
+    }
+
+    /// The group is durable.
+    pub(super) fn committed(&mut self) {
+        for key in self.gone.drain(..) {
+            self.known.remove(&key);
+        }
+        self.known.extend(self.staged.drain().map(|(key, (_, handled))| (key, handled)));
+        if self.known.len() > KNOWN_MAX {
+            self.known.retain(|_, handled| !handled.is_settled());
+        }
+    }
+
+    /// After a rollback: nothing of the group was.
+    pub(super) fn forget(&mut self) {
+        self.staged.clear();
+        self.gone.clear();
+    }
+
+    fn drop_staged(&mut self, key: u64) {
+        self.staged.remove(&key);
+        self.gone.push(key);
+    }
+
+    fn stage(&mut self, db: &Connection, key: u64, number: AccountNumber) -> rusqlite::Result<&mut Handled> {
+        if !self.staged.contains_key(&key) {
+            let known = self.known.get(&key).filter(|_| !self.gone.contains(&key)).cloned();
+            let handled = match known {
+                Some(handled) => handled,
+                None => Handled::new(
+                    db.prepare_cached("SELECT h FROM sessions WHERE key = ?1")?
+                        .query_row([key], |row| row.get(0))
+                        .optional()?
+                        .unwrap_or_default(),
+                ),
+            };
+            self.staged.insert(key, (number, handled));
+        }
+        Ok(&mut self.staged.get_mut(&key).expect("it was just put there").1)
+    }
+}
+
+fn take(db: &Connection, limit: u32) -> Result<Answer, Stop> {
+    let mut found = db.prepare_cached(
+        "SELECT key, number, until, state FROM sessions WHERE state IS NOT NULL ORDER BY key LIMIT ?1",
+    )?;
+    let mut rows = found.query([limit])?;
+    let (mut keys, mut taken) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let (key, number, until): (u64, u64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let state: String = row.get(3)?;
+        keys.push(key);
+        taken.extend(
+            AccountNumber::new(number)
+                .and_then(|number| SavedSession::from_json(key, number, wallclock(until), &state)),
+        );
+    }
+    let mut live = db.prepare_cached("UPDATE sessions SET state = NULL, until = ?2 WHERE key = ?1")?;
+    for key in keys {
+        live.execute((key, LIVES))?;
+    }
+    Ok(Answer::Sessions(taken))
+}
