@@ -277,45 +277,50 @@ async def test_nothing_is_lost_whenever_it_is_killed(tmp_path):
     def done():
         return sum(len(writer.acknowledged) for writer in writers)
 
-    for life in range(KILLS):
-        tasks = begin(life, here + writers)
-        # Some are killed while everybody still logs in, most while everybody writes.
-        if rng.random() < 0.8:
-            enough = done() + 3 * WRITERS
-            async with asyncio.timeout(60):
-                while done() < enough:
-                    for task in tasks:
-                        if task.done() and task.exception():
-                            raise task.exception()
-                    await asyncio.sleep(0.005)
-        await asyncio.sleep(rng.uniform(0, 0.2))
-        exchange.kill()
-        await end(tasks)
-        await asyncio.to_thread(exchange.start)
-
-    ends.set()
-    readers = begin(KILLS, here)
-    async with asyncio.timeout(120):
-        await asyncio.gather(*begin(KILLS, writers))
-    readers += begin(KILLS, away)
-
-    def whole():
-        return all(
-            len({(sender, n) for _, sender, n, _ in reader.log}) >= sum(writer.next[reader.number] for writer in writers)
-            for reader in here + away
-        )
-
+    tasks = []
     try:
+        for life in range(KILLS):
+            tasks = begin(life, here + writers)
+            # Some are killed while everybody still logs in, most while everybody writes.
+            if rng.random() < 0.8:
+                enough = done() + 3 * WRITERS
+                async with asyncio.timeout(60):
+                    while done() < enough:
+                        for task in tasks:
+                            if task.done() and task.exception():
+                                raise task.exception()
+                        await asyncio.sleep(0.005)
+            await asyncio.sleep(rng.uniform(0, 0.2))
+            exchange.kill()
+            await end(tasks)
+            await asyncio.to_thread(exchange.start)
+
+        ends.set()
+        tasks = begin(KILLS, here)
         async with asyncio.timeout(120):
-            while not whole():
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        # The judgement says what is missing.
-        pass
-    await end(readers)
+            await asyncio.gather(*begin(KILLS, writers))
+        tasks += begin(KILLS, away)
+
+        def whole():
+            return all(
+                len({(sender, n) for _, sender, n, _ in reader.log}) >= sum(writer.next[reader.number] for writer in writers)
+                for reader in here + away
+            )
+
+        try:
+            async with asyncio.timeout(120):
+                while not whole():
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            # The judgement says what is missing.
+            pass
+        await end(tasks)
+    finally:
+        exchange.kill()
+        for task in tasks:
+            task.cancel()
     repeated = sum(judge(reader, writers, False) for reader in here)
     for reader in away:
         judge(reader, writers, True)
     total = sum(sum(writer.next.values()) for writer in writers)
     print(f"{KILLS} kills, {total} messages, {repeated} of them came to who was there a second time")
-    exchange.stop()

@@ -126,3 +126,39 @@ fn an_idle_tls_session_costs_rustls_its_state() {
     println!("{each} octets of heap an idle TLS session");
     assert!(each <= 16 * 1024, "{each} octets of heap an idle TLS session");
 }
+
+#[test]
+fn a_thousand_parked_sessions_cost_bounded_memory() {
+    const WARM: usize = 32;
+    const SESSIONS: usize = 1000;
+    let _alone = ALONE.lock();
+    let house = House::new(|config| {
+        config.engine.loops = 1;
+        // All of them with one client's patience.
+        config.resume.time = std::time::Duration::from_secs(600);
+    });
+    let numbers: Vec<u64> = (0..SESSIONS).map(|_| house.account()).collect();
+    let park = |numbers: &[u64]| {
+        for number in numbers {
+            let mut client = Client::over(tcp(house.tcp()));
+            client.log_in(*number, PASSWORD, "phone");
+            client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+            client.expect("<enabled");
+            client.send("<presence xmlns='jabber:client' id='here'/>");
+            client.expect("id='here'");
+        }
+    };
+    let parked = |count: usize| {
+        house.until(|lines| lines.iter().filter(|line| line.state == "parked").count() == count);
+    };
+    park(&numbers[..WARM]);
+    parked(WARM);
+    let before = LIVE.load(Ordering::Relaxed);
+    park(&numbers[WARM..]);
+    parked(SESSIONS);
+    let each = (LIVE.load(Ordering::Relaxed) - before) / (SESSIONS - WARM) as isize;
+    println!("{each} octets of heap a parked session");
+    // What `[resume]` says one costs, beside what waits for its client; and the account, whose roster and preferences are in
+    // memory.
+    assert!(each <= 2560, "{each} octets of heap a parked session");
+}

@@ -358,3 +358,106 @@ fn after_a_power_cut_the_count_is_exact_and_nothing_acknowledged_is_lost() {
     }
     c.expect_message(here, "behind");
 }
+
+#[test]
+fn a_half_open_client_is_found_and_its_messages_go_to_resumption_then_wait() {
+    let house = House::new(|config| {
+        config.limits.answer = Duration::from_secs(1);
+        config.resume.time = Duration::from_secs(2);
+    });
+    let (writer, number) = (house.account(), house.account());
+    let mut a = Client::tcp(house.tcp());
+    a.go_online(writer, PASSWORD, "a");
+    // It reads and never answers: to the exchange, a cable that was cut.
+    let mut b = Client::tcp(house.tcp());
+    let id = resumable(&mut b, number, "b");
+    a.message(number, "one");
+    b.expect_message(writer, "one");
+    let begun = std::time::Instant::now();
+    house.until(|lines| lines.iter().any(|line| line.state == "parked"));
+    assert!(begun.elapsed() < Duration::from_secs(10), "a second is its limit");
+    a.message(number, "two");
+    let mut again = Client::tcp(house.tcp());
+    assert!(resume(&mut again, number, &id, 1).contains("<resumed "));
+    again.expect_message(writer, "one");
+    again.expect_message(writer, "two");
+    // The same once more, and nobody comes back in time.
+    house.until(|lines| lines.iter().all(|line| line.number != Some(number)));
+    let mut c = Client::tcp(house.tcp());
+    c.go_online(number, PASSWORD, "c");
+    for body in ["one", "two"] {
+        assert!(c.expect_message(writer, body).contains("urn:xmpp:delay"));
+    }
+}
+
+/// The body of the next message, whether it is for this client or a copy (XEP-0280).
+fn next_body(client: &mut Client) -> String {
+    let message = client.expect("</message>");
+    if message.contains("<forwarded ") {
+        client.expect("</message>");
+    }
+    let body = message.split("<body>").nth(1).unwrap_or_else(|| panic!("{message}"));
+    body.split("</body>").next().unwrap().to_owned()
+}
+
+#[test]
+fn two_devices_one_of_them_flaky_each_get_everything_once() {
+    const ROUNDS: usize = 12;
+    let house = House::usual();
+    let (writer, number) = (house.account(), house.account());
+    let mut a = Client::tcp(house.tcp());
+    a.go_online(writer, PASSWORD, "a");
+    let mut flaky = Client::tcp(house.tcp());
+    let id = resumable(&mut flaky, number, "flaky");
+    let mut steady = Client::tcp(house.tcp());
+    resumable(&mut steady, number, "steady");
+    // Each sees the other's presence.
+    flaky.expect("/steady'");
+    for client in [&mut flaky, &mut steady] {
+        client.send("<iq xmlns='jabber:client' type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+        client.expect("id='c'");
+        client.expect(">");
+    }
+    // Two presences and the answer.
+    let mut count = 3;
+    acknowledge(&mut flaky, count);
+    let (mut flaky_got, mut steady_got, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // To both; to the steady one, with a copy; to the flaky one, with a copy.
+        for (to, what) in [("", "both"), ("/steady", "steady"), ("/flaky", "flaky")] {
+            let body = format!("{round} {what}");
+            a.send(&format!(
+                "<message xmlns='jabber:client' to='{number}@localhost{to}' type='chat' id='{body}'><body>{body}</body></message>"
+            ));
+            all.push(body);
+        }
+        a.ping();
+        // It hears some of that and confirms less, or nothing at all, before its connection goes.
+        for _ in 0..round % 4 {
+            flaky_got.push(next_body(&mut flaky));
+        }
+        let confirmed = (round % 3).min(round % 4);
+        count += confirmed as u32;
+        acknowledge(&mut flaky, count);
+        // What it heard and did not confirm it confirms when it is back.
+        count += (round % 4 - confirmed) as u32;
+        drop(flaky);
+        flaky = Client::tcp(house.tcp());
+        assert!(resume(&mut flaky, number, &id, count).contains("<resumed "));
+        while flaky_got.len() < all.len() {
+            flaky_got.push(next_body(&mut flaky));
+            count += 1;
+        }
+        while steady_got.len() < all.len() {
+            steady_got.push(next_body(&mut steady));
+        }
+    }
+    assert_eq!(flaky_got, all);
+    assert_eq!(steady_got, all);
+    flaky.send(
+        "<iq xmlns='jabber:client' type='set' id='m'><query xmlns='urn:xmpp:mam:2'>\
+         <set xmlns='http://jabber.org/protocol/rsm'><max>100</max></set></query></iq>",
+    );
+    let archive = flaky.expect("</fin>");
+    assert_eq!(archive.matches("<result ").count(), all.len(), "each is in the archive once");
+}
