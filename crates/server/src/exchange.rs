@@ -220,12 +220,11 @@ impl Exchange {
         let shared = Arc::clone(&self.shared);
         shared.progress.wait(shared.config.close.drain, |_| shared.connections.load(Ordering::Relaxed) == 0);
         // Each step begins when all that the one before it caused has been done.
-        let steps: [(fn() -> Letter, &str); 3] =
-            [(|| Letter::Stop, "close"), (|| Letter::Settle, "settle"), (|| Letter::Stow, "stow")];
-        for (at, (letter, what)) in (1..).zip(steps) {
+        let steps: [fn() -> Letter; 3] = [|| Letter::Stop, || Letter::Settle, || Letter::Stow];
+        for (at, letter) in (1..).zip(steps) {
             self.control.to_all(letter);
             if !self.comes_to_rest(at * self.loops.len()) {
-                tracing::error!("some loops did not {what} in time");
+                tracing::error!(step = at, "some loops did not come to rest in time");
             }
         }
         self.control.to_all(|| Letter::End);
