@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import re
+from xml.etree import ElementTree
 
 from exchange import PASSWORD
 
@@ -121,6 +122,12 @@ class Stream:
         mark = os.urandom(4).hex()
         await self.send(f"<iq xmlns='jabber:client' type='get' id='{mark}'><ping xmlns='urn:xmpp:ping'/></iq>")
         return await self.pluck(rf"<iq[^>]*id=['\"]{mark}['\"][^>]*/?>")
+
+    async def ask(self, question):
+        """Asks the exchange and returns the answer's iq, parsed."""
+        mark = os.urandom(4).hex()
+        await self.send(f"<iq xmlns='jabber:client' type='get' id='{mark}' to='localhost'>{question}</iq>")
+        return ElementTree.fromstring(await self.pluck(rf"<iq[^>]*id=['\"]{mark}['\"].*?(?:(?<=/)>|</iq>)"))
 
     async def write(self, number, body):
         await self.send(

@@ -1,5 +1,6 @@
 """The exchange on its own stack: who is where, both networks at once, the interface's life, and the trace of a line."""
 
+import json
 import os
 import shutil
 import socket
@@ -8,6 +9,8 @@ import tempfile
 
 from clearstream import ClearStream
 from exchange import BINARY, LOOPBACK, STACK, TUN, Exchange, run, set_network, until
+
+LINES = "urn:switchboard:lines:0"
 
 
 def interfaces():
@@ -78,6 +81,60 @@ async def test_a_line_is_traced(tmp_path):
         assert "seen on the wire" in read and f"{STACK}.{exchange.ports['tcp']}" in read, read
     finally:
         exchange.stop()
+
+
+async def test_two_traces_of_one_line_see_the_same(tmp_path):
+    exchange = on_stack(tmp_path / "data").start()
+    try:
+        number = exchange.account()
+        stream = await ClearStream.connect(exchange)
+        await stream.log_in(number, "traced")
+        command = [BINARY, "trace", number, "--seconds", "3", "--format", "json", "--data", exchange.data]
+        traces = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        for trace in traces:
+            assert "tracing" in trace.stderr.readline()
+        for word in ("one", "two", "three"):
+            await stream.write(number, word)
+            assert await stream.hear() == (number, word)
+        first, second = (trace.communicate(timeout=30)[0] for trace in traces)
+        sent = [
+            [step for step in map(json.loads, drawn.splitlines()) if step.get("length", 0) > 0] for drawn in (first, second)
+        ]
+        assert len(sent[0]) >= 6, first
+        assert len(sent[0]) == len(sent[1]), (first, second)
+    finally:
+        exchange.stop()
+
+
+async def test_an_administrator_sees_the_ladder_of_a_line(tmp_path):
+    exchange = on_stack(tmp_path / "data").start()
+    try:
+        admin, number = exchange.account(), exchange.account()
+        run([BINARY, "account", "admin", admin, "on", "--data", exchange.data])
+        watcher = await ClearStream.connect(exchange)
+        await watcher.log_in(admin, "watcher")
+        stream = await ClearStream.connect(exchange)
+        await stream.log_in(number, "watched")
+        lines = await watcher.ask("<lines xmlns='urn:switchboard:lines:0'/>")
+        (line,) = [node.get("id") for node in lines.iter() if node.get("resource") == "watched"]
+        first = await trace(watcher, line, 0)
+        assert first.get("shown") == "true" and not first.text
+        await stream.write(number, "seen on the wire")
+        assert await stream.hear() == (number, "seen on the wire")
+        second = await trace(watcher, line, first.get("cursor"))
+        assert "ESTABLISHED" in second.text and second.text.startswith("<svg"), second.text
+        assert "seen on the wire" not in second.text
+        third = await trace(watcher, line, second.get("cursor"))
+        assert third.get("cursor") == second.get("cursor") and not third.text, "nothing is new"
+        refused = await stream.ask(f"<trace xmlns='{LINES}' line='{line}'/>")
+        assert refused.get("type") == "error" and "forbidden" in "".join(node.tag for node in refused.iter())
+    finally:
+        exchange.stop()
+
+
+async def trace(stream, line, after):
+    answer = await stream.ask(f"<trace xmlns='{LINES}' line='{line}' after='{after}'/>")
+    return answer.find(f"{{{LINES}}}trace")
 
 
 async def test_what_the_kernel_carries_cannot_be_traced(tmp_path):

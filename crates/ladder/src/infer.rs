@@ -27,6 +27,8 @@ struct End {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Inference {
     ends: [End; 2],
+    /// Of whom it was said where they are, before the first segment.
+    told: [bool; 2],
     begun: bool,
 }
 
@@ -40,7 +42,7 @@ impl Inference {
     /// Somebody who knows says so.
     pub fn correct(&mut self, side: Side, state: State) {
         self.ends[side.index()].state = state;
-        self.begun = true;
+        self.told[side.index()] = true;
     }
 
     /// `from` sends a segment; its state afterwards.
@@ -140,7 +142,7 @@ impl Inference {
         end.state
     }
 
-    /// The first segment tells where both are.
+    /// The first segment tells where both are, unless somebody else did.
     fn begin(&mut self, from: Side, header: &Header) {
         if self.begun {
             return;
@@ -153,8 +155,11 @@ impl Inference {
             (false, _) if flags.rst() => (State::Closed, State::Closed),
             (false, _) => (State::Established, State::Established),
         };
-        self.ends[from.index()].state = sender;
-        self.ends[from.other().index()].state = receiver;
+        for (side, state) in [(from, sender), (from.other(), receiver)] {
+            if !self.told[side.index()] {
+                self.ends[side.index()].state = state;
+            }
+        }
     }
 }
 

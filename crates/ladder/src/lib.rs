@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Reading order: `item` (what comes in), `moment` (what happens), `analysis` and `infer` (what is found out), `label`, `layout`,
-//! `text`; then `capture`, `dissect`, `flow` for files.
+//! `text`; then `capture`, `dissect`, `flow` for files, `tap` for one end that is watched.
 //! Spec: RFC 9293 for the words. Owns: diagrams; no clock, no device.
 //! Not here: the system calls of a live capture (`device`), scenarios (`lab`), the command line (`switchboard`).
 #![forbid(unsafe_code)]
@@ -48,6 +48,7 @@ pub mod mermaid;
 pub mod moment;
 pub mod state;
 pub mod svg;
+pub mod tap;
 pub mod text;
 
 mod ladder;

@@ -45,6 +45,12 @@ impl SessionId {
     pub const fn to_bits(self) -> u64 {
         self.0
     }
+
+    /// The session with these bits, if there is one.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
 }
 
 /// What the router must know of a session when it binds.

@@ -113,6 +113,13 @@ pub enum Errand {
         /// The line whose facts are wanted too, by its [`SessionId::to_bits`].
         open: Option<u64>,
     },
+    /// The ladder of a line, for an administrator.
+    Trace {
+        /// The line, by its [`SessionId::to_bits`].
+        line: u64,
+        /// What the asker has seen of it: the cursor of the last answer, or 0.
+        after: u64,
+    },
     /// A new invite, for an administrator.
     Invite,
     /// The end of every session and token of the asker's own number.

@@ -202,6 +202,7 @@ fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: 
             let errand = match errand {
                 Errand::Lines { open: None } => "lines".to_owned(),
                 Errand::Lines { open: Some(open) } => format!("lines {open}"),
+                Errand::Trace { line, after } => format!("trace {line} after {after}"),
                 Errand::Invite => "invite".to_owned(),
                 Errand::Revoke => "revoke".to_owned(),
             };

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use xmpp::time::Now;
 
-use crate::network::trace::TracedFrame;
+use crate::network::trace::Answer;
 
 pub(crate) mod serve;
 #[cfg(test)]
@@ -35,11 +35,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub enum Request {
     /// Every line: one [`Item::Line`] each.
     Who,
-    /// The frames of a number's lines since this was last asked: for each line one [`Item::Trace`] and its [`Item::Frame`]s. Asking
-    /// begins it; not asking for ten seconds ends it.
+    /// A number's lines, one [`Item::Trace`] each; with `of`, that line alone, and the [`Item::Frame`]s that the asker has not had.
+    /// Asking for frames begins to watch; not asking for ten seconds ends it. Several may ask of one line.
     Trace {
         /// Whose.
         number: u64,
+        /// The line whose frames are wanted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<TraceOf>,
     },
     /// A new account: one [`Item::Account`].
     AccountCreate {
@@ -178,6 +181,17 @@ pub struct Line {
     pub since: u64,
 }
 
+/// A line whose frames are wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceOf {
+    /// Its peer, as [`Line::remote`] names it.
+    pub remote: SocketAddr,
+    /// Its carrier, as [`Line::carrier`] names it.
+    pub carrier: String,
+    /// [`Traced::next`] of the last answer; 0 at first.
+    pub after: u64,
+}
+
 /// A line that is traced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traced {
@@ -185,7 +199,13 @@ pub struct Traced {
     pub line: Line,
     /// Whether its network shows frames: our own stack does, the kernel does not.
     pub shown: bool,
-    /// Frames that were lost since the last answer, since nobody took them.
+    /// As many lines are watched as can be, and this is not one of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
+    /// What to ask after the next time.
+    #[serde(default)]
+    pub next: u64,
+    /// Frames that the asker will never have, since it did not take them in time.
     pub lost: u64,
 }
 
@@ -213,35 +233,32 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
+    /// A line of which nothing is asked but whether it can be shown.
+    pub(crate) fn of_line(line: Line, shown: bool) -> Self {
+        let about = Traced { line, shown, full: false, next: 0, lost: 0 };
+        Self { about, frames: Vec::new() }
+    }
+
     /// `now` is when it is told: the frames' times are on the loop's clock, and go out as civil time.
-    pub(crate) fn new(line: Line, now: Now, frames: Option<Vec<TracedFrame>>, lost: u64) -> Self {
+    pub(crate) fn new(line: Line, now: Now, answer: Answer) -> Self {
+        let traced = match answer {
+            Answer::Hidden => return Self::of_line(line, false),
+            Answer::Full => {
+                let about = Traced { full: true, ..Self::of_line(line, true).about };
+                return Self { about, frames: Vec::new() };
+            }
+            Answer::Watched(traced) => traced,
+        };
         let wall = now.wall.as_millis() * 1_000_000;
-        let shown = frames.is_some();
-        let frames = frames.unwrap_or_default().into_iter().map(|frame| Frame {
+        let frames = traced.frames.into_iter().map(|frame| Frame {
             at: wall.saturating_sub(now.mono.as_nanos().saturating_sub(frame.at.as_nanos())),
             sent: frame.sent,
-            state: frame.state.map(|state| ladder_name(state).to_owned()),
+            state: frame.state.map(|state| ladder::state::State::from(state).name().to_owned()),
             len: frame.len,
             octets: hex(&frame.octets),
         });
-        Self { about: Traced { line, shown, lost }, frames: frames.collect() }
-    }
-}
-
-/// RFC 9293 3.3.2.
-fn ladder_name(state: tcp::State) -> &'static str {
-    use tcp::State;
-    match state {
-        State::Closed => "CLOSED",
-        State::SynSent => "SYN-SENT",
-        State::SynReceived => "SYN-RECEIVED",
-        State::Established => "ESTABLISHED",
-        State::FinWait1 => "FIN-WAIT-1",
-        State::FinWait2 => "FIN-WAIT-2",
-        State::CloseWait => "CLOSE-WAIT",
-        State::Closing => "CLOSING",
-        State::LastAck => "LAST-ACK",
-        State::TimeWait => "TIME-WAIT",
+        let about = Traced { line, shown: true, full: false, next: traced.next, lost: traced.lost };
+        Self { about, frames: frames.collect() }
     }
 }
 

@@ -2,10 +2,11 @@
 //! Spec: `urn:switchboard:lines:0`, `urn:switchboard:tokens:0` (docs/web-client.md); XEP-0401 4 by XEP-0050.
 //! Owns: the thread, and a queue of at most [`WAITING_MAX`]. Invariants: who is no administrator learns nothing, and the
 //! store is asked each time; a loop never waits for an errand.
-//! Not here: reading the iq (`router::features::errands`), a line's facts (`event_loop::facts`), TCP's (`sock_diag`).
+//! Not here: reading the iq (`router::features::errands`), a line's facts (`event_loop::facts`), TCP's (`sock_diag`), a line's
+//! picture (`ladder`).
 
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use router::{AccountChange, Errand, SessionId};
@@ -19,8 +20,10 @@ use crate::admin::serve::Control;
 use crate::clock;
 use crate::invite;
 use crate::letter::{Letter, StoreLetter};
+use crate::network::trace;
 use crate::sock_diag;
 
+mod ladder;
 #[cfg(test)]
 mod tests;
 
@@ -68,7 +71,7 @@ fn run(control: &Control, house: &House, asked: &Receiver<Asked>) {
         let outcome = perform(control, house, &asked, &mut inner);
         let from = match asked.errand {
             Errand::Revoke => format!("{}@{domain}", asked.number),
-            Errand::Lines { .. } | Errand::Invite => domain.clone(),
+            Errand::Lines { .. } | Errand::Trace { .. } | Errand::Invite => domain.clone(),
         };
         let stanza = reply(&asked, &from, outcome.map(|()| inner));
         let to = usize::from(asked.session.of_loop());
@@ -120,6 +123,11 @@ fn perform(
             let facts = open.map(|open| facts(control, &lines, open)).unwrap_or_default();
             write_lines(&lines, &facts, inner);
             Ok(())
+        }
+        Errand::Trace { line, after } => {
+            administrator(control, asked.number)?;
+            let shown = frames(control, line)?;
+            ladder::write(line, after, &shown, inner)
         }
         Errand::Invite => {
             administrator(control, asked.number)?;
@@ -186,6 +194,24 @@ fn facts(control: &Control, lines: &[(SessionId, Line)], open: u64) -> Vec<Facts
         facts.extend(sock_diag::tcp_info(line.remote).map(|rows| Facts { of: "tcp", rows }));
     }
     facts
+}
+
+/// The latest frames of a line.
+fn frames(control: &Control, line: u64) -> Result<trace::Answer, StanzaCondition> {
+    let session = SessionId::from_bits(line);
+    let of_loop = usize::from(session.of_loop());
+    if of_loop >= control.loops() {
+        return Err(StanzaCondition::ItemNotFound);
+    }
+    let (sender, answer) = channel();
+    if !control.to_loop(of_loop, Letter::Ladder { session, answer: sender }) {
+        return Err(StanzaCondition::ResourceConstraint);
+    }
+    answer.recv_timeout(ANSWER_WITHIN).map_err(|error| match error {
+        RecvTimeoutError::Timeout => StanzaCondition::RemoteServerTimeout,
+        // Nobody answers for a line that has ended.
+        RecvTimeoutError::Disconnected => StanzaCondition::ItemNotFound,
+    })
 }
 
 fn write_lines(lines: &[(SessionId, Line)], facts: &[Facts], out: &mut Vec<u8>) {

@@ -18,7 +18,7 @@ use crate::connection::Connection;
 use crate::counts::LoopCounts;
 use crate::errands;
 use crate::http::Handover;
-use crate::network::{DatagramMeta, Stream};
+use crate::network::{DatagramMeta, Stream, trace};
 
 /// A session, wherever it lives: its loop, its place there, and which of the place's tenants it is.
 ///
@@ -94,8 +94,10 @@ pub(crate) enum Letter {
     Who(Sender<Vec<admin::Line>>),
     /// `/metrics` and `/healthz`: what has happened here.
     Counts(Sender<Box<LoopCounts>>),
-    /// `trace`: the frames of this number's lines since it was last asked, then the end.
-    Trace { number: AccountNumber, answer: Sender<Vec<admin::Trace>> },
+    /// `trace`: this number's lines, or one of them with its frames, then the end.
+    Trace { number: AccountNumber, of: Option<admin::TraceOf>, answer: Sender<Vec<admin::Trace>> },
+    /// The latest frames of one line, for its ladder; no answer if it is gone.
+    Ladder { session: SessionId, answer: Sender<trace::Answer> },
     /// The same with each line's name.
     Lines(Sender<Vec<(SessionId, admin::Line)>>),
     /// What is known of one line.

@@ -191,10 +191,14 @@ pub trait Network: Send {
         None
     }
 
-    /// Watches a conversation from now on, for as long as this is called again, and takes its frames since the last call. `None`: this
-    /// network shows no frames, or too many are watched.
-    fn trace(&mut self, _flow: trace::Flow) -> Option<trace::Traced> {
-        None
+    /// Whether it shows frames to who asks by [`trace`](Network::trace).
+    fn shows_frames(&self) -> bool {
+        false
+    }
+
+    /// Watches a conversation from now on, for as long as this is called again, and tells its latest frames.
+    fn trace(&mut self, _question: trace::Question) -> trace::Answer {
+        trace::Answer::Hidden
     }
 
     /// Takes the next packet that may concern what another loop holds behind the same address: an ICMP error, which the

@@ -50,6 +50,11 @@ fn read(query: &Query<'_>) -> Option<Option<Errand>> {
                 None => Some(Errand::Lines { open: None }),
             })
         }
+        (Scope::Server, false) if payload.is("trace", ns::LINES) => {
+            let line = payload.attr("line").and_then(|name| name.parse().ok());
+            let after = payload.attr("after").map_or(Some(0), |cursor| cursor.parse().ok());
+            Some(line.zip(after).map(|(line, after)| Errand::Trace { line, after }))
+        }
         (Scope::Server, true) if payload.is("command", ns::COMMANDS) => {
             (payload.attr("node").as_deref() == Some(INVITE_NODE)).then_some(Some(Errand::Invite))
         }

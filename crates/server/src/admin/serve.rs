@@ -16,7 +16,9 @@ use router::AccountChange;
 use store::{AccountState, Answer, Hold, Op, StoreError};
 use xmpp::address::AccountNumber;
 
-use super::{Account, ErrorCode, Invite, Item, Request, SOCKET_NAME, open_folder, read_line, socket_path};
+use super::{
+    Account, ErrorCode, Invite, Item, Request, SOCKET_NAME, TraceOf, open_folder, read_line, socket_path,
+};
 use crate::counts::LoopCounts;
 use crate::letter::{Letter, StoreLetter};
 use crate::mailbox::Outbound;
@@ -218,7 +220,7 @@ type Refusal = (ErrorCode, String);
 fn answer(desk: &Desk, request: Request, each: &mut dyn FnMut(Item)) -> Result<(), Refusal> {
     match request {
         Request::Who => who(desk, each),
-        Request::Trace { number } => trace(desk, known_number(number)?, each),
+        Request::Trace { number, of } => trace(desk, known_number(number)?, of.as_ref(), each),
         Request::InviteCreate { number, any, expires_secs } => {
             let hold = match number {
                 Some(number) => Hold::This(known_number(number)?),
@@ -320,11 +322,19 @@ fn who(desk: &Desk, each: &mut dyn FnMut(Item)) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn trace(desk: &Desk, number: AccountNumber, each: &mut dyn FnMut(Item)) -> Result<(), Refusal> {
+fn trace(
+    desk: &Desk,
+    number: AccountNumber,
+    of: Option<&TraceOf>,
+    each: &mut dyn FnMut(Item),
+) -> Result<(), Refusal> {
     let (answer, lines) = channel();
     let loops = desk.control.loops();
     for to in 0..loops {
-        if !desk.control.to_loop(to, Letter::Trace { number, answer: Sender::clone(&answer) }) {
+        if !desk
+            .control
+            .to_loop(to, Letter::Trace { number, of: of.cloned(), answer: Sender::clone(&answer) })
+        {
             return Err(unavailable());
         }
     }

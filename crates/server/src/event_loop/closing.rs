@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 
 use session::{Carrier, EndReason, Event};
 use xmpp::StreamErrorKind;
-use xmpp::address::AccountNumber;
 
 use super::EventLoop;
 use super::parked::{ParkedFacts, undelivered};
@@ -16,7 +15,6 @@ use crate::admin;
 use crate::carrier::websocket::{self, CloseCode};
 use crate::connection::{Connection, Line, Stage};
 use crate::counts::LoopCounts;
-use crate::network::trace::Flow;
 
 impl EventLoop {
     /// The conversation is over: the router is told, the rest of the output goes out, the client may close first.
@@ -251,34 +249,6 @@ impl EventLoop {
     pub(crate) fn who(&self) -> Vec<admin::Line> {
         let connected = self.lines.iter().map(|connection| self.line_of(connection));
         connected.chain(self.parked.who()).collect()
-    }
-
-    /// The frames of a number's lines, for `switchboard trace`: those on a network that shows them.
-    pub(super) fn trace(&mut self, number: AccountNumber) -> Vec<admin::Trace> {
-        let clock = self.now;
-        let mut all = Vec::new();
-        let lines: Vec<(Line, admin::Line)> = (self.lines.iter())
-            .filter(|connection| connection.number == Some(number))
-            .map(|connection| (connection.line, self.line_of(connection)))
-            .collect();
-        for (line, about) in lines {
-            let (network, protocol, remote) = match line {
-                Line::Stream { network, socket } => {
-                    let remote = self.networks[usize::from(network)].remote(socket);
-                    (network, Flow::TCP, remote)
-                }
-                Line::Quic { endpoint, name } => {
-                    let endpoint = &self.endpoints[usize::from(endpoint)];
-                    (endpoint.network, Flow::UDP, endpoint.quic.remote(name))
-                }
-                Line::Moving => continue,
-            };
-            let traced = remote
-                .and_then(|remote| self.networks[usize::from(network)].trace(Flow { protocol, remote }));
-            let (frames, lost) = traced.map_or((None, 0), |traced| (Some(traced.frames), traced.lost));
-            all.push(admin::Trace::new(about, clock, frames, lost));
-        }
-        all
     }
 
     pub(super) fn line_of(&self, connection: &Connection) -> admin::Line {

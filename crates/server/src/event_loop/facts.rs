@@ -1,15 +1,22 @@
 //! Facts: what a loop can tell of one of its lines, for an administrator who has opened it.
 //! Invariants: nothing of what was said on it, no key and no password.
-//! Not here: what the kernel knows (`sock_diag`), who may ask (`errands`).
+//! Not here: what the kernel knows (`sock_diag`), who may ask (`errands`), how frames are kept (`network::trace`).
+
+use xmpp::address::AccountNumber;
 
 use super::EventLoop;
+use crate::admin::{self, TraceOf};
 use crate::connection::{Connection, Line, Stage};
 use crate::errands::Facts;
 use crate::letter::SessionName;
+use crate::network::trace::{Answer, Flow, Question, SNAP_MAX};
+
+/// Octets of a frame that a picture is drawn from: all headers, with every option and extension that is read.
+const HEADERS: usize = 192;
 
 impl EventLoop {
     /// Every line with its name.
-    pub(super) fn named_lines(&self) -> Vec<(router::SessionId, crate::admin::Line)> {
+    pub(super) fn named_lines(&self) -> Vec<(router::SessionId, admin::Line)> {
         let slots = self.lines.slots();
         let named = slots.into_iter().filter_map(|slot| {
             let name = self.lines.name(slot)?;
@@ -32,6 +39,55 @@ impl EventLoop {
             facts.extend(rows.map(|rows| Facts { of: "quic", rows }));
         }
         facts
+    }
+
+    /// A number's lines for `switchboard trace`, or one of them with its frames.
+    pub(super) fn trace(&mut self, number: AccountNumber, of: Option<&TraceOf>) -> Vec<admin::Trace> {
+        let of_number = self.lines.iter().filter(|connection| connection.number == Some(number));
+        let lines: Vec<(Line, admin::Line)> =
+            of_number.map(|connection| (connection.line, self.line_of(connection))).collect();
+        let mut all = Vec::new();
+        for (line, about) in lines {
+            match of {
+                None => {
+                    let shown =
+                        self.flow(line).is_some_and(|(network, _)| self.networks[network].shows_frames());
+                    all.push(admin::Trace::of_line(about, shown));
+                }
+                Some(of) if of.remote == about.remote && of.carrier == about.carrier => {
+                    let answer = self.frames(line, of.after, SNAP_MAX);
+                    all.push(admin::Trace::new(about, self.now, answer));
+                }
+                Some(_) => {}
+            }
+        }
+        all
+    }
+
+    /// The latest frames of a line, as far as a picture needs them; `None` if it is gone.
+    pub(super) fn frames_of(&mut self, name: SessionName) -> Option<Answer> {
+        let line = self.lines.get(self.lines.find(name)?)?.line;
+        Some(self.frames(line, 0, HEADERS))
+    }
+
+    fn frames(&mut self, line: Line, after: u64, snap: usize) -> Answer {
+        let Some((network, flow)) = self.flow(line) else { return Answer::Hidden };
+        self.networks[network].trace(Question { flow, after, snap })
+    }
+
+    /// Which network's which conversation a line is.
+    fn flow(&self, line: Line) -> Option<(usize, Flow)> {
+        let (network, protocol, remote) = match line {
+            Line::Stream { network, socket } => {
+                (network, Flow::TCP, self.networks[usize::from(network)].remote(socket)?)
+            }
+            Line::Quic { endpoint, name } => {
+                let endpoint = &self.endpoints[usize::from(endpoint)];
+                (endpoint.network, Flow::UDP, endpoint.quic.remote(name)?)
+            }
+            Line::Moving => return None,
+        };
+        Some((usize::from(network), Flow { protocol, remote }))
     }
 }
 

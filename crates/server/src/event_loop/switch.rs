@@ -486,8 +486,13 @@ impl EventLoop {
                 };
                 let _ = answer.send(Box::new(counts));
             }
-            Letter::Trace { number, answer } => {
-                let _ = answer.send(self.trace(number)); // as above
+            Letter::Trace { number, of, answer } => {
+                let _ = answer.send(self.trace(number, of.as_ref())); // as above
+            }
+            Letter::Ladder { session, answer } => {
+                if let Some(frames) = self.frames_of(SessionName::from_id(session)) {
+                    let _ = answer.send(frames);
+                }
             }
             Letter::Lines(answer) => {
                 let _ = answer.send(self.named_lines());

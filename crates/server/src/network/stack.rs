@@ -25,7 +25,7 @@ use xmpp::time::Instant;
 use super::kernel::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, NETWORK_SHIFT, UDP_BUFFER, USER_TIMEOUT,
 };
-use super::trace::{Flow, Tap, Traced, Watches, ends};
+use super::trace::{Answer, Flow, Question, Tap, Watches, ends};
 use super::{
     DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, SocketId, Stream,
     UdpId,
@@ -514,8 +514,12 @@ impl<D: Device + Send> Network for StackNetwork<D> {
         self.stack.tcp_peer_addr(self.handle(socket))
     }
 
-    fn trace(&mut self, flow: Flow) -> Option<Traced> {
-        self.watches.ask(self.now, flow)
+    fn shows_frames(&self) -> bool {
+        true
+    }
+
+    fn trace(&mut self, question: Question) -> Answer {
+        self.watches.ask(self.now, question).map_or(Answer::Full, Answer::Watched)
     }
 
     fn poll_stray(&mut self) -> Option<Vec<u8>> {

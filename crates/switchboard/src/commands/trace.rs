@@ -2,7 +2,7 @@
 //!
 //! Owns: the asking, which keeps the trace going: an exchange that nobody asks for ten seconds watches no more.
 //! Invariants: the states on the exchange's side are the stack's own, those on the client's are inferred; what was lost because it was
-//! not taken in time is said.
+//! not taken in time is said; others may trace the same line.
 //! Not here: the rings (`server::network::trace`), the drawing (`ladder`).
 
 use std::borrow::Cow;
@@ -10,18 +10,15 @@ use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::time::{Duration, Instant};
 
-use ladder::capture::{LinkType, Record};
-use ladder::dissect::dissect;
-use ladder::flow::{Flows, item};
-use ladder::item::{Hosts, Item as Drawn, Side};
 use ladder::state::State;
+use ladder::tap::{Tap, Tapped};
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
 use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
 use pcap_file::{DataLink, Endianness};
-use server::admin::{Client, Frame, Item, Line, Request, Traced};
+use server::admin::{Client, Frame, Item, Line, Request, TraceOf, Traced};
 
 use crate::args::Trace;
 use crate::commands::ladder::options;
@@ -41,8 +38,16 @@ pub(crate) fn run(args: &Trace) -> Result<(), Failure> {
             folder.display()
         )));
     };
-    let first = ask(&mut exchange, args)?;
-    let line = choose(args, first.into_iter().map(|(about, _)| about).collect())?;
+    let lines = ask(&mut exchange, args, None)?;
+    let line = choose(args, lines.into_iter().map(|(about, _)| about).collect())?;
+    let mut of = TraceOf { remote: line.remote, carrier: line.carrier.clone(), after: 0 };
+    // It is watched from here on, so what follows the next words is seen.
+    let mut traces = ask(&mut exchange, args, Some(&of))?;
+    if traces.iter().any(|(about, _)| about.full) {
+        return Err(Failure::failed(
+            "as many lines are traced as can be at a time: end another trace, and wait ten seconds",
+        ));
+    }
     eprintln!(
         "switchboard: tracing {}/{}, {} on {}, from {}",
         args.number,
@@ -53,36 +58,32 @@ pub(crate) fn run(args: &Trace) -> Result<(), Failure> {
     );
     let mut picture = Picture::new(args)?;
     let end = (!args.follow).then(|| Instant::now() + Duration::from_secs(args.seconds));
-    loop {
-        let traces = ask(&mut exchange, args)?;
-        let ours = traces
-            .into_iter()
-            .find(|(about, _)| about.line.remote == line.remote && about.line.carrier == line.carrier);
-        let is_over = ours.is_none();
-        if let Some((about, frames)) = ours {
-            if about.lost > 0 {
-                eprintln!("switchboard: {} packets were not taken in time", about.lost);
-            }
-            for frame in &frames {
-                match picture.take(frame) {
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-                    other => other.map_err(|error| Failure::failed(error.to_string()))?,
-                }
+    while let Some((about, frames)) = traces.pop() {
+        of.after = about.next;
+        if about.lost > 0 {
+            eprintln!("switchboard: {} packets were not taken in time", about.lost);
+        }
+        for frame in &frames {
+            match picture.take(frame) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                other => other.map_err(|error| Failure::failed(error.to_string()))?,
             }
         }
-        if is_over || end.is_some_and(|end| Instant::now() >= end) {
-            return picture.finish().map_err(|error| Failure::failed(error.to_string()));
+        if end.is_some_and(|end| Instant::now() >= end) {
+            break;
         }
         std::thread::sleep(PAUSE);
+        traces = ask(&mut exchange, args, Some(&of))?;
     }
+    picture.finish().map_err(|error| Failure::failed(error.to_string()))
 }
 
 type Traces = Vec<(Traced, Vec<Frame>)>;
 
-fn ask(exchange: &mut Client, args: &Trace) -> Result<Traces, Failure> {
+fn ask(exchange: &mut Client, args: &Trace, of: Option<&TraceOf>) -> Result<Traces, Failure> {
     let mut traces: Traces = Vec::new();
     exchange
-        .ask(&Request::Trace { number: args.number.get() }, |item| match item {
+        .ask(&Request::Trace { number: args.number.get(), of: of.cloned() }, |item| match item {
             Item::Trace(about) => traces.push((about, Vec::new())),
             Item::Frame(frame) => {
                 if let Some((_, frames)) = traces.last_mut() {
@@ -121,9 +122,7 @@ fn choose(args: &Trace, all: Vec<Traced>) -> Result<Line, Failure> {
 
 /// What is drawn and written.
 struct Picture {
-    flows: Flows,
-    ladder: Option<ladder::Ladder<BufWriter<Stdout>>>,
-    args: (ladder::Format, ladder::LadderOptions),
+    tap: Tap<BufWriter<Stdout>>,
     file: Option<PcapNgWriter<BufWriter<File>>>,
 }
 
@@ -141,8 +140,9 @@ impl Picture {
             writer.write_pcapng_block(interface).map_err(|error| fail(&error))?;
             Ok(writer)
         });
-        let args = (args.drawing.format, options(&args.drawing));
-        Ok(Self { flows: Flows::new(), ladder: None, args, file: file.transpose()? })
+        let out = BufWriter::new(io::stdout());
+        let tap = Tap::new(out, args.drawing.format, options(&args.drawing), "exchange", "client");
+        Ok(Self { tap, file: file.transpose()? })
     }
 
     fn take(&mut self, frame: &Frame) -> io::Result<()> {
@@ -158,46 +158,16 @@ impl Picture {
             };
             file.write_pcapng_block(block).map_err(io::Error::other)?;
         }
-        let record = Record { time, link: LinkType::Raw, bytes: &octets, original_len: frame.len };
-        let Ok(packet) = dissect(&record) else { return Ok(()) };
-        let Some(seen) = self.flows.observe(time, &packet, frame.len) else { return Ok(()) };
-        let flow = &self.flows.list()[seen.index];
         let state = frame.state.as_deref().and_then(state);
-        // The exchange's side is where what it sent comes from.
-        let exchange = if frame.sent { seen.from } else { seen.from.other() };
-        if self.ladder.is_none() {
-            let mut states = [None; 2];
-            // A conversation that is watched from its middle is open, at our end for certain.
-            states[exchange.index()] = state;
-            let names = Side::BOTH.map(|side| {
-                let end = flow.ends[side.index()];
-                if side == exchange { format!("exchange {end}") } else { format!("client {end}") }
-            });
-            let hosts = Hosts { names, states, time_wait: None };
-            let out = BufWriter::new(io::stdout());
-            self.ladder = Some(ladder::Ladder::new(out, self.args.0, hosts, self.args.1)?);
-        }
-        let Some(ladder) = &mut self.ladder else { return Ok(()) };
-        let mut drawn = item(flow, seen.from, time, &packet);
-        if let Drawn::Step(step) = &mut drawn {
-            if frame.sent {
-                step.sender = state;
-            } else {
-                step.receiver = state;
-            }
-        }
-        ladder.push(drawn)?;
-        ladder.flush()
+        self.tap.push(&Tapped { time, sent: frame.sent, state, len: frame.len, octets: &octets })?;
+        self.tap.flush()
     }
 
     fn finish(self) -> io::Result<()> {
         if let Some(file) = self.file {
             file.into_inner().flush()?;
         }
-        match self.ladder {
-            Some(ladder) => ladder.finish()?.flush(),
-            None => Ok(()),
-        }
+        self.tap.finish()?.map_or(Ok(()), |mut out| out.flush())
     }
 }
 
