@@ -60,6 +60,22 @@ def test_without_the_right_it_says_what_to_do():
     assert "cannot make the network" in done.stderr and "cap_net_admin" in done.stderr, done.stderr
 
 
+def test_an_interface_is_one_exchange_s(tmp_path):
+    """A second one that joined with queues of its own would be dealt a share of the first one's connections."""
+    first = on_stack(tmp_path / "first", "--http", "none").start()
+    try:
+        second = on_stack(tmp_path / "second", "--http", "none")
+        try:
+            second.start()
+        except AssertionError as error:
+            assert "another program has it" in str(error), error
+        else:
+            second.stop()
+            raise AssertionError("two exchanges on one interface")
+    finally:
+        first.stop()
+
+
 async def test_a_line_is_traced(tmp_path):
     exchange = on_stack(tmp_path / "data").start()
     try:

@@ -68,6 +68,11 @@ fn super_datagrams_of_udp_are_cut_for_the_kernel() {
     in_a_namespace("inner_super_datagrams");
 }
 
+#[test]
+fn an_interface_belongs_to_one_program() {
+    in_a_namespace("inner_busy");
+}
+
 fn open(kind: Kind, offload: bool) -> Tun {
     let addresses = vec![(IpAddr::V4(KERNEL), 24)];
     Tun::open(&Options { kind, offload, addresses, mtu: 1400, ..Options::default() }).unwrap()
@@ -103,6 +108,20 @@ fn echo_request() -> Vec<u8> {
     let at = ipv4::Header::new(OURS, KERNEL, Protocol::ICMP, 64, len).emit(&mut packet);
     message.emit(&mut packet[at..]);
     packet
+}
+
+/// A second program that joined with queues of its own would be dealt a share of the first one's packets.
+#[test]
+#[ignore = "runs in the namespace that its outer test makes"]
+fn inner_busy() {
+    for queues in [1, 2] {
+        let options = Options { name: "sbtest".into(), queues, ..Options::default() };
+        let first = Tun::open(&options).unwrap();
+        let refused = Tun::open(&options).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ResourceBusy, "{queues} queues: {refused}");
+        drop(first);
+        Tun::open(&options).unwrap();
+    }
 }
 
 #[test]

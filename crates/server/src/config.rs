@@ -279,7 +279,7 @@ pub enum LogFormat {
 /// Event loops and their queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Engine {
-    /// Event loops; 0 is one a core, or one in all where a network is our own stack. `loops = 0`.
+    /// Event loops; 0 is one a core. `loops = 0`.
     pub loops: usize,
     /// Letters that may wait in one loop's mailbox from one other. `mailbox_max = 4096`.
     pub mailbox_max: usize,
@@ -408,10 +408,7 @@ impl Config {
 
     /// The number of event loops to run.
     pub fn loops(&self) -> usize {
-        let stack = self.networks.iter().any(|network| matches!(network, NetworkSpec::Tun(_)));
         match self.engine.loops {
-            // docs/decisions/0010: connections stall where the kernel moves a flow from one queue to another.
-            0 if stack => 1,
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(LOOPS_MAX),
             n => n.min(LOOPS_MAX),
         }

@@ -47,6 +47,10 @@ pub(crate) struct LoopCounts {
     pub(crate) tls_failures: u64,
     /// Times that accepting stopped for want of descriptors or places.
     pub(crate) accept_pauses: u64,
+    /// Segments that came by another loop's queue than their connection's, or belong to none: handed on once each time.
+    pub(crate) segments_handed_on: u64,
+    /// Packets for other loops that found no room.
+    pub(crate) strays_lost: u64,
     /// Sessions that have a resource now, on this loop's router.
     pub(crate) bound: u64,
     /// Requests of this loop that the store has not answered now.
@@ -99,6 +103,8 @@ impl LoopCounts {
         }
         self.tls_failures += other.tls_failures;
         self.accept_pauses += other.accept_pauses;
+        self.segments_handed_on += other.segments_handed_on;
+        self.strays_lost += other.strays_lost;
         self.bound += other.bound;
         self.store_outstanding += other.store_outstanding;
     }

@@ -27,7 +27,7 @@ use crate::counts::LoopCounts;
 use crate::letter::{Door, Letter};
 use crate::mailbox::Inbound;
 use crate::network::kernel::NETWORK_SHIFT;
-use crate::network::{Key, ListenerId, Network, Readiness, UdpId};
+use crate::network::{Key, ListenerId, Network, Readiness, Stray, StrayTo, UdpId};
 
 mod accept;
 mod closing;
@@ -53,7 +53,7 @@ const UDP_KEYS: Key = LISTENER_KEYS + (1 << 29);
 const EVENTS_A_TURN: usize = 512;
 /// Octets read from one connection in one turn.
 const READ_BUFFER: usize = 64 * 1024;
-/// Letters that may wait for another loop beyond which stray packets to it are lost, as ICMP errors may be.
+/// Letters that may wait for another loop beyond which stray packets to it are lost, as packets may be.
 const STRAYS_BACKLOG_MAX: usize = 1024;
 /// After the last letters: how long the store's replies are waited for.
 const LAST_REPLIES_WITHIN: Duration = Duration::from_secs(10);
@@ -332,17 +332,30 @@ impl EventLoop {
             .min()
     }
 
-    /// Hands packets that came to the wrong loop to all others, which know what is theirs.
+    /// Hands packets that came to the wrong loop on: to all others, or to the next one that may hold what they are about.
     fn pass_strays(&mut self) {
         for index in 0..self.networks.len() {
-            while let Some(packet) = self.networks[index].poll_stray() {
-                for to in (0..self.loops).filter(|to| *to != self.this) {
-                    if self.posts.backlog(to) < STRAYS_BACKLOG_MAX {
-                        let letter = Letter::Stray { network: index as u8, packet: packet.clone() };
-                        self.posts.write_loop(to, letter);
+            while let Some(stray) = self.networks[index].poll_stray() {
+                match stray.to {
+                    StrayTo::All => {
+                        for to in (0..self.loops).filter(|to| *to != self.this) {
+                            self.pass_stray(index, to, stray.clone());
+                        }
+                    }
+                    StrayTo::Next { .. } => {
+                        self.counts.segments_handed_on += 1;
+                        self.pass_stray(index, (self.this + 1) % self.loops, stray);
                     }
                 }
             }
+        }
+    }
+
+    fn pass_stray(&mut self, network: usize, to: u8, stray: Stray) {
+        if self.posts.backlog(to) < STRAYS_BACKLOG_MAX {
+            self.posts.write_loop(to, Letter::Stray { network: network as u8, stray });
+        } else {
+            self.counts.strays_lost += 1;
         }
     }
 

@@ -18,7 +18,7 @@ use crate::connection::Connection;
 use crate::counts::LoopCounts;
 use crate::errands;
 use crate::http::Handover;
-use crate::network::{DatagramMeta, Stream, trace};
+use crate::network::{DatagramMeta, Stray, Stream, trace};
 
 /// A session, wherever it lives: its loop, its place there, and which of the place's tenants it is.
 ///
@@ -69,7 +69,7 @@ pub(crate) enum Letter {
     Datagram { endpoint: u8, meta: DatagramMeta, data: BytesMut },
 
     /// A packet that came to another loop's share of a network and may concern this one's.
-    Stray { network: u8, packet: Vec<u8> },
+    Stray { network: u8, stray: Stray },
 
     /// From another loop's router to this one's.
     Parcel(router::Parcel),

@@ -15,6 +15,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
+use wire::meta::RxMeta;
 use xmpp::time::Instant;
 
 #[cfg(test)]
@@ -201,12 +202,36 @@ pub trait Network: Send {
         trace::Answer::Hidden
     }
 
-    /// Takes the next packet that may concern what another loop holds behind the same address: an ICMP error, which the
-    /// device delivers to whichever loop it likes.
-    fn poll_stray(&mut self) -> Option<Vec<u8>> {
+    /// Takes the next packet that concerns, or may concern, what another loop holds behind the same address.
+    fn poll_stray(&mut self) -> Option<Stray> {
         None
     }
 
-    /// Hears a packet that came to another loop's network of the same address.
-    fn handle_stray(&mut self, _packet: &[u8]) {}
+    /// Hears a packet that came to another loop's network of the same address. `asked`: how many loops have looked for its owner.
+    /// What this one does not hold either is a stray again, until all have been asked: the last, which is the one that it
+    /// came to, answers as if it were alone.
+    fn handle_stray(&mut self, _stray: &Stray) {}
+}
+
+/// A packet that came to a loop whose network does not hold what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// From the IP header on.
+    pub packet: Vec<u8>,
+    /// What the device said of it.
+    pub meta: RxMeta,
+    /// Who is to hear it.
+    pub to: StrayTo,
+}
+
+/// Who is to hear a stray packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrayTo {
+    /// All other loops: an ICMP error, which names its flow inside.
+    All,
+    /// The next loop, since this many have looked, and none of them holds its connection.
+    Next {
+        /// The loops that were asked.
+        asked: u8,
+    },
 }

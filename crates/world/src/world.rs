@@ -74,6 +74,8 @@ pub struct Config {
     pub exchange: server::Config,
     /// Frames kept for each site's trace.
     pub frames_max: usize,
+    /// Every segment but a SYN comes by another of the exchange's queues than its connection's.
+    pub astray: bool,
 }
 
 impl Default for Config {
@@ -83,6 +85,7 @@ impl Default for Config {
             commit: (Duration::from_micros(200), Duration::from_millis(5)),
             exchange: server::Config::default(),
             frames_max: 0,
+            astray: false,
         }
     }
 }
@@ -225,7 +228,7 @@ impl World {
         }
         self.boots += 1;
         let (mut networks, mut ports): (Vec<Vec<Box<dyn Network>>>, Vec<Memory>) = (Vec::new(), Vec::new());
-        let shared = self.config.loops > 1;
+        let shared = self.config.loops as u8; // 64 at most
         for _ in 0..self.config.loops {
             let (ours, theirs) = memory::pair(Capabilities::default());
             // One secret for all queues of one start, another after each.
@@ -456,7 +459,7 @@ impl World {
                         site.stack.handle_frame(now, INTERFACE, frame);
                     }
                 }
-                End::B => deliver(&mut self.ports, now, &frame),
+                End::B => deliver(&mut self.ports, now, &frame, self.config.astray),
             }
         }
         if site.stack.next_deadline(now).is_some_and(|at| at <= now) {
@@ -543,10 +546,11 @@ fn send(site: &mut Site, digest: &mut Digest, (now, index): (Instant, usize), fr
     site.trace.record(|| Passed { at: now, from, fate, frame: frame.to_vec() });
 }
 
-/// Hands a frame to the queue that its flow's hash names, as a TUN interface with several queues does.
-fn deliver(ports: &mut [Memory], now: Instant, frame: &[u8]) {
+/// Hands a frame to the queue that its flow's hash names, as a TUN interface with several queues does; or to the one after it.
+fn deliver(ports: &mut [Memory], now: Instant, frame: &[u8], astray: bool) {
     let queues = ports.len() as u64;
     let hash = flow_hash(frame);
+    let hash = if astray && !is_syn(frame) { (hash % queues.max(1)) + 1 } else { hash };
     let Some(port) = ports.get_mut(if queues == 0 { 0 } else { (hash % queues) as usize }) else { return };
     let nanos = Nanos(now.as_nanos());
     let sink = port.transmit(nanos, 0);
@@ -555,6 +559,12 @@ fn deliver(ports: &mut [Memory], now: Instant, frame: &[u8]) {
         sink.commit(frame.len(), wire::meta::TxMeta::default());
     }
     port.flush(nanos, 0).expect("memory does not fail");
+}
+
+fn is_syn(frame: &[u8]) -> bool {
+    const TCP: u8 = 6;
+    let header = frame.first().map_or(0, |first| usize::from(first & 15) * 4);
+    frame.get(9) == Some(&TCP) && frame.get(header + 13).is_some_and(|flags| flags & 0x12 == 0x02)
 }
 
 fn flow_hash(frame: &[u8]) -> u64 {

@@ -15,7 +15,11 @@ fn conditions() -> Conditions {
 
 /// 10001 and 10002, each at a site of its own, logged in.
 fn pair(over: Over, nat: Option<Ipv4Addr>, loops: usize) -> World {
-    let mut world = World::new(Config { loops, frames_max: 10_000, ..Config::default() }, 7);
+    pair_in(Config { loops, frames_max: 10_000, ..Config::default() }, over, nat)
+}
+
+fn pair_in(config: Config, over: Over, nat: Option<Ipv4Addr>) -> World {
+    let mut world = World::new(config, 7);
     let inside = if nat.is_some() { Ipv4Addr::new(192, 168, 1, 2) } else { Ipv4Addr::new(10, 1, 0, 2) };
     let first = world.add_site(inside, nat, LinkConfig::default(), conditions());
     let second = world.add_site(Ipv4Addr::new(10, 2, 0, 2), None, LinkConfig::default(), conditions());
@@ -37,7 +41,10 @@ fn say(world: &mut World, id: &str, body: &str) {
 }
 
 fn relay(over: Over, nat: Option<Ipv4Addr>, loops: usize) {
-    let mut world = pair(over, nat, loops);
+    relay_in(pair(over, nat, loops), over, nat);
+}
+
+fn relay_in(mut world: World, over: Over, nat: Option<Ipv4Addr>) {
     assert_eq!((world.client(0).number(), world.client(1).number()), (10_001, 10_002));
     // The exchange has noted where each number is, as it sees it.
     let who = world.who();
@@ -92,6 +99,15 @@ fn a_message_is_relayed_over_tcp() {
 #[test]
 fn a_message_is_relayed_over_quic() {
     (1..=3).for_each(|loops| relay(Over::Quic, None, loops));
+}
+
+/// docs/decisions/0010: whichever queue the kernel chooses, a connection's segments come to the loop that holds it.
+#[test]
+fn a_chat_whose_segments_all_come_by_the_wrong_queue_is_as_any_other() {
+    for (over, loops) in [(Over::Tcp, 2), (Over::Tcp, 3), (Over::Quic, 2)] {
+        let config = Config { loops, frames_max: 10_000, astray: true, ..Config::default() };
+        relay_in(pair_in(config, over, None), over, None);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Spec: Linux `Documentation/networking/tuntap.rst`; virtio 1.2 section 5.1.6 (`virtio_net_hdr`).
 //! Owns: the descriptors (one a queue), the buffers that frames lie in, the interface while it is open.
-//! Invariants: with offload every frame has a `virtio_net_hdr` before it; a frame that the kernel will not take is dropped
+//! Invariants: an interface is ours alone; with offload every frame has a `virtio_net_hdr` before it; a frame that the kernel will not take is dropped
 //! and counted; nothing blocks.
 //! Not here: system calls (`sys`).
 
@@ -77,13 +77,13 @@ impl Tun {
     /// Makes the interface, gives the kernel its addresses and brings it up. Needs `CAP_NET_ADMIN`.
     ///
     /// # Errors
-    /// What the kernel says, with what was being done: no right, a name in use, an address that does not fit.
+    /// What the kernel says, with what was being done: no right, a name in use (`ResourceBusy`), an address that does not fit.
     pub fn open(options: &Options) -> io::Result<Tun> {
         let queues = options.queues.max(1);
-        let (name, first) = sys::open(&options.name, options.kind, queues > 1, options.offload)?;
+        let (name, first) = sys::open(&options.name, options.kind, queues > 1, options.offload, true)?;
         let mut descriptors = vec![first];
         for _ in 1..queues {
-            descriptors.push(sys::open(&name, options.kind, true, options.offload)?.1);
+            descriptors.push(sys::open(&name, options.kind, true, options.offload, false)?.1);
         }
         let mut udp_offload = false;
         if options.offload {

@@ -22,6 +22,8 @@ pub enum Kind {
 }
 
 // linux/if_tun.h; the first three are in libc too, as c_int, and the last two are not.
+/// Only an interface that is made by this call will do.
+const IFF_TUN_EXCL: libc::c_int = 0x8000;
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
 const TUN_F_CSUM: libc::c_ulong = 0x01;
@@ -58,12 +60,14 @@ fn request(name: &str) -> io::Result<libc::ifreq> {
     Ok(request)
 }
 
-/// Opens one queue of an interface, which is made if there is none of that name. Returns the name it has.
+/// Opens one queue of an interface: the first makes it, and fails where there is one of that name, even if that has room for more
+/// queues: another program's packets would be dealt to both. Returns the name it has.
 pub(super) fn open(
     name: &str,
     kind: Kind,
     many_queues: bool,
     headers: bool,
+    first: bool,
 ) -> io::Result<(String, OwnedFd)> {
     let mut request = request(name)?;
     let descriptor: OwnedFd = OpenOptions::new()
@@ -76,6 +80,7 @@ pub(super) fn open(
     let mut flags = libc::IFF_NO_PI | if kind == Kind::Tun { libc::IFF_TUN } else { libc::IFF_TAP };
     flags |= if many_queues { libc::IFF_MULTI_QUEUE } else { 0 };
     flags |= if headers { libc::IFF_VNET_HDR } else { 0 };
+    flags |= if first { IFF_TUN_EXCL } else { 0 };
     request.ifr_ifru.ifru_flags = flags as libc::c_short;
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives here.
     if unsafe { libc::ioctl(descriptor.as_raw_fd(), TUNSETIFF as _, &mut request) } < 0 {

@@ -231,9 +231,9 @@ fn listeners_follow_the_networks() {
 }
 
 #[test]
-fn our_own_stack_has_one_loop_unless_more_are_asked_for() {
+fn our_own_stack_has_a_loop_a_core_as_the_kernel_has() {
     let parse = |text: &str| Config::parse(Path::new("switchboard.toml"), text).unwrap();
     let networks = "networks = [\"tun:sb0,10.9.0.1/24\"]\n";
-    assert_eq!(parse(networks).loops(), 1);
+    assert_eq!(parse(networks).loops(), parse("").loops());
     assert_eq!(parse(&format!("{networks}[engine]\nloops = 3\n")).loops(), 3);
 }

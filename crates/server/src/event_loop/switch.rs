@@ -469,9 +469,9 @@ impl EventLoop {
             Letter::Upgraded(handover) => self.upgrade(*handover),
             Letter::Moved { connection, stream, network } => self.settle(connection, stream, network),
             Letter::Datagram { endpoint, meta, data } => self.hear_datagram(endpoint, &meta, data),
-            Letter::Stray { network, packet } => {
+            Letter::Stray { network, stray } => {
                 if let Some(network) = self.networks.get_mut(usize::from(network)) {
-                    network.handle_stray(&packet);
+                    network.handle_stray(&stray);
                 }
             }
             Letter::Who(answer) => {

@@ -54,7 +54,7 @@ fn open_tun(
     // One secret for all queues: SYN cookies and timestamps must not depend on where a segment comes in.
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(io::Error::other)?;
-    let shared = registries.len() > 1;
+    let shared = registries.len() as u8; // 64 at most
     for ((queue, registry), networks) in tun.into_queues().into_iter().zip(registries).zip(networks) {
         let stack =
             Stack::new(&config, &Secret::new(secret), stack::Instant::ZERO).map_err(io::Error::other)?;

@@ -98,6 +98,16 @@ impl prometheus_client::collector::Collector for Shown {
             sum.accept_pauses,
         )?;
         page.counter("tls_failures", "TLS handshakes and connections that a peer broke.", sum.tls_failures)?;
+        page.counter(
+            "segments_handed_on",
+            "Segments on our own stack that came to a loop which does not hold their connection.",
+            sum.segments_handed_on,
+        )?;
+        page.counter(
+            "strays_lost",
+            "Packets for other loops that found no room in their mailboxes.",
+            sum.strays_lost,
+        )?;
         let log_ins = [("succeeded", sum.log_ins), ("failed", sum.log_ins_failed)];
         page.counters("log_ins", "Attempts to log in.", "outcome", log_ins.into_iter())?;
 

@@ -3,9 +3,10 @@
 //! Owns: the stack, the device, and eight octets a socket: whose it is.
 //! Invariants: frames are taken only in `begin_turn` and leave only in `end_turn`, at the loop's time; no call sleeps or
 //! reads a clock; once warm, nothing allocates a message. A stack's connections stay on the loop that accepted them: the
-//! device delivers their segments there (`docs/decisions/0010`).
+//! device delivers their segments there, and one that comes by another queue is handed on (`docs/decisions/0010`).
 //! Not here: TCP and UDP themselves (`stack`), opening devices (`exchange`), what is traced (`trace`).
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
@@ -19,7 +20,7 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 use tcp::{KeepAliveSettings, SendFlags};
 use wire::ip::Ecn;
-use wire::meta::Nanos;
+use wire::meta::{Nanos, RxFrame};
 use xmpp::time::Instant;
 
 use super::kernel::{
@@ -27,8 +28,8 @@ use super::kernel::{
 };
 use super::trace::{Answer, Flow, Question, Tap, Watches, ends};
 use super::{
-    DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, SocketId, Stream,
-    UdpId,
+    DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, SocketId, Stray,
+    StrayTo, Stream, UdpId,
 };
 
 #[cfg(test)]
@@ -44,8 +45,8 @@ const BATCHES_A_TURN: usize = 8;
 const TRANSMITS_A_TURN: usize = 8;
 /// Datagrams that one call may hold: 40 fill 64 KiB, and the stack takes 128.
 const SEGMENTS_MAX: usize = 64;
-/// Packets for other loops kept until they are taken; later ones are lost, as ICMP errors may be.
-const STRAYS_MAX: usize = 64;
+/// Packets for other loops kept until they are taken, which is once a turn; later ones are lost, as packets may be.
+const STRAYS_MAX: usize = 512;
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +91,9 @@ pub struct StackNetwork<D> {
     told: Vec<Readiness>,
     /// The device may have frames: it said so, or was not read empty.
     has_frames: bool,
-    /// Other loops have a stack at the same address.
-    shared: bool,
-    strays: Vec<Vec<u8>>,
+    /// Loops that have a stack at the same address, this one among them.
+    shared: u8,
+    strays: VecDeque<Stray>,
     watches: Watches,
     /// Where frames are looked at on their way out, while something is watched.
     space: Vec<u8>,
@@ -100,9 +101,9 @@ pub struct StackNetwork<D> {
 }
 
 impl<D: Device> StackNetwork<D> {
-    /// A network that `switchboard who` calls `name`. `shared`: other loops have a network at the same address, each on a
+    /// A network that `switchboard who` calls `name`. `shared`: how many loops have a network at the same address, each on a
     /// queue of its own.
-    pub fn new(name: &'static str, stack: Stack, device: D, shared: bool) -> Self {
+    pub fn new(name: &'static str, stack: Stack, device: D, shared: u8) -> Self {
         Self {
             name,
             stack,
@@ -114,7 +115,7 @@ impl<D: Device> StackNetwork<D> {
             told: Vec::new(),
             has_frames: true,
             shared,
-            strays: Vec::new(),
+            strays: VecDeque::new(),
             watches: Watches::default(),
             space: Vec::new(),
             failed: false,
@@ -195,28 +196,31 @@ impl<D: Device> StackNetwork<D> {
                 self.has_frames = false;
                 return;
             }
-            if self.shared {
-                let room = STRAYS_MAX.saturating_sub(self.strays.len());
-                let strays =
-                    (0..batch.len()).map(|index| batch.frame(index).bytes).filter(|f| is_icmp_error(f));
-                self.strays.extend(strays.take(room).map(<[u8]>::to_vec));
+            let mut by_one = false;
+            if self.shared > 1 {
+                for at in 0..batch.len() {
+                    let frame = batch.frame(at);
+                    if is_icmp_error(frame.bytes) {
+                        stray(&mut self.strays, &frame, StrayTo::All);
+                    }
+                    by_one |= is_foreign(&self.stack, frame.bytes);
+                }
             }
-            let watched = self.watches.is_on()
+            by_one |= self.watches.is_on()
                 && (0..batch.len()).any(|at| {
                     ends(batch.frame(at).bytes).is_some_and(|ends| self.watches.wants(false, ends))
                 });
-            if !watched {
+            if !by_one {
                 self.stack.handle_frames(self.now, INTERFACE, batch);
                 continue;
             }
-            // One by one, so that the state that is told is the one after each.
+            // One by one, so that the state that is told is the one after each, and what an earlier frame has opened is known.
             for at in 0..batch.len() {
                 let frame = batch.frame(at);
-                self.stack.handle_frame(self.now, INTERFACE, frame);
-                if let Some((protocol, remote, local)) = ends(frame.bytes) {
-                    let state = (protocol == Flow::TCP).then(|| self.stack.tcp_state(local, remote));
-                    let state = state.map(|state| state.unwrap_or(tcp::State::Closed));
-                    self.watches.record(self.now, false, frame.bytes, state);
+                if self.shared > 1 && is_foreign(&self.stack, frame.bytes) {
+                    stray(&mut self.strays, &frame, StrayTo::Next { asked: 1 });
+                } else {
+                    take(&mut self.stack, &mut self.watches, self.now, frame);
                 }
             }
         }
@@ -282,6 +286,37 @@ fn narrow(index: usize) -> u32 {
 
 fn foreign() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "this socket is not of this stack")
+}
+
+/// Hands a frame to the stack, and keeps it if its conversation is watched.
+fn take(stack: &mut Stack, watches: &mut Watches, now: tcp::Instant, frame: RxFrame<'_>) {
+    stack.handle_frame(now, INTERFACE, frame);
+    if watches.is_on()
+        && let Some((protocol, remote, local)) = ends(frame.bytes)
+    {
+        let state = (protocol == Flow::TCP).then(|| stack.tcp_state(local, remote));
+        let state = state.map(|state| state.unwrap_or(tcp::State::Closed));
+        watches.record(now, false, frame.bytes, state);
+    }
+}
+
+fn stray(strays: &mut VecDeque<Stray>, frame: &RxFrame<'_>, to: StrayTo) {
+    if strays.len() < STRAYS_MAX {
+        strays.push_back(Stray { packet: frame.bytes.to_vec(), meta: frame.meta, to });
+    }
+}
+
+/// Whether a packet is a segment of a connection that this stack does not hold: another's, or nobody's. A SYN opens one wherever it
+/// comes. (A fragment is judged by no port: it is put together by the stack that it came to, as datagrams are.)
+fn is_foreign(stack: &Stack, packet: &[u8]) -> bool {
+    const FLAGS: usize = 13;
+    const SYN: u8 = 2;
+    const ACK: u8 = 16;
+    let Some((Flow::TCP, remote, local)) = ends(packet) else { return false };
+    let is_fragment = remote.is_ipv4() && (packet[6] & 0x3f != 0 || packet[7] != 0);
+    let header = if remote.is_ipv4() { usize::from(packet[0] & 15) * 4 } else { 40 };
+    let opens = packet.get(header + FLAGS).is_none_or(|flags| flags & (SYN | ACK) == SYN);
+    !opens && !is_fragment && stack.tcp_state(local, remote).is_none()
 }
 
 /// Whether a packet is an ICMP error (RFC 792, RFC 4443 2.1): it speaks of a flow that another loop may hold.
@@ -522,12 +557,17 @@ impl<D: Device + Send> Network for StackNetwork<D> {
         self.watches.ask(self.now, question).map_or(Answer::Full, Answer::Watched)
     }
 
-    fn poll_stray(&mut self) -> Option<Vec<u8>> {
-        self.strays.pop()
+    fn poll_stray(&mut self) -> Option<Stray> {
+        self.strays.pop_front()
     }
 
-    fn handle_stray(&mut self, packet: &[u8]) {
-        let frame = wire::meta::RxFrame { bytes: packet, meta: wire::meta::RxMeta::default() };
-        self.stack.handle_frame(self.now, INTERFACE, frame);
+    fn handle_stray(&mut self, stray: &Stray) {
+        let frame = RxFrame { bytes: &stray.packet, meta: stray.meta };
+        match stray.to {
+            StrayTo::Next { asked } if asked < self.shared && is_foreign(&self.stack, frame.bytes) => {
+                self::stray(&mut self.strays, &frame, StrayTo::Next { asked: asked + 1 });
+            }
+            _ => take(&mut self.stack, &mut self.watches, self.now, frame),
+        }
     }
 }

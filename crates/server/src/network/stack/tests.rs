@@ -27,7 +27,7 @@ fn host(address: &str, seed: u64) -> Stack {
 impl Cable {
     fn new() -> Self {
         let (ours, theirs) = memory::pair(Capabilities::default());
-        let network = StackNetwork::new("sim", host("10.0.0.1/24", 1), ours, false);
+        let network = StackNetwork::new("sim", host("10.0.0.1/24", 1), ours, 1);
         let mut cable = Self {
             network,
             now: Instant::from_nanos(1_000_000_000),
@@ -224,4 +224,107 @@ fn icmp_errors_are_told_from_the_rest() {
     assert!(is_icmp_error(&v6(58, 2)));
     assert!(!is_icmp_error(&v6(58, 128)), "an echo request");
     assert!(!is_icmp_error(&[]));
+}
+
+/// Two loops behind one address, each with its queue, and a peer that can be made to choose the wrong one.
+struct Twins {
+    networks: [StackNetwork<Memory>; 2],
+    queues: [Memory; 2],
+    peer: Stack,
+    now: Instant,
+}
+
+impl Twins {
+    fn new() -> Self {
+        let pairs = [memory::pair(Capabilities::default()), memory::pair(Capabilities::default())];
+        let [(ours_0, theirs_0), (ours_1, theirs_1)] = pairs;
+        // One secret for both, as for all queues of an interface.
+        let network = |device| StackNetwork::new("sim", host("10.0.0.1/24", 1), device, 2);
+        let mut twins = Self {
+            networks: [network(ours_0), network(ours_1)],
+            queues: [theirs_0, theirs_1],
+            peer: host("10.0.0.2/24", 2),
+            now: Instant::from_nanos(1_000_000_000),
+        };
+        twins.round(0);
+        twins
+    }
+
+    /// What the peer has to say goes by this queue; both loops turn, and hand on what is the other's.
+    fn round(&mut self, queue: usize) {
+        let now = tcp::Instant::from_nanos(self.now.as_nanos());
+        let nanos = Nanos(now.as_nanos());
+        self.peer.poll_transmit(now, &mut self.queues[queue].transmit(nanos, 0));
+        self.queues[queue].flush(nanos, 0).unwrap();
+        // There, to the other, and back.
+        for this in [0, 1, 0, 1] {
+            self.networks[this].begin_turn(self.now, &mut Vec::new());
+            while let Some(stray) = self.networks[this].poll_stray() {
+                self.networks[1 - this].handle_stray(&stray);
+            }
+            self.networks[this].end_turn();
+        }
+        for queue in &mut self.queues {
+            let batch = queue.receive(nanos, 0, 64).unwrap();
+            self.peer.handle_frames(now, INTERFACE, batch);
+        }
+        while self.peer.poll_ready().is_some() {}
+        self.now += Duration::from_millis(50);
+    }
+}
+
+/// Whatever queue the kernel picks, a segment reaches the connection that it belongs to, and nobody answers it by RST.
+#[test]
+fn a_segment_that_comes_by_the_wrong_queue_reaches_its_connection() {
+    for (syn, rest) in [(0, 1), (1, 0)] {
+        let mut twins = Twins::new();
+        let address = "10.0.0.1:5222".parse().unwrap();
+        let listeners = [0, 1].map(|this: usize| twins.networks[this].listen(address, 16, 1).unwrap().0);
+        let now = tcp::Instant::from_nanos(twins.now.as_nanos());
+        let peer = twins.peer.tcp_connect_to(now, address).unwrap();
+        twins.round(syn);
+        twins.round(rest);
+        assert_eq!(twins.peer.tcp_info(peer).map(|info| info.state), Some(tcp::State::Established));
+        let (stream, _) = twins.networks[syn].accept(listeners[syn]).unwrap();
+        assert!(twins.networks[rest].accept(listeners[rest]).is_err(), "it was opened once");
+        let socket = twins.networks[syn].attach(stream, 5).unwrap();
+        let now = tcp::Instant::from_nanos(twins.now.as_nanos());
+        twins.peer.tcp_send(now, peer, b"hello", SendFlags::default()).unwrap();
+        twins.round(rest);
+        let mut buffer = [0; 64];
+        assert_eq!(twins.networks[syn].recv(socket, &mut buffer).unwrap().len, 5);
+        twins.networks[syn].close(socket);
+        twins.round(rest);
+        let now = tcp::Instant::from_nanos(twins.now.as_nanos());
+        twins.peer.tcp_close(now, peer).unwrap();
+        (0..3).for_each(|_| twins.round(rest));
+        // We closed first, politely: no RST, and TIME-WAIT is where the connection was.
+        assert_eq!(twins.networks[syn].stack().tcp_counts().time_wait, 1);
+        assert_eq!(twins.networks[rest].stack().tcp_counts().time_wait, 0);
+    }
+}
+
+/// What belongs to nobody is answered once, by the loop that it came to.
+#[test]
+fn a_segment_of_no_connection_is_reset_by_the_loop_that_it_came_to() {
+    let mut twins = Twins::new();
+    let address: SocketAddr = "10.0.0.1:5222".parse().unwrap();
+    let now = tcp::Instant::from_nanos(twins.now.as_nanos());
+    let peer = twins.peer.tcp_connect_to(now, address).unwrap();
+    let listener = twins.networks[0].listen(address, 16, 1).unwrap().0;
+    twins.round(0);
+    twins.round(0);
+    assert!(twins.networks[0].accept(listener).is_ok());
+    // Its host is started anew, and knows nothing of it.
+    let pairs = [memory::pair(Capabilities::default()), memory::pair(Capabilities::default())];
+    let [(ours_0, theirs_0), (ours_1, theirs_1)] = pairs;
+    let network = |device| StackNetwork::new("sim", host("10.0.0.1/24", 3), device, 2);
+    twins.networks = [network(ours_0), network(ours_1)];
+    twins.queues = [theirs_0, theirs_1];
+    let now = tcp::Instant::from_nanos(twins.now.as_nanos());
+    twins.peer.tcp_send(now, peer, b"are you there?", SendFlags::default()).unwrap();
+    twins.round(1);
+    let dealt_with = [0, 1].map(|this: usize| twins.networks[this].stack().counters().tcp_segments_received);
+    assert_eq!(dealt_with, [0, 1]);
+    assert_eq!(twins.peer.tcp_info(peer).map(|info| info.state), Some(tcp::State::Closed));
 }
