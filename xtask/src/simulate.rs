@@ -1,5 +1,5 @@
 //! Simulate: lives of two stacks on a bad link, and whole chats, over seeds that nobody has seen, and what only release builds
-//! have the speed for: a million connections.
+//! have the speed for: a million connections, a hundred thousand XMPP sessions.
 //! Invariants: the first seed is printed before anything runs, so that a failure can be had again.
 
 use std::time::SystemTime;
@@ -31,6 +31,10 @@ pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
     tally.tests(
         "a million connections",
         &["cargo", "test", "--release", "-p", "switchboard-stack", "--test", "million"],
+    );
+    tally.tests(
+        "a hundred thousand sessions",
+        &["cargo", "test", "--release", "-p", "switchboard-world", "--test", "sessions"],
     );
     Ok(tally)
 }

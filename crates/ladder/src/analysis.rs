@@ -17,7 +17,7 @@ use crate::item::Side;
 use crate::mark::Mark;
 use std::time::Duration;
 use tcp::SeqNum;
-use wire::tcp::Header;
+use wire::tcp::{Flags, Header};
 
 /// A lost segment is asked for by two duplicate ACKs at least, and comes within this (Wireshark's rule; a sender's own threshold is
 /// three, but a capture may miss one).
@@ -94,7 +94,7 @@ enum Last {
 }
 
 /// One direction.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Lane {
     /// Relative numbers count from here.
     base: Option<SeqNum>,
@@ -120,7 +120,7 @@ struct Lane {
 }
 
 /// A conversation.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Analysis {
     vantage: Vantage,
     lanes: [Lane; 2],
@@ -131,6 +131,21 @@ pub struct Analysis {
     reset: bool,
     /// A SYN with a new number within a connection: a new incarnation if it is answered by SYN+ACK, a challenge if by ACK.
     newborn: Option<(Side, SeqNum, Option<u8>)>,
+}
+
+/// A segment without its options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plain {
+    /// SEG.SEQ.
+    pub seq: u32,
+    /// SEG.ACK.
+    pub ack: u32,
+    /// The control bits.
+    pub flags: Flags,
+    /// The window field.
+    pub window: u16,
+    /// Octets of text.
+    pub len: u32,
 }
 
 /// What is said of a segment.
@@ -195,6 +210,44 @@ impl Analysis {
             self.on_arrived(from, header, synchronized);
         }
         finding
+    }
+
+    /// `from` sends the next segment of its stream, and there is nothing to say of it: most are such. Answers whether it was one; if
+    /// not, nothing has changed, and [`on_segment`](Analysis::on_segment) is to judge. Options are not looked at, since none of such
+    /// a segment matters.
+    #[inline]
+    pub fn on_next(&mut self, from: Side, at: Duration, segment: &Plain) -> bool {
+        let Plain { seq, ack, flags, window, len } = *segment;
+        let (seq, ack) = (SeqNum(seq), SeqNum(ack));
+        let (lane, peer) = match &mut self.lanes {
+            [left, right] if from == Side::Left => (left, right),
+            [left, right] => (right, left),
+        };
+        let plain = flags.without(Flags::PSH) == Flags::ACK
+            && window != 0
+            && lane.nxt == Some(seq)
+            && (len > 0 || lane.ack != Some(ack))
+            && !lane.challenged
+            && lane.holes[0].is_none()
+            && peer.base.is_some()
+            && (peer.ack.is_none() || peer.window != 0)
+            && peer.unbroken.is_none_or(|unbroken| !ack.after(unbroken));
+        if !plain {
+            return false;
+        }
+        if len > 0 {
+            lane.nxt = Some(seq + len);
+            lane.nxt_at = at;
+        }
+        if lane.unbroken.is_none_or(|unbroken| unbroken == seq) {
+            lane.unbroken = lane.nxt;
+        }
+        lane.ack = Some(ack);
+        lane.ack_at = at;
+        lane.window = window;
+        lane.duplicates = 0;
+        lane.last = Last::Ordinary;
+        true
     }
 
     /// `from` sends a segment, or a capture sees it pass.

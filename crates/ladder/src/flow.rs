@@ -3,11 +3,11 @@
 //! packets, from 1, and never change; a packet costs one lookup and allocates nothing, unless its flow is new.
 //! Not here: files (`capture`), drawing (`ladder`).
 
-use crate::analysis::{Analysis, Vantage};
+use crate::analysis::{Analysis, Plain, Vantage};
 use crate::course::{Course, Ending, Opening};
 use crate::dissect::{Body, Dissected, Transport};
 use crate::item::{Item, Packet, Side, Step};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -158,10 +158,12 @@ impl Flows {
         flow.packets[from.index()] += 1;
         flow.bytes[from.index()] += u64::from(wire_len);
         flow.last = flow.last.max(time);
-        if let Body::Tcp { seq, ack, flags, len, .. } = packet.body {
+        if let Body::Tcp { seq, ack, flags, window, len, .. } = packet.body {
             flow.course.on_segment(from, seq, ack, flags, len);
-            if let Some(header) = packet.body.header() {
-                let at = time.saturating_sub(flow.first);
+            let at = time.saturating_sub(flow.first);
+            if !flow.analysis.on_next(from, at, &Plain { seq, ack, flags, window, len })
+                && let Some(header) = packet.body.header()
+            {
                 flow.retransmissions +=
                     u64::from(flow.analysis.on_segment(from, at, &header, len).marks.is_repeat());
             }

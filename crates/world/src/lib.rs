@@ -11,7 +11,8 @@
 //! cargo run --release -p switchboard-world --example chat -- --seed N  # one life again, a line an event
 //! ```
 //!
-//! Reading order: `disk`, `nat`, `quic` (a client's end of it), `client`, `world`, `oracle`, `life`.
+//! Reading order: `disk`, `nat`, `quic` (a client's end of it), `client`, `world`, `oracle`, `life`; `crowd` stands apart: a hundred
+//! thousand sessions, and what they cost.
 //! Spec: DESIGN sections 4, 5 and 9. Owns: the meeting of client and exchange, which know nothing of each other elsewhere.
 //! Invariants: over clear TCP a seed and a commit give one life, octet for octet. TLS and QUIC draw randomness of their own, so
 //! for them only the outcome is promised.
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod crowd;
 pub mod disk;
 pub mod life;
 pub mod nat;

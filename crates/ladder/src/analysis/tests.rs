@@ -1,5 +1,6 @@
 use super::*;
 use crate::item::Side::{Left, Right};
+use proptest::prelude::*;
 use wire::tcp::{Flags, SackBlock, TcpOptions};
 
 const ACK: Flags = Flags::ACK;
@@ -198,4 +199,58 @@ fn a_new_incarnation_counts_from_its_own_isn() {
     }
     let found = found.expect("there are segments");
     assert_eq!((found.seq, found.marks), (0, Marks::NONE));
+}
+
+/// A segment near the beginning of two small streams, so that numbers meet often; the windows are small too.
+fn any_segment() -> impl Strategy<Value = (u64, bool, usize, u32, u32, u32, u16)> {
+    (0..30_u64, any::<bool>(), 0..12_usize, 0..12_u32, 0..12_u32, 0..4_u32, 0..3_u16)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// The short way knows when it may be taken: whatever passes, it leads where the long one does.
+    #[test]
+    fn the_short_way_leads_where_the_long_one_does(
+        segments in prop::collection::vec(any_segment(), 1..60),
+        opened in any::<bool>(),
+    ) {
+        let (mut long, mut short) = (Analysis::new(Vantage::Capture), Analysis::new(Vantage::Capture));
+        let mut taken = 0;
+        let mut at = 0;
+        let begin = if opened { open() } else { Vec::new() };
+        let rest = segments.into_iter().map(|(wait, left, flags, seq, ack, len, window)| {
+            // Mostly what talk is made of.
+            let flags = [Flags::SYN, Flags::SYN | ACK, Flags::FIN | ACK, Flags::RST, ACK | Flags::PSH]
+                .get(flags).copied().unwrap_or(ACK);
+            let (side, seq, ack) = if left { (Left, 100 + seq, 300 + ack) } else { (Right, 300 + seq, 100 + ack) };
+            (wait, side, flags, seq, ack, len, window)
+        });
+        for seg in begin.into_iter().chain(rest) {
+            at += seg.0;
+            let (time, header) = (Duration::from_millis(at), header(&seg));
+            let found = long.on_segment(seg.1, time, &header, seg.5);
+            let plain = Plain { seq: seg.3, ack: seg.4, flags: seg.2, window: seg.6, len: seg.5 };
+            if short.on_next(seg.1, time, &plain) {
+                prop_assert!(!found.marks.is_repeat(), "{seg:?} is {:?}", found.marks);
+                taken += 1;
+            } else {
+                short.on_segment(seg.1, time, &header, seg.5);
+            }
+            prop_assert_eq!(long, short, "after {:?}, {} taken", seg, taken);
+        }
+    }
+}
+
+#[test]
+fn an_ordinary_conversation_goes_the_short_way() {
+    let mut analysis = Analysis::new(Vantage::Capture);
+    for seg in open() {
+        analysis.on_segment(seg.1, Duration::from_millis(seg.0), &header(&seg), seg.5);
+    }
+    let talk = [(Left, 101, 301, 100), (Right, 301, 201, 0), (Right, 301, 201, 50), (Left, 201, 351, 0)];
+    for (from, seq, ack, len) in talk {
+        let plain = Plain { seq, ack, flags: ACK, window: 500, len };
+        assert!(analysis.on_next(from, Duration::from_millis(20), &plain), "{plain:?}");
+    }
 }
