@@ -338,7 +338,8 @@ impl EventLoop {
             while let Some(stray) = self.networks[index].poll_stray() {
                 match stray.to {
                     StrayTo::All => {
-                        for to in (0..self.loops).filter(|to| *to != self.this) {
+                        let this = self.this;
+                        for to in (0..self.loops).filter(|to| *to != this) {
                             self.pass_stray(index, to, stray.clone());
                         }
                     }

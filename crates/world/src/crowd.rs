@@ -149,10 +149,12 @@ impl Crowd {
             ports.push(theirs);
         }
         let at = vec![SocketAddr::new(IpAddr::V4(EXCHANGE), PORT)];
-        let mut config = server::Config::default();
-        config.networks = vec![server::config::NetworkSpec::Kernel];
-        config.listen = server::config::Listen { tcp: at, ..server::config::Listen::none() };
-        config.domain = DOMAIN.to_owned();
+        let mut config = server::Config {
+            networks: vec![server::config::NetworkSpec::Kernel],
+            listen: server::config::Listen { tcp: at, ..server::config::Listen::none() },
+            domain: DOMAIN.to_owned(),
+            ..server::Config::default()
+        };
         config.security.clear_text = server::config::ClearText::Always;
         config.security.scram_iterations = ITERATIONS;
         let setup = Setup { config, backend: Box::new(kept), networks, seed: 1 };
