@@ -44,6 +44,10 @@ pub(crate) fn tcp_config() -> TcpConfig {
     let settings = Settings {
         // RFC 5482's option is not in Linux, and no script expects it.
         user_timeout_option: false,
+        // Linux paces only where the qdisc `fq` or the congestion control asks for it, and the scripts' qdisc is `pfifo`; nor does its
+        // slow start know RFC 9406's limit of bursts.
+        pacing: false,
+        paced_below: true,
         not_sent_low_water: octets(number("ipv4/tcp_notsent_lowat").as_ref(), u32::MAX),
         ..Settings::default()
     };

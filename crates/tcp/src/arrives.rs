@@ -233,6 +233,7 @@ impl Connection {
             }
             AckPlace::Old => {
                 self.keepalive.on_heard(ctx.now);
+                self.take_late_ack(ctx, seg);
                 Ok(())
             }
             AckPlace::Same | AckPlace::New(_) => {
@@ -263,6 +264,16 @@ impl Connection {
             self.on_fin_acked(ctx);
         }
         if self.state == State::Closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// An ACK that others have overtaken. Its number tells nothing new, but what it SACKs may not have been known (as Linux reads it).
+    fn take_late_ack(&mut self, ctx: &mut Ctx<'_>, seg: &Segment<'_>) {
+        if seg.options.sack.is_empty() || !self.agreed.sack() {
+            return;
+        }
+        let Some(mut sending) = self.sending.take() else { return };
+        self.apply_ack(ctx, seg, &mut sending, AckFacts { place: AckPlace::Old, duplicate: false });
+        self.sending = Some(sending);
     }
 
     /// SND.UNA moves; the rooms of the sending side hear of it.
@@ -296,7 +307,7 @@ impl Connection {
                 sending.congestion.on_mss(u32::from(self.smss()));
             }
         }
-        let blocks = if ctx.config.test.sack { sack_ranges(seg) } else { SackBlocks::new() };
+        let blocks = if ctx.config.test.sack { sack_ranges(seg, self.snd.una) } else { SackBlocks::new() };
         let stands = self.no_ack(now, sending);
         let input = AckInput {
             una_before,
@@ -305,7 +316,7 @@ impl Connection {
             delivered: sample.delivered,
             echo,
             sample: AckSample { acked, flight, rtt, rate: sample.rate, ..stands.sample },
-            ece: self.agreed.ecn() && seg.flags.ece() && outstanding(flight),
+            ece: self.agreed.ecn() && seg.flags.ece() && outstanding(flight) && facts.place != AckPlace::Old,
             ..stands
         };
         let outcome = sending.recovery.on_ack(&input, &mut sending.retransmit, &mut sending.congestion);
@@ -360,7 +371,7 @@ impl Connection {
                 min_rtt: self.rtt.min_rtt(),
                 rate: None,
                 in_recovery: sending.recovery.in_recovery(),
-                paced: self.settings.pacing,
+                paced: self.settings.pacing || self.settings.paced_below,
             },
             ece: false,
             probe: self.pmtu.probe(),
@@ -513,10 +524,15 @@ const fn outstanding(flight: u32) -> bool {
     flight > 0
 }
 
-fn sack_ranges(seg: &Segment<'_>) -> SackBlocks {
+/// What a segment SACKs. A block that lies below `una` and not below the segment's own ACK was news when it left, and is none now; it
+/// must not be taken for a D-SACK (RFC 2883 section 4 judges by the ACK that it comes with).
+fn sack_ranges(seg: &Segment<'_>, una: SeqNum) -> SackBlocks {
     let mut ranges = SackBlocks::new();
     for block in seg.options.sack.iter() {
-        ranges.push(SeqRange::new(SeqNum(block.left), SeqNum(block.right)));
+        let range = SeqRange::new(SeqNum(block.left), SeqNum(block.right));
+        if range.end.after(una) || range.start.before(seg.ack) {
+            ranges.push(range);
+        }
     }
     ranges
 }

@@ -53,7 +53,8 @@ impl Pacer {
             return None;
         }
         self.held_until = None;
-        let room = u128::from(rate) * (lead - ahead).as_nanos() / 1_000_000_000;
+        // With the nanosecond that rounding took from the lead: a burst of ten is ten, not nine and a bit.
+        let room = u128::from(rate) * ((lead - ahead).as_nanos() + 1) / 1_000_000_000;
         Some(u32::try_from(room).unwrap_or(u32::MAX).max(smss))
     }
 

@@ -453,3 +453,21 @@ fn a_stamp_beside_an_impossible_acknowledgment_is_not_taken() {
     assert_eq!(script.arrives(ack(1, 1).text(b"x").ts(1001, 1000)), Disposition::Taken, "not an old one now");
     assert_eq!(script.conn.agreed.ts_recent(), 1001);
 }
+
+/// RFC 2018 section 5: what is SACKed is known, by whichever ACK it came, in whatever order.
+#[test]
+fn the_blocks_of_an_overtaken_ack_count() {
+    let config = TcpConfig { timestamps: false, quick_acks: 0, ..TcpConfig::default() };
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS).sack_ok());
+    script.write(6000);
+    script.drain();
+    script.arrives(ack(1, 3001));
+    script.arrives(ack(1, 1001).sack(4001, 5001));
+    let sacked = |script: &Script| script.conn.info(&script.config).sacked;
+    assert_eq!((sacked(&script), script.conn.snd.una), (1000, ISS + 3001));
+    // What has been acknowledged since is old news, and no sign of anything that came twice.
+    script.arrives(ack(1, 1001).sack(2001, 3001));
+    assert_eq!(sacked(&script), 1000);
+    assert_eq!(script.conn.info(&script.config).spurious_recoveries, 0);
+    assert!(!script.conn.sending.as_deref().is_some_and(|sending| sending.recovery.reordering_seen()));
+}

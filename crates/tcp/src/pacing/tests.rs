@@ -65,3 +65,12 @@ fn without_a_rate_nothing_is_owed() {
     assert!(pacer.allowance(Instant::from_secs(1), SMSS, 1000).is_some());
     assert_eq!(pacer.deadline(), None);
 }
+
+/// The first burst is whole segments at any rate, so that a device that cuts is handed it as one.
+#[test]
+fn the_first_burst_is_ten_whole_segments_at_any_rate() {
+    for rate in [19_999, 99_999, 199_999, 1_234_567, 4_999_999] {
+        let room = Pacer::default().allowance(Instant::from_secs(1), SMSS, rate);
+        assert_eq!(room.map(|room| room / SMSS), Some(10), "{rate}");
+    }
+}
