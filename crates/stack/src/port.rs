@@ -280,8 +280,9 @@ impl Ports {
         remote: SocketAddr,
         mut taken: impl FnMut(u16) -> bool,
     ) -> Result<u16, InUse> {
+        let pair = FlowKey::new(SocketAddr::new(local, 0), remote).bytes();
         // RFC 6056's F and G: two halves of one keyed hash.
-        let hash = FlowKey::new(SocketAddr::new(local, 0), remote).digest(&self.pick);
+        let hash = self.pick.digest(&[&pair]);
         let (offset, slot) = (hash as u32, (hash >> 32) as usize % COUNTERS);
         // Even offsets from `offset` on, then odd ones; the counter says how far earlier connections came, so that a busy
         // destination does not walk over its own ports again.
