@@ -4,6 +4,7 @@
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,6 +119,39 @@ export class Exchange {
   }
 }
 
+/** A cable to an exchange that can be cut; what is on it is lost. A person who is given it instead of the exchange comes through it. */
+export class Cable {
+  static async to(exchange) {
+    const cable = new Cable();
+    cable.ends = new Set();
+    cable.server = createServer((near) => {
+      const far = connect(exchange.port, "127.0.0.1");
+      for (const [one, other] of [[near, far], [far, near]]) {
+        cable.ends.add(one);
+        one.pipe(other);
+        one.on("error", () => {});
+        one.on("close", () => {
+          cable.ends.delete(one);
+          other.destroy();
+        });
+      }
+    });
+    await new Promise((resolve) => cable.server.listen(0, "127.0.0.1", resolve));
+    cable.port = cable.server.address().port;
+    cable.base = `http://127.0.0.1:${cable.port}`;
+    return cable;
+  }
+
+  cut() {
+    for (const end of this.ends) end.destroy();
+  }
+
+  async end() {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
 /** A browser, and the people who look into it. */
 export class Browser {
   static async start() {
@@ -168,6 +202,7 @@ export class Person {
     this.exchange = exchange;
     this.context = context;
     this.faults = faults;
+    this.sockets = [];
   }
 
   /** Opens a tab and turns to it. */
@@ -178,6 +213,12 @@ export class Person {
       if (["error", "warning"].includes(message.type()) && !EXPECTED.some((known) => known.test(text))) this.faults.push(text);
     });
     page.on("pageerror", (error) => this.faults.push(String(error.stack ?? error)));
+    // What comes over the page's own sockets, a list each.
+    page.on("websocket", (socket) => {
+      const frames = [];
+      this.sockets.push(frames);
+      socket.on("framereceived", ({ payload }) => frames.push(String(payload)));
+    });
     await page.goto(`${this.exchange.base}/${hash}`);
     this.page = page;
     return page;

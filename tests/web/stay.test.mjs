@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
-import { Browser, Exchange, PASSWORD, pair } from "./house.mjs";
+import { Browser, Cable, Exchange, PASSWORD, pair } from "./house.mjs";
 
 let browser;
 let exchange;
@@ -62,6 +62,38 @@ test("a token lies in storage, and no password", async () => {
   });
   assert.ok(!stored.includes(PASSWORD));
   assert.match(stored, /"token":/);
+});
+
+/** Whether the page's latest socket went on with the session of the one before. */
+const resumed = (person) => /<resumed[^>]*xmlns='urn:xmpp:sm:3'/.test(person.sockets.at(-1).join("\n"));
+
+test("a cable that is cut: the session goes on over the next, with all that was on its way", async () => {
+  const cable = await Cable.to(exchange);
+  const a = await browser.person(cable);
+  const b = await browser.person(exchange);
+  await a.logIn(await exchange.account());
+  await b.logIn(await exchange.account());
+  await a.add(b.number);
+  await b.accept();
+  await b.open(a.number);
+  const { length } = a.sockets;
+  cable.cut();
+  await a.page.locator(".strip-offline, .strip-connecting").waitFor();
+  await b.say("into the gap");
+  await a.say("and out of it");
+  await a.online();
+  await b.hears("and out of it");
+  await a.hears("into the gap");
+  assert.ok(a.sockets.length > length, "there was a new socket");
+  assert.ok(resumed(a), a.sockets.at(-1).join("\n"));
+  for (const [who, other] of [
+    [a, b],
+    [b, a],
+  ]) {
+    assert.deepEqual((await who.texts(other.number)).sort(), ["and out of it", "into the gap"]);
+  }
+  await a.context.close();
+  await cable.end();
 });
 
 test("the exchange restarts: the page comes back by itself, and messages cross once", async () => {

@@ -7,7 +7,7 @@ import { typed } from "../xmpp/jid.js";
 import { fill, h } from "./dom.js";
 import { sign } from "./icons.js";
 import { List, walkList } from "./list.js";
-import { notify } from "./notifications.js";
+import { dismiss, notify } from "./notifications.js";
 import { listenToKeys, showShortcuts } from "./shortcuts.js";
 import { invitePage, logInPage } from "./welcome.js";
 
@@ -231,6 +231,7 @@ export class App {
   #attend() {
     const visible = document.visibilityState === "visible" && document.hasFocus();
     if (this.#model.jid) this.#model.attend({ visible, peer: this.#asked });
+    if (visible && this.#asked) dismiss(this.#asked).catch(console.error);
   }
 
   async #arrived({ peer, key, quiet }) {

@@ -1,6 +1,7 @@
 // Notifications: a word from the system when a message comes and nobody looks.
 // Spec: Notifications API, by the service worker where there is one (phones allow no other way).
-// Owns: the wish, in localStorage. Invariants: asked only when someone ticks the box; one notification a conversation.
+// Owns: the wish, in localStorage. Invariants: asked only when someone ticks the box; one notification a conversation,
+// and none once it is looked at.
 
 import { t } from "../i18n.js";
 
@@ -32,4 +33,11 @@ export async function notify(title, record, peer) {
     shown.close();
   };
   return undefined;
+}
+
+/** What was told of a conversation has been seen: the system need not say it any longer. */
+export async function dismiss(peer) {
+  const worker = await navigator.serviceWorker?.getRegistration();
+  const shown = (await worker?.getNotifications({ tag: peer })) ?? [];
+  for (const notification of shown) notification.close();
 }
