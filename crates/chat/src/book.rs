@@ -78,12 +78,17 @@ pub struct Conversation {
     pub history: History,
     /// Devices that are there.
     devices: BTreeMap<String, Presence>,
+    /// Nobody tells us: the network is away.
+    unreachable: bool,
 }
 
 impl Conversation {
     /// The most available of their devices.
     #[must_use]
     pub fn presence(&self) -> Presence {
+        if self.unreachable {
+            return Presence::Offline;
+        }
         self.devices.values().copied().max().unwrap_or_default()
     }
 
@@ -96,10 +101,16 @@ impl Conversation {
         }
     }
 
-    /// All devices are gone, as far as we know: the network is.
+    /// Whether we are told how they are. What was known when the network went is true again when a session goes on.
+    pub fn set_reachable(&mut self, reachable: bool) {
+        self.unreachable = !reachable;
+        self.typing = None;
+    }
+
+    /// All that is known of their devices is of a session that is over.
     pub fn forget_devices(&mut self) {
         self.devices.clear();
-        self.typing = None;
+        self.set_reachable(true);
     }
 
     /// Puts a message where its time says, unless it is here already. Whether it was new.
@@ -193,6 +204,11 @@ impl Book {
             (std::cmp::Reverse((asks, conversation.last())), conversation.name.clone(), (*with).clone())
         });
         list.into_iter().map(|(with, _)| with.as_str()).collect()
+    }
+
+    /// Every conversation, by its address.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Conversation)> {
+        self.conversations.iter().map(|(with, conversation)| (with.as_str(), conversation))
     }
 
     /// Every conversation, to be changed.

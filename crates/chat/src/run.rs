@@ -1,8 +1,9 @@
 //! Drives a chat: the terminal, the line to the server, the clock. The only place of this crate that waits or reads clocks.
 //!
-//! Owns: the terminal's state, the connection, when it is tried again.
+//! Owns: the terminal's state, the connection or what is left of it, when it is tried again.
 //! Invariants: the terminal is as it was before, however this ends; keys are obeyed while the network is away, slow or
-//! stuck; a lost line is tried again after `RETRY_FIRST`, then ever later up to `RETRY_MAX`; a wrong password is not.
+//! stuck; a lost line is tried again after `RETRY_FIRST`, then ever later up to `RETRY_MAX`, and takes up the session of the
+//! one before where the server still has it (XEP-0198 5); a wrong password is not tried again.
 //! Not here: what is said (`talk`), what is seen (`view`).
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use client::connection::Happening;
 use client::error::End;
+use client::session::{Kept, Past};
 use client::{Connection, Error, Options};
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, EventStream,
@@ -58,7 +60,7 @@ pub struct Settings {
 pub async fn run(settings: Settings) -> Result<(), ChatError> {
     let jid = format!("{}@{}", settings.options.account.number, settings.options.account.domain);
     // The first log-in happens before the screen is taken, so that its error is a plain line.
-    let connection = Connection::open(settings.options.clone()).await?;
+    let connection = Connection::open_resumable(settings.options.clone(), None).await?;
     let _screen = Screen::take(settings.mouse).map_err(ChatError::Terminal)?;
     let mut terminal = ratatui::init();
     let mut chat = Chat::new(&jid, settings);
@@ -138,6 +140,8 @@ struct Chat {
     settings: Settings,
     talk: Talk,
     link: Link,
+    /// The session of the line before, while it is not known what became of it.
+    kept: Option<Kept>,
     network: Network,
     retry: Duration,
     input: Input,
@@ -162,6 +166,7 @@ impl Chat {
             settings,
             talk,
             link: Link::Down { again: Instant::ZERO },
+            kept: None,
             network: Network::Connecting,
             retry: RETRY_FIRST,
             input: Input::default(),
@@ -278,7 +283,15 @@ impl Chat {
 
     fn on_connected(&mut self, mut connection: Connection) {
         connection.understand(UNDERSTOOD);
-        self.talk.handle_ready(connection.is_framed());
+        self.kept = None;
+        match connection.past() {
+            Past::Resumed => self.talk.handle_resumed(connection.is_framed()),
+            Past::Lost { acknowledged: Some(serial) } => {
+                self.talk.handle_acknowledged(serial);
+                self.talk.handle_ready(connection.is_framed());
+            }
+            Past::None | Past::Lost { acknowledged: None } => self.talk.handle_ready(connection.is_framed()),
+        }
         self.link = Link::Up(Box::new(connection));
         self.network = Network::Online;
         self.retry = RETRY_FIRST;
@@ -292,7 +305,9 @@ impl Chat {
         self.talk.handle_lost();
         let again = self.now().mono + self.retry;
         self.retry = (self.retry * 2).min(RETRY_MAX);
-        self.link = Link::Down { again };
+        if let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Down { again }) {
+            self.kept = connection.into_kept();
+        }
         self.network = Network::Away(error.to_string(), again);
         Ok(())
     }
@@ -302,7 +317,8 @@ impl Chat {
             && again <= self.now().mono
         {
             self.network = Network::Connecting;
-            self.link = Link::Coming(Connection::open(self.settings.options.clone()).boxed());
+            let options = self.settings.options.clone();
+            self.link = Link::Coming(Connection::open_resumable(options, self.kept.clone()).boxed());
         }
     }
 

@@ -4,7 +4,7 @@
 //! Owns: the book, requests without an answer, messages without an acknowledgement.
 //! Invariants: a carbon, a roster push or a page of the archive is believed only from the own account (XEP-0280 11, RFC 6121
 //! 2.1.6, XEP-0313 3.2); a message is handed out to be sent once a connection, with one id for ever, so a server or a reader
-//! that knows it does not show it twice.
+//! that knows it does not show it twice; in a new session it is handed out again only once the archive does not know it.
 //! Not here: the line (`run`), looks (`view`).
 
 use std::collections::{HashMap, VecDeque};
@@ -82,6 +82,8 @@ pub struct Talk {
     composing: Option<(String, Instant)>,
     notice: Option<(String, Instant)>,
     sync: archive::Sync,
+    /// What was written and not acknowledged waits until the archive has told whether it is there.
+    holding: bool,
     /// Where the last `/find` found something.
     found: Option<(String, usize)>,
 }
@@ -103,6 +105,7 @@ impl Talk {
             composing: None,
             notice: None,
             sync: archive::Sync::default(),
+            holding: false,
             found: None,
         }
     }
@@ -136,7 +139,8 @@ impl Talk {
         self.notice = Some((text.into(), now + NOTICE));
     }
 
-    /// A line to the server stands, logged in. Messages that it never acknowledged go out again, under their old ids.
+    /// A line to the server stands, logged in, in a new session: everything is asked for anew. Messages that were never
+    /// acknowledged go out again, under their old ids, once the archive was asked for them.
     pub fn handle_ready(&mut self, framed: bool) {
         let words = Words { framed };
         self.words = Some(words);
@@ -149,30 +153,67 @@ impl Talk {
         self.push(words.carbons(&id));
         let id = self.ask(Pending::Blocklist);
         self.push(words.blocklist(&id));
+        for (_, conversation) in self.book.all() {
+            conversation.history.asked = false;
+            conversation.forget_devices();
+        }
+        let holding = self.unsent().next().is_some();
+        self.holding = holding;
         self.begin_sync();
         self.push(words.available());
-        let mut again: Vec<(Wallclock, String, String, String)> = Vec::new();
-        for (with, conversation) in self.book.all() {
-            conversation.history.asked = false;
+    }
+
+    /// A line to the server stands again, and the session goes on: whatever was given to the line will arrive, and what
+    /// was written meanwhile goes out now.
+    pub fn handle_resumed(&mut self, framed: bool) {
+        self.words = Some(Words { framed });
+        for (_, conversation) in self.book.all() {
+            conversation.set_reachable(true);
+        }
+        if !self.holding {
+            self.send_unsent();
+        }
+    }
+
+    /// Messages that were written and neither acknowledged nor given to the line: with whom, their ids and texts.
+    fn unsent(&self) -> impl Iterator<Item = (Wallclock, &str, &Entry)> {
+        let given = move |with: &str, id: &str| {
+            let posted = self.unacknowledged.iter().any(|(_, to, posted)| to == with && posted == id);
+            posted
+                || self
+                    .out
+                    .iter()
+                    .any(|out| out.message.as_ref().is_some_and(|it| it.0 == with && it.1 == id))
+        };
+        self.book.iter().flat_map(move |(with, conversation)| {
             let waiting =
                 conversation.entries.iter().filter(|entry| entry.ours && entry.mark == Mark::Sending);
-            again.extend(waiting.map(|entry| (entry.at, with.clone(), entry.id.clone(), entry.body.clone())));
-        }
-        again.sort();
+            waiting.filter(move |entry| !given(with, &entry.id)).map(move |entry| (entry.at, with, entry))
+        })
+    }
+
+    /// Hands them out, in the order in which they were written.
+    pub(super) fn send_unsent(&mut self) {
+        self.holding = false;
+        let Some(words) = self.words else { return };
+        let mut again: Vec<(Wallclock, String, String, String)> = self
+            .unsent()
+            .map(|(at, with, entry)| (at, with.to_owned(), entry.id.clone(), entry.body.clone()))
+            .collect();
+        // Those of one time stay in their order.
+        again.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         for (_, with, id, body) in again {
             let stanza = words.text(&with, &id, &body, None);
             self.out.push_back(Output { stanza, message: Some((with, id)) });
         }
     }
 
-    /// The line is gone.
+    /// The line is gone. Whether the session is too is known when there is a line again.
     pub fn handle_lost(&mut self) {
         self.words = None;
-        self.out.clear();
-        self.pending.clear();
         self.composing = None;
         for (_, conversation) in self.book.all() {
-            conversation.forget_devices();
+            conversation.set_reachable(false);
         }
     }
 
@@ -369,7 +410,8 @@ impl Talk {
             markable: false,
         });
         self.composing = None;
-        if let Some(words) = self.words {
+        // What was written before it goes first.
+        if let Some(words) = self.words.filter(|_| !self.holding) {
             let stanza = words.text(with, &id, body, None);
             self.out.push_back(Output { stanza, message: Some((with.to_owned(), id)) });
         }

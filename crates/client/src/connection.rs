@@ -19,7 +19,7 @@ use crate::carrier::{self, Bytes, Messages, Over, Server};
 use crate::element::Element;
 use crate::error::{End, Error};
 use crate::message::{self, Message};
-use crate::session::{Account, Event, Facts, Session};
+use crate::session::{Account, Event, Facts, Kept, Past, Session};
 use crate::trust::Trust;
 
 /// One read. Longer elements take several.
@@ -56,6 +56,7 @@ pub struct Connection {
     to: SocketAddr,
     timeout: Duration,
     jid: String,
+    past: Past,
     acknowledged: u64,
     /// Why it is over, once it is.
     ended: Option<End>,
@@ -99,14 +100,33 @@ impl Clock {
 impl Connection {
     /// Connects, logs in and binds.
     pub async fn open(options: Options) -> Result<Self, Error> {
+        Self::open_in_time(options, Session::new).await
+    }
+
+    /// The same for a session that outlives its connection where the exchange agrees, or goes on with one that did, which
+    /// [`past`](Self::past) then tells. What was kept is as good after a failure as it was before.
+    pub async fn open_resumable(options: Options, kept: Option<Kept>) -> Result<Self, Error> {
+        Self::open_in_time(options, |now, account, facts, nonce| {
+            Session::resumable(now, account, facts, nonce, kept)
+        })
+        .await
+    }
+
+    async fn open_in_time(
+        options: Options,
+        begin: impl FnOnce(Instant, Account, Facts, String) -> Session,
+    ) -> Result<Self, Error> {
         let (timeout, host) = (options.timeout, options.server.host.clone());
-        match tokio::time::timeout(timeout, Self::open_unhurried(options)).await {
+        match tokio::time::timeout(timeout, Self::open_unhurried(options, begin)).await {
             Ok(done) => done,
             Err(_) => Err(Error::TimedOut { what: "log-in", to: host, after: timeout }),
         }
     }
 
-    async fn open_unhurried(options: Options) -> Result<Self, Error> {
+    async fn open_unhurried(
+        options: Options,
+        begin: impl FnOnce(Instant, Account, Facts, String) -> Session,
+    ) -> Result<Self, Error> {
         let Options { account, over, server, trust, bind, timeout } = options;
         let addresses = carrier::resolve(&server, over).await?;
         let domain = account.domain.clone();
@@ -143,7 +163,7 @@ impl Connection {
         };
         let clock = Clock(tokio::time::Instant::now());
         let mut connection = Self {
-            session: Session::new(clock.now(), account, facts, nonce()),
+            session: begin(clock.now(), account, facts, nonce()),
             line,
             writing: Vec::new(),
             written: 0,
@@ -151,6 +171,7 @@ impl Connection {
             to,
             timeout,
             jid: String::new(),
+            past: Past::None,
             acknowledged: 0,
             ended: None,
             arrived: VecDeque::new(),
@@ -161,8 +182,8 @@ impl Connection {
                     let config = Arc::new(trust.config(false)?);
                     connection.start_tls(&domain, config).await?;
                 }
-                Event::Ready { jid, acknowledges: true } => {
-                    connection.jid = jid;
+                Event::Ready { jid, acknowledges: true, past } => {
+                    (connection.jid, connection.past) = (jid, past);
                     return Ok(connection);
                 }
                 Event::Ready { acknowledges: false, .. } => return Err(Error::NoAcknowledgements),
@@ -174,6 +195,17 @@ impl Connection {
     /// The full address that the exchange gave.
     pub fn jid(&self) -> &str {
         &self.jid
+    }
+
+    /// What became of the session that was to be gone on with.
+    pub fn past(&self) -> Past {
+        self.past
+    }
+
+    /// What the next connection needs to go on with this session; `None` where it cannot be gone on with. Stanzas that were
+    /// not released come again then, under their serials, those that came and were not handed out among them.
+    pub fn into_kept(self) -> Option<Kept> {
+        self.session.into_kept()
     }
 
     /// The exchange's address.
@@ -239,7 +271,9 @@ impl Connection {
     /// Takes a stanza to be sent, by [`happening`](Self::happening) as soon as the line takes it. Its serial: once so many are
     /// acknowledged, the exchange has it.
     pub fn post(&mut self, stanza: Vec<u8>) -> u64 {
-        self.session.send(stanza)
+        let serial = self.session.send(stanza);
+        self.session.await_answer(self.clock.now());
+        serial
     }
 
     /// The stanza with this serial has been taken care of; the exchange hears of it with what is said next.
@@ -311,20 +345,34 @@ impl Connection {
             return Err(Error::Ended { to: self.to, end: end.clone() });
         }
         loop {
-            if let Err(error) = self.flush().await {
-                self.session.handle_lost(&error.to_string());
-            }
+            // What happened comes first: it must not be lost with a future that waits for the line to take something.
             match self.session.poll_event() {
                 Some(Event::Ended(end)) => {
-                    // The last words, such as our good-bye; nobody may be there to hear them.
-                    let _ = self.flush().await;
                     self.ended = Some(end.clone());
+                    // The last words, such as our good-bye; nobody may be there to hear them.
+                    let _ = tokio::time::timeout(GOODBYE, self.flush()).await;
                     return Err(Error::Ended { to: self.to, end });
                 }
                 Some(event) => return Ok(event),
                 None => {}
             }
             let deadline = self.session.next_deadline().map(|at| self.clock.0 + (at - Instant::ZERO));
+            // A line that takes nothing more is given up like one that brings nothing.
+            let flushed = tokio::select! {
+                flushed = self.flush() => Some(flushed),
+                () = sleep_until(deadline) => None,
+            };
+            match flushed {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    self.session.handle_lost(&error.to_string());
+                    continue;
+                }
+                None => {
+                    self.session.handle_timer(self.clock.now());
+                    continue;
+                }
+            }
             tokio::select! {
                 read = self.line.read() => {
                     let now = self.clock.now();
@@ -411,6 +459,7 @@ impl Line {
     async fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Bytes(stream) => stream.flush().await,
+            Self::Messages(messages) => messages.flush().await,
             _ => Ok(()),
         }
     }

@@ -1,36 +1,39 @@
 //! The conversation with an exchange, from the first byte to the last: negotiation, log-in, binding, acknowledgements.
 //!
-//! Spec: RFC 6120 4-7, RFC 7395 3, XEP-0198 (without resumption), XEP-0199.
+//! Spec: RFC 6120 4-7, RFC 7395 3, XEP-0388 and 0386 (log-in and resource in one message, where they are offered), XEP-0198
+//! (with resumption, if it is wanted), XEP-0199.
 //! Owns: the stage. Borrows: the time and the nonce from the caller.
 //! Invariants: after `Ended` nothing more is written; `h` never passes a stanza that its reader has not released, and no
-//! ping is answered before the stanzas in front of it are; a wrong password ends it.
-//! Not here: the counts of stanzas (`acknowledge`), what is said word for word (`words`), mechanisms (`sasl`), sockets,
-//! TLS, clocks (`connection`).
+//! ping is answered before the stanzas in front of it are; a wrong password ends it; over all connections of a session what
+//! was acknowledged is not sent again, and what was not is, unchanged and in order.
+//! Not here: the steps from features to a resource (`negotiate`), the counts of stanzas (`acknowledge`), SASL's messages (`log_in`), what is said word for word (`words`),
+//! mechanisms (`sasl`), sockets, TLS, clocks (`connection`).
 //!
 //! ```text
 //! Opening -> [Asking -> Securing -> Opening] -> LoggingIn -> Opening -> Binding -> Enabling -> Ready -> Closing -> Ended
+//! with SASL2:                                   LoggingIn -> Ready
+//! an earlier session:                           LoggingIn -> Opening -> Resuming -> Ready, or -> Binding as above
 //! ```
 //! The contract is every core's: feed one input (`handle_*`), drain [`Session::poll_output`] and
 //! [`Session::poll_event`] until they are empty, sleep until [`Session::next_deadline`].
 
 mod acknowledge;
+mod log_in;
+mod negotiate;
 mod words;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use xmpp::address::AccountNumber;
 use xmpp::ns;
 use xmpp::time::Instant;
-use xmpp::write::open;
 
 use crate::element::Element;
 use crate::error::End;
-use crate::sasl::{self, Channel, Choice, Mechanism, Scram};
 use crate::stream::{Found, Reader};
 use acknowledge::Counts;
+use log_in::LogIn;
 
 /// After so much silence the exchange is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -86,6 +89,8 @@ pub enum Event {
         jid: String,
         /// Whether the exchange acknowledges (XEP-0198).
         acknowledges: bool,
+        /// What became of the session that was to be taken up again.
+        past: Past,
     },
     /// A stanza came. A message counts as taken once [`Session::release`] gets its serial, anything else at once.
     Stanza {
@@ -100,6 +105,36 @@ pub enum Event {
     Ended(End),
 }
 
+/// What became of an earlier session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// There was none.
+    None,
+    /// It goes on: serials count on, what was not acknowledged has been sent again, what was not released comes again.
+    Resumed,
+    /// It is over, and this is a new one.
+    Lost {
+        /// So many of the stanzas sent in it the exchange has taken, if it still knows.
+        acknowledged: Option<u64>,
+    },
+}
+
+/// What is left of a session whose connection is lost, for the next connection to take up (XEP-0198 5).
+#[derive(Clone)]
+pub struct Kept {
+    id: String,
+    jid: String,
+    framed: bool,
+    counts: Counts,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The id is as good as a password for its time.
+        f.debug_struct("Kept").field("jid", &self.jid).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 enum Stage {
     /// Our header is out, or about to be; the exchange's header and features are awaited.
@@ -110,7 +145,9 @@ enum Stage {
     Asking,
     /// The handshake is the driver's; nothing is read until it is done.
     Securing,
-    LoggingIn(Mechanism),
+    LoggingIn(LogIn),
+    /// `<resume/>` is out.
+    Resuming,
     Binding,
     Enabling,
     Ready,
@@ -132,8 +169,19 @@ pub struct Session {
     jid: String,
     acknowledges: bool,
     counts: Counts,
+    /// It is to outlive its connection.
+    resumable: bool,
+    /// Under this name, once the exchange has agreed.
+    id: Option<String>,
+    /// The session that is to be taken up, until it is known what becomes of it.
+    earlier: Option<Kept>,
+    past: Past,
+    /// We have said good-bye.
+    left: bool,
     heard: Instant,
     asked: bool,
+    /// Since when something that was sent waits for its acknowledgement, as far as we were told.
+    awaited: Option<Instant>,
     /// Payloads of requests that our reader takes care of.
     understood: &'static [(&'static str, &'static str)],
 }
@@ -141,6 +189,29 @@ pub struct Session {
 impl Session {
     /// Begins to speak. The nonce must be random, printable and free of commas.
     pub fn new(now: Instant, account: Account, facts: Facts, nonce: String) -> Self {
+        Self::begin(now, account, facts, nonce, false, None)
+    }
+
+    /// Begins to speak in a session that may outlive its connection, or goes on with one that did.
+    pub fn resumable(
+        now: Instant,
+        account: Account,
+        facts: Facts,
+        nonce: String,
+        earlier: Option<Kept>,
+    ) -> Self {
+        Self::begin(now, account, facts, nonce, true, earlier)
+    }
+
+    fn begin(
+        now: Instant,
+        account: Account,
+        facts: Facts,
+        nonce: String,
+        resumable: bool,
+        earlier: Option<Kept>,
+    ) -> Self {
+        let past = if earlier.is_some() { Past::Lost { acknowledged: None } } else { Past::None };
         let mut session = Self {
             account,
             facts,
@@ -152,8 +223,15 @@ impl Session {
             jid: String::new(),
             acknowledges: false,
             counts: Counts::default(),
+            resumable,
+            id: None,
+            // What was written for a stream is no frame, and the other way round.
+            earlier: earlier.filter(|earlier| earlier.framed == facts.framed),
+            past,
+            left: false,
             heard: now,
             asked: false,
+            awaited: None,
             understood: &[],
         };
         session.write_header();
@@ -162,8 +240,7 @@ impl Session {
 
     /// Bytes of a stream. Those behind a `<proceed/>` are not XMPP; there are none from an honest exchange.
     pub fn handle_bytes(&mut self, now: Instant, mut input: &[u8]) {
-        self.heard = now;
-        self.asked = false;
+        self.on_heard(now);
         while !matches!(self.stage, Stage::Securing | Stage::Ended) {
             match self.reader.handle_bytes(&mut input) {
                 Ok(Some(found)) => self.on_found(found),
@@ -179,8 +256,7 @@ impl Session {
 
     /// One text message of a WebSocket.
     pub fn handle_message(&mut self, now: Instant, message: &str) {
-        self.heard = now;
-        self.asked = false;
+        self.on_heard(now);
         if matches!(self.stage, Stage::Ended) {
             return;
         }
@@ -215,22 +291,34 @@ impl Session {
         if self.next_deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        if self.asked {
+        if self.asked || self.awaited.is_some_and(|since| since + ANSWER <= now) {
             return self.end(End::Silent);
         }
         self.asked = true;
         if self.acknowledges {
             self.write_request();
         } else {
-            self.output.push_back(words::ping(self.facts.framed));
-            self.counts.on_sent();
+            let ping = words::ping(self.facts.framed);
+            self.counts.on_sent(&ping);
+            self.output.push_back(ping);
         }
     }
 
     /// When [`handle_timer`](Self::handle_timer) has something to do, if nothing comes before.
     pub fn next_deadline(&self) -> Option<Instant> {
-        matches!(self.stage, Stage::Ready)
-            .then(|| self.heard + if self.asked { SILENCE + ANSWER } else { SILENCE })
+        if !matches!(self.stage, Stage::Ready) {
+            return None;
+        }
+        let silence = self.heard + if self.asked { SILENCE + ANSWER } else { SILENCE };
+        Some(self.awaited.map_or(silence, |since| silence.min(since + ANSWER)))
+    }
+
+    /// From now on a word of the exchange is awaited for what was sent: if none comes in time, nobody is there. Without
+    /// this an exchange that went away in silence is found out only when it is asked.
+    pub fn await_answer(&mut self, now: Instant) {
+        if self.acknowledges && self.counts.is_waiting() {
+            self.awaited.get_or_insert(now);
+        }
     }
 
     /// Sends a stanza and asks for its acknowledgement. The serial is what [`Event::Acknowledged`] will reach.
@@ -238,8 +326,8 @@ impl Session {
     /// Only between `Ready` and [`close`](Self::close); the bytes must be what [`is_framed`](Self::is_framed) asks for.
     pub fn send(&mut self, stanza: Vec<u8>) -> u64 {
         debug_assert!(matches!(self.stage, Stage::Ready), "a stanza before its time");
+        let serial = self.counts.on_sent(&stanza);
         self.output.push_back(stanza);
-        let serial = self.counts.on_sent();
         if self.acknowledges {
             self.write_request();
         }
@@ -277,12 +365,28 @@ impl Session {
         if matches!(self.stage, Stage::Closing | Stage::Ended) {
             return;
         }
+        self.left = true;
         if matches!(self.stage, Stage::Ready) && self.acknowledges {
             // So that what was taken is not delivered again (XEP-0198 4).
             self.write_answer();
         }
         self.write_close();
         self.stage = Stage::Closing;
+    }
+
+    /// What the next connection needs to go on with this session; `None` where it cannot be gone on with. What was not
+    /// released comes again then, and only that, to whoever releases in order.
+    pub fn into_kept(self) -> Option<Kept> {
+        if self.left {
+            return None;
+        }
+        // Nothing has become of the earlier one yet.
+        if self.earlier.is_some() {
+            return self.earlier;
+        }
+        let Self { id: Some(id), jid, facts, mut counts, .. } = self else { return None };
+        counts.rewind();
+        counts.is_kept().then_some(Kept { id, jid, framed: facts.framed, counts })
     }
 
     /// Bytes to be written, or with a WebSocket one message.
@@ -293,6 +397,12 @@ impl Session {
     /// What happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    fn on_heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = false;
+        self.awaited = None;
     }
 
     fn on_found(&mut self, found: Found) {
@@ -323,19 +433,32 @@ impl Session {
                 }
                 if logged_in { self.on_features(&element) } else { self.on_first_features(&element) }
             }
-            Stage::LoggingIn(mechanism) => self.on_log_in(mechanism, &element),
+            Stage::LoggingIn(log_in) => self.on_log_in(log_in, &element),
+            Stage::Resuming if element.is("resumed", ns::SM) => self.on_resumed(&element),
+            Stage::Resuming if element.is("failed", ns::SM) => {
+                self.on_not_resumed(&element);
+                self.bind();
+            }
+            Stage::Resuming => self.end(unexpected(&element)),
             Stage::Binding => self.on_bound(&element),
             Stage::Enabling => {
-                self.acknowledges = element.is("enabled", ns::SM);
-                if !self.acknowledges && !element.is("failed", ns::SM) {
+                if element.is("enabled", ns::SM) {
+                    self.on_enabled(&element);
+                } else if element.is("failed", ns::SM) {
+                    self.acknowledges = false;
+                    self.counts.keep_no_more();
+                } else {
                     self.stage = Stage::Enabling;
                     return self.on_stanza(element);
                 }
-                self.counts.on_enabled();
                 self.become_ready();
             }
             stage @ (Stage::Ready | Stage::Closing) => {
                 self.stage = stage;
+                if element.is("features", ns::STREAMS) {
+                    // XEP-0388 2.6: they follow a log-in that brought everything along.
+                    return;
+                }
                 if element.ns == ns::SM { self.on_management(&element) } else { self.on_stanza(element) }
             }
             Stage::Asking if element.is("proceed", ns::TLS) => {
@@ -347,115 +470,17 @@ impl Session {
         }
     }
 
-    fn on_first_features(&mut self, features: &Element) {
-        if !self.facts.encrypted {
-            if self.facts.can_start_tls && features.child("starttls", ns::TLS).is_some() {
-                self.write(|out| open(out, "starttls").ns(ns::TLS).empty());
-                self.stage = Stage::Asking;
-                return;
-            }
-            if !self.facts.local {
-                return self.end(End::NotEncrypted);
-            }
-        }
-        let Some(mechanisms) = features.child("mechanisms", ns::SASL) else {
-            return self.end(End::NoMechanism("nothing".to_owned()));
-        };
-        let offered: Vec<&str> = mechanisms.children.iter().map(|child| child.text.trim()).collect();
-        let binding = features.child("sasl-channel-binding", ns::SASL_CB);
-        let types: Vec<&str> = binding
-            .iter()
-            .flat_map(|binding| &binding.children)
-            .filter_map(|child| child.attribute("type"))
-            .collect();
-        let channel = Channel { encrypted: self.facts.encrypted, exporter: self.facts.exporter };
-        let Some((name, choice)) = sasl::choose(&offered, &types, channel) else {
-            return self.end(End::NoMechanism(offered.join(", ")));
-        };
-        let number = self.account.number.to_string();
-        let (mechanism, first) = match choice {
-            Choice::Plain => (Mechanism::Plain, sasl::plain(&number, &self.account.password)),
-            Choice::Scram(hash, binding) => {
-                let scram = Scram::new(hash, binding, &number, &self.account.password, &self.nonce);
-                let first = scram.make_first();
-                (Mechanism::Scram(scram), first)
-            }
-        };
-        self.write(|out| {
-            open(out, "auth").ns(ns::SASL).attr("mechanism", name).text(&STANDARD.encode(first));
-        });
-        self.stage = Stage::LoggingIn(mechanism);
-    }
-
-    fn on_log_in(&mut self, mechanism: Mechanism, element: &Element) {
-        if element.is("failure", ns::SASL) {
-            let (condition, text) = condition(element, ns::SASL);
-            self.write_close();
-            return self.end(End::LogIn { condition, text });
-        }
-        let Some(said) = decode(&element.text) else {
-            return self.end(End::Protocol("SASL that is no base64".to_owned()));
-        };
-        match mechanism {
-            Mechanism::Scram(mut scram) if element.is("challenge", ns::SASL) => {
-                match scram.handle_challenge(&said) {
-                    Ok(answer) => {
-                        let answer = STANDARD.encode(answer);
-                        self.write(|out| open(out, "response").ns(ns::SASL).text(&answer));
-                        self.stage = Stage::LoggingIn(Mechanism::Scram(scram));
-                    }
-                    Err(what) => self.end(End::Protocol(what)),
-                }
-            }
-            Mechanism::Scram(scram) if element.is("success", ns::SASL) && !scram.is_proved_by(&said) => {
-                self.end(End::Impostor);
-            }
-            _ if element.is("success", ns::SASL) => {
-                self.stage = Stage::Opening { logged_in: true };
-                self.open_anew();
-            }
-            _ => self.end(unexpected(element)),
-        }
-    }
-
-    fn on_features(&mut self, features: &Element) {
-        if features.child("bind", ns::BIND).is_none() {
-            return self.end(End::Bind("it does not offer any".to_owned()));
-        }
-        self.acknowledges = features.child("sm", ns::SM).is_some();
-        self.output.push_back(words::bind(self.facts.framed, self.account.resource.as_deref()));
-        self.stage = Stage::Binding;
-    }
-
-    fn on_bound(&mut self, iq: &Element) {
-        if !iq.is("iq", ns::CLIENT) || iq.attribute("id") != Some("bind") {
-            return self.end(unexpected(iq));
-        }
-        if let Some(why) = crate::message::read_error(iq) {
-            return self.end(End::Bind(why));
-        }
-        let jid = iq.child("bind", ns::BIND).and_then(|bind| bind.child("jid", ns::BIND));
-        let Some(jid) = jid else { return self.end(End::Bind("it names no address".to_owned())) };
-        self.jid.clone_from(&jid.text);
-        if self.acknowledges {
-            self.write(|out| open(out, "enable").ns(ns::SM).empty());
-            self.stage = Stage::Enabling;
-        } else {
-            self.become_ready();
-        }
-    }
-
     fn become_ready(&mut self) {
         self.stage = Stage::Ready;
-        let (jid, acknowledges) = (self.jid.clone(), self.acknowledges);
-        self.events.push_back(Event::Ready { jid, acknowledges });
+        let (jid, acknowledges, past) = (self.jid.clone(), self.acknowledges, self.past);
+        self.events.push_back(Event::Ready { jid, acknowledges, past });
     }
 
     fn on_management(&mut self, element: &Element) {
         match element.name.as_str() {
             "r" => self.write_answer(),
             "a" => {
-                let Some(h) = element.attribute("h").and_then(|h| h.parse::<u32>().ok()) else {
+                let Some(h) = count(element) else {
                     return self.end(End::Protocol("an acknowledgement without a count".to_owned()));
                 };
                 match self.counts.on_acknowledged(h) {
@@ -529,12 +554,9 @@ fn condition(element: &Element, ns: &str) -> (String, Option<String>) {
     (name, element.child("text", ns).map(|text| text.text.clone()))
 }
 
-/// RFC 6120 6.4.2: `=` is data of no length.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    match text.trim() {
-        "" | "=" => Some(Vec::new()),
-        text => STANDARD.decode(text).ok(),
-    }
+/// How many stanzas an element of XEP-0198 speaks of.
+fn count(element: &Element) -> Option<u32> {
+    element.attribute("h").and_then(|h| h.parse().ok())
 }
 
 #[cfg(test)]

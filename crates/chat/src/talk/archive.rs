@@ -98,6 +98,9 @@ impl Talk {
                 let max = if self.sync.news_after.is_some() { PAGES_MAX } else { PAGES_FIRST };
                 if !complete && !self.sync.met && self.sync.pages < max && first.is_some() {
                     self.ask_page(None, first.as_deref());
+                } else {
+                    // What is in the archive has been marked as sent by now.
+                    self.send_unsent();
                 }
             }
         }

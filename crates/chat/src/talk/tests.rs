@@ -116,24 +116,87 @@ fn a_message_goes_its_way_from_sending_to_read() {
     assert_eq!(mark(&scene), Mark::Read);
 }
 
-#[test]
-fn what_was_not_acknowledged_goes_out_again_under_its_id_and_only_that() {
-    let mut scene = Scene::new();
+/// Three messages: one acknowledged, one under way, one written when the line is gone already. What was under way.
+fn lost_in_the_middle(scene: &mut Scene) -> String {
     scene.command(&format!("/to {ANN}"));
     scene.said();
     scene.command("first");
     scene.said();
     scene.talk.handle_acknowledged(scene.serial);
     scene.command("second");
-    let second = scene.said();
+    let second = scene.said().remove(0);
     scene.talk.handle_lost();
     scene.command("third");
     assert!(scene.said().is_empty(), "the network is away");
+    second
+}
+
+fn texts(said: Vec<String>) -> Vec<String> {
+    said.into_iter().filter(|said| said.contains("<body>")).collect()
+}
+
+#[test]
+fn what_was_not_acknowledged_goes_out_again_under_its_id_and_only_that() {
+    let mut scene = Scene::new();
+    let second = lost_in_the_middle(&mut scene);
     scene.talk.handle_ready(false);
-    let texts: Vec<String> = scene.said().into_iter().filter(|said| said.contains("<body>")).collect();
-    assert_eq!(texts.len(), 2);
-    assert_eq!(texts[0], second[0]);
-    assert!(texts[1].contains("third"));
+    let said = scene.said();
+    let query = id_of(&said, ns::MAM);
+    assert!(texts(said).is_empty(), "the archive is asked first");
+    // What is written meanwhile does not overtake it.
+    scene.command("fourth");
+    assert!(scene.said().is_empty());
+    scene.hear(&fin(&query, "", true));
+    let texts = texts(scene.said());
+    assert_eq!(texts.len(), 3);
+    assert_eq!(texts[0], second);
+    assert!(texts[1].contains("third") && texts[2].contains("fourth"), "{texts:?}");
+}
+
+#[test]
+fn what_the_archive_has_is_not_sent_again() {
+    let mut scene = Scene::new();
+    lost_in_the_middle(&mut scene);
+    let id = scene.talk.book.get(ANN).unwrap().entries[1].id.clone();
+    scene.talk.handle_ready(false);
+    let query = id_of(&scene.said(), ns::MAM);
+    let at = scene.seconds;
+    scene.hear(&archived(&query, "b1", ME, ANN, at, "second").replace("id='second'", &format!("id='{id}'")));
+    scene.hear(&fin(&query, "b1", true));
+    let texts = texts(scene.said());
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].contains("third"));
+    assert_eq!(scene.talk.book.get(ANN).unwrap().entries[1].mark, Mark::Sent);
+    assert_eq!(scene.bodies(ANN), ["first", "second", "third"]);
+}
+
+#[test]
+fn a_server_without_an_archive_gets_it_all_the_same() {
+    let mut scene = Scene::new();
+    lost_in_the_middle(&mut scene);
+    scene.talk.handle_ready(false);
+    let query = id_of(&scene.said(), ns::MAM);
+    scene.hear(&format!(
+        "<iq type='error' id='{query}'><error type='cancel'><service-unavailable xmlns='{}'/></error></iq>",
+        ns::STANZA_ERRORS
+    ));
+    assert_eq!(texts(scene.said()).len(), 2);
+}
+
+#[test]
+fn a_session_that_goes_on_asks_for_nothing_and_sends_what_was_written_meanwhile() {
+    let mut scene = Scene::new();
+    scene.friends();
+    lost_in_the_middle(&mut scene);
+    scene.talk.handle_resumed(false);
+    // The second was given to the line, which keeps it until it is acknowledged.
+    let said = scene.said();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("third"));
+    scene.talk.handle_acknowledged(scene.serial);
+    let marks: Vec<Mark> = scene.talk.book.get(ANN).unwrap().entries.iter().map(|e| e.mark.clone()).collect();
+    assert_eq!(marks, [Mark::Sent, Mark::Sent, Mark::Sent]);
+    assert_eq!(scene.talk.book.get(ANN).unwrap().presence(), Presence::Online, "nobody said otherwise");
 }
 
 #[test]

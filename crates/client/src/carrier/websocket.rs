@@ -69,9 +69,15 @@ impl Messages {
         }
     }
 
+    /// Takes a message; [`flush`](Self::flush) writes it. Dropped in the middle it has not taken it.
     pub(crate) async fn send(&mut self, text: Vec<u8>) -> io::Result<()> {
         let text = String::from_utf8(text).expect("the session writes text");
-        self.0.send(Message::text(text)).await.map_err(io::Error::other)
+        self.0.feed(Message::text(text)).await.map_err(io::Error::other)
+    }
+
+    /// Writes what was taken.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().await.map_err(io::Error::other)
     }
 
     /// RFC 6455 7.1.1: the exchange closes TCP first, so this waits for it to.

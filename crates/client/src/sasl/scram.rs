@@ -1,6 +1,7 @@
 //! SCRAM, the client's side: neither side tells the other the password, and each proves that it knows it.
 //!
-//! Spec: RFC 5802, RFC 7677 (SHA-256), RFC 9266 (`tls-exporter`), RFC 4013 (SASLprep).
+//! Spec: RFC 5802, RFC 7677 (SHA-256), RFC 9266 (`tls-exporter`), RFC 4013 (SASLprep),
+//! XEP-0474 (what was offered is proved too).
 //! Owns: the messages. Invariants: a log-in succeeds only if the exchange has proved itself too; the work that an
 //! exchange may ask for is bounded by [`ITERATIONS_MAX`].
 //! Not here: base64, elements (`session`).
@@ -29,6 +30,8 @@ pub(crate) struct Scram {
     binding: Vec<u8>,
     client_first_bare: String,
     nonce: String,
+    /// What was offered, as XEP-0474 has it hashed.
+    offer: Option<String>,
     /// What the exchange has to say at last.
     server_signature: Option<Vec<u8>>,
 }
@@ -49,8 +52,14 @@ impl Scram {
             // A number has no character that RFC 5802 5.1 wants escaped.
             client_first_bare: format!("n={number},r={nonce}"),
             nonce: nonce.to_owned(),
+            offer: None,
             server_signature: None,
         }
+    }
+
+    /// What the exchange is to have offered; if it tells what it did offer, the two are compared (XEP-0474 5.1).
+    pub(crate) fn with_offer(self, offer: String) -> Self {
+        Self { offer: Some(offer), ..self }
     }
 
     /// client-first-message.
@@ -74,6 +83,13 @@ impl Scram {
         let iterations: u32 = iterations.parse().map_err(|_| "a SCRAM challenge without a count")?;
         if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations) {
             return Err(format!("a SCRAM challenge that asks for {iterations} iterations"));
+        }
+        // It is covered by the proof of both sides, so nobody in between can have changed it.
+        let told = fields.find_map(|field| field.strip_prefix("h="));
+        if let (Some(told), Some(offer)) = (told, &self.offer)
+            && told != STANDARD.encode(self.hash.digest(offer.as_bytes()))
+        {
+            return Err("an offer of mechanisms that was changed on its way".to_owned());
         }
         let password = stringprep::saslprep(&self.password)
             .map_err(|_| "the password holds characters that SASLprep forbids (RFC 4013)")?;

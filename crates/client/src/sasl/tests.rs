@@ -89,3 +89,17 @@ fn channel_binding_is_part_of_what_is_proved() {
     };
     assert_ne!(answer([0; 32]), answer([1; 32]));
 }
+
+#[test]
+fn an_offer_that_was_changed_on_its_way_is_noticed() {
+    // The example of XEP-0474 section 5.3.
+    let offer = "SCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1ftls-exporter\x1etls-server-end-point";
+    let challenge = b"r=abcd,s=QSXCR+Q6sek8bf92,i=4096,h=G6k/rBLDqgOhRRaCuuatSDFkJ08=";
+    let scram = |offer: &str| {
+        Scram::new(Hash::Sha1, Binding::Unsupported, "1", "p", "abc").with_offer(offer.to_owned())
+    };
+    assert!(scram(offer).handle_challenge(challenge).is_ok());
+    assert!(scram("SCRAM-SHA-1").handle_challenge(challenge).is_err());
+    // An exchange that does not tell is believed as before.
+    assert!(scram("SCRAM-SHA-1").handle_challenge(b"r=abcd,s=QSXCR+Q6sek8bf92,i=4096").is_ok());
+}

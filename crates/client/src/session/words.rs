@@ -1,7 +1,7 @@
 //! What a client says, word for word: headers, good-byes, requests and replies.
 //!
 //! Spec: RFC 6120 4.7 (stream headers) and 7 (binding), RFC 7395 3.3 (`<open/>`, `<close/>`, namespaces in frames),
-//! XEP-0198 4.
+//! XEP-0198 4 and 5, XEP-0388 2.3, XEP-0386 2.
 //! Owns: nothing. Invariants: in a frame each element declares its namespace; in a stream none needs to.
 //! Not here: when it is said (`session`).
 
@@ -9,6 +9,9 @@ use xmpp::ns;
 use xmpp::write::{Tag, open};
 
 use crate::element::Element;
+
+/// What the exchange calls our resources after (XEP-0386 2.2).
+const TAG: &str = "switchboard";
 
 pub(super) fn header(framed: bool, domain: &str, from: Option<&str>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -48,6 +51,39 @@ pub(super) fn bind(framed: bool, resource: Option<&str>) -> Vec<u8> {
         }
     });
     out
+}
+
+/// SASL2's beginning, with what goes along with it.
+pub(super) fn authenticate(
+    out: &mut Vec<u8>,
+    mechanism: &str,
+    first: &str,
+    along: impl FnOnce(&mut Vec<u8>),
+) {
+    open(out, "authenticate").ns(ns::SASL2).attr("mechanism", mechanism).with(|out| {
+        open(out, "initial-response").text(first);
+        along(out);
+    });
+}
+
+/// Along with a log-in: a resource that is called after us, and what is to be on for it.
+pub(super) fn bind_along(out: &mut Vec<u8>, enable: Option<bool>) {
+    open(out, "bind").ns(ns::BIND2).with(|out| {
+        open(out, "tag").text(TAG);
+        if let Some(resume) = enable {
+            write_enable(out, resume);
+        }
+    });
+}
+
+/// `resume`: the session is to outlive its connection.
+pub(super) fn write_enable(out: &mut Vec<u8>, resume: bool) {
+    open(out, "enable").ns(ns::SM).attr_opt("resume", resume.then_some("true")).empty();
+}
+
+/// Asks for an earlier session, of which so many stanzas were taken.
+pub(super) fn write_resume(out: &mut Vec<u8>, id: &str, h: u32) {
+    open(out, "resume").ns(ns::SM).attr("previd", id).attr_number("h", u64::from(h)).empty();
 }
 
 pub(super) fn presence(framed: bool) -> Vec<u8> {
