@@ -31,6 +31,7 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
         return Ok(tally);
     }
     install_packages(&PACKAGES)?;
+    web::install_browser()?;
     let python = python_environment()?;
     shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/interop"])?;
     shell::run(&["cargo", "build", "--release", "--bin", "switchboard"])?;

@@ -15,8 +15,7 @@ const SCREENSHOTS: &str = "docs/screenshots";
 /// Runs the files of `tests/web` whose name begins with one of `names`, or all of them.
 pub(crate) fn run(names: &[&str], screenshots: bool) -> Result<Tally, String> {
     let mut tally = Tally::default();
-    install_packages(&PACKAGES)?;
-    shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/web"])?;
+    install_browser()?;
     shell::run(&["cargo", "build", "--release", "--bin", "switchboard"])?;
     let files = test_files(names)?;
     // One file after the other: each measures, and has a browser and an exchange of its own.
@@ -29,6 +28,12 @@ pub(crate) fn run(names: &[&str], screenshots: bool) -> Result<Tally, String> {
     }
     tally.test_command("web client", &mut node);
     Ok(tally)
+}
+
+/// Installs a browser, and what drives it.
+pub(crate) fn install_browser() -> Result<(), String> {
+    install_packages(&PACKAGES)?;
+    shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/web"])
 }
 
 fn test_files(names: &[&str]) -> Result<Vec<String>, String> {
