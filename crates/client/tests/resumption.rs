@@ -1,7 +1,7 @@
 //! Our client and the exchange, in this process, with a cable between them that is cut again and again: nothing is lost, nothing
 //! comes twice, and the session is the same all the while (XEP-0198 5).
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a test a surprise is a failure")]
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
