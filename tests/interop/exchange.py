@@ -102,9 +102,9 @@ class Exchange:
         with open(self.data + ".log") as log:
             raise AssertionError(f"the exchange is not ready: {log.read()[-2000:]}")
 
-    def account(self, number=None):
+    def account(self, number=None, *more):
         """Makes an account and returns its number."""
-        command = [BINARY, "account", "create", "--data", self.data]
+        command = [BINARY, "account", "create", "--data", self.data, *more]
         if number is not None:
             command += ["--number", str(number)]
         done = run(command, env={**os.environ, "SWITCHBOARD_PASSWORD": PASSWORD})

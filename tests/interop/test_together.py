@@ -1,5 +1,5 @@
 """One conversation in three clients at once: the page and the terminal client of one number, profanity of the other. Every line,
-whoever writes it, is seen in each of them once and in the same order."""
+whoever writes it, is seen in each of them once and in the same order. And what the page shows of another client's line."""
 
 import json
 import os
@@ -76,3 +76,22 @@ def test_one_conversation_in_a_page_a_terminal_and_profanity(exchange, numbers, 
     page.leave()
     chat.leave()
     other.end()
+
+
+def test_an_administrator_watches_the_packets_of_a_line(exchange, numbers, tmp_path):
+    ben, ann = numbers
+    page = Page(exchange, exchange.account(None, "--admin"))
+    chat = Chat(exchange, ben, tmp_path)
+    chat.type(f"/to {ann}")
+    page.ask("line", ben)
+    if not exchange.network.is_stack:
+        page.ask("sees", "The packets of this line pass through the kernel")
+    else:
+        # It is watched, and drawn as it happens.
+        chat.type("first")
+        before = page.ask("ladder")
+        assert any("ESTABLISHED" in row for row in before) and any("PSH" in row for row in before), before
+        chat.type("second")
+        until(lambda: len(page.ask("ladder")) > len(before), what="the packets of the second message")
+    page.leave()
+    chat.leave()

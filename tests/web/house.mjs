@@ -305,6 +305,24 @@ export class Person {
     }, `${peer}@localhost`);
   }
 
+  /** As an administrator: opens the line of a number, and waits until it is watched. */
+  async line(number) {
+    const { page } = this;
+    await page.getByRole("button", { name: "Lines" }).click();
+    await page.locator("tbody tr", { hasText: number }).getByRole("button").click();
+    await page.locator(".ladder p, .ladder img").first().waitFor();
+  }
+
+  /** The rows of the ladder that is drawn, as text, once it is there and its picture stands. */
+  async ladder() {
+    await this.page.waitForFunction(() => document.querySelector(".ladder img")?.naturalWidth > 0);
+    return (await this.page.locator(".ladder pre").textContent()).split("\n");
+  }
+
+  async sees(text) {
+    await this.page.getByText(text).waitFor();
+  }
+
   async menu(text, action) {
     const message = this.message(text);
     await message.hover();

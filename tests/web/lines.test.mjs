@@ -42,6 +42,8 @@ test("an administrator sees every line, live, and one down to its segments", asy
   await group("TCP").locator("dd", { hasText: "ESTABLISHED" }).waitFor();
   await group("Carrier").locator("dd", { hasText: /^ws$/ }).waitFor();
   await group("Session").locator("dd", { hasText: "bound" }).waitFor();
+  // The kernel shows no packets, and the page says so.
+  await page.locator(".ladder", { hasText: "kernel, which does not show them" }).waitFor();
   // Live: what the line receives is counted as it comes.
   const received = () => page.evaluate(() => [...document.querySelectorAll(".facts dt")].find((name) => name.textContent === "octets received").nextSibling.textContent);
   const first = Number(await received());

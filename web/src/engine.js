@@ -166,6 +166,13 @@ export class Engine {
     return readLines(this.#connection, this.#place.domain, open);
   }
 
+  /** The latest packets of a line, for an administrator: `{ shown, cursor, svg }`, `svg` only if something is new behind `after`. */
+  async trace(line, after) {
+    this.#needed();
+    const { readTrace } = await import("./features/admin.js");
+    return readTrace(this.#connection, this.#place.domain, line, after);
+  }
+
   /** Makes an invite: `{ uri, link, expires }`. */
   async invite() {
     this.#needed();

@@ -1,4 +1,4 @@
-// Admin: what an administrator's account may ask of the exchange: its lines, and new invites.
+// Admin: what an administrator's account may ask of the exchange: its lines, the packets of one, and new invites.
 // Spec: `urn:switchboard:lines:0` (docs/web-client.md); XEP-0401 4 by XEP-0050 (invites).
 // Invariants: the exchange decides who may; here nothing is hidden for safety.
 
@@ -29,7 +29,18 @@ export async function readLines(connection, domain, open) {
     name: group.getAttribute("of"),
     rows: children(group, "fact", NS.lines).map((fact) => [fact.getAttribute("name"), fact.textContent]),
   }));
-  return { lines, facts, ladder: childText(found, "ladder", NS.lines) ?? null };
+  return { lines, facts };
+}
+
+/**
+ * The latest packets of a line: `{ shown, cursor, svg }`. `shown` is false where its network shows none; `svg` is null where
+ * nothing is new behind `after`, the cursor of the answer before.
+ */
+export async function readTrace(connection, domain, line, after) {
+  const answer = await connection.request("get", domain, x("trace", { xmlns: NS.lines, line, after }));
+  const trace = child(answer, "trace", NS.lines);
+  const svg = trace?.textContent ?? "";
+  return { shown: trace?.getAttribute("shown") === "true", cursor: trace?.getAttribute("cursor") ?? null, svg: svg === "" ? null : svg };
 }
 
 /** A new invite: `{ uri, link, expires }`. */

@@ -5,6 +5,7 @@
 import { clockTime, fullTime, reasonText, t } from "../i18n.js";
 import { fill, h, reconcile } from "./dom.js";
 import { icon } from "./icons.js";
+import { Ladder } from "./ladder.js";
 
 /** Between two looks, in milliseconds. */
 const EVERY = 1_500;
@@ -17,6 +18,8 @@ export class Lines {
   #lead = h("p", { class: "faint", "aria-live": "polite" });
   #body = h("tbody");
   #detail = h("section", { class: "line-detail", "aria-live": "off" });
+  #ladder = null;
+  #cursor = null;
   #table;
 
   /** `routes`: `{ back, open(id) }`. */
@@ -45,6 +48,8 @@ export class Lines {
   /** Starts looking; `open` is the line whose facts are wanted, or null. */
   start(open) {
     this.#open = open;
+    this.#ladder = open && new Ladder();
+    this.#cursor = null;
     fill(this.#detail);
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#look(), EVERY);
@@ -60,8 +65,9 @@ export class Lines {
     this.#asking = true;
     try {
       const open = this.#open;
-      const { lines, facts, ladder } = await this.#model.ask("lines", open);
-      if (open === this.#open) this.#show(lines, facts, ladder);
+      const { lines, facts } = await this.#model.ask("lines", open);
+      if (open === this.#open) this.#show(lines, facts);
+      if (open && lines.some((line) => line.id === open)) await this.#trace(open);
     } catch (error) {
       this.#lead.textContent = reasonText(error);
     } finally {
@@ -69,14 +75,27 @@ export class Lines {
     }
   }
 
-  #show(lines, facts, ladder) {
+  /** Brings the ladder of the line that is open up to date. */
+  async #trace(open) {
+    const ladder = this.#ladder;
+    try {
+      const answer = await this.#model.ask("trace", open, this.#cursor);
+      if (open !== this.#open) return;
+      this.#cursor = answer.cursor;
+      ladder.show(answer);
+    } catch (error) {
+      ladder.tell(reasonText(error));
+    }
+  }
+
+  #show(lines, facts) {
     this.#lead.textContent = t("lines.count", { count: lines.length });
     reconcile(this.#body, lines, {
       key: (line) => line.id,
       make: (line) => this.#row(line),
       update: (row, line) => this.#update(row, line),
     });
-    this.#showDetail(lines.find((line) => line.id === this.#open), facts, ladder);
+    this.#showDetail(lines.find((line) => line.id === this.#open), facts);
   }
 
   #row(line) {
@@ -104,7 +123,7 @@ export class Lines {
     since.title = line.since ? fullTime(line.since * 1000) : "";
   }
 
-  #showDetail(line, facts, ladder) {
+  #showDetail(line, facts) {
     if (!this.#open) return fill(this.#detail);
     if (!line) return fill(this.#detail, h("p", { class: "faint" }, t("lines.gone")));
     const groups = facts.map((group) =>
@@ -116,15 +135,16 @@ export class Lines {
       h("h2", { class: "grow" }, t("lines.one", { number: line.number ?? line.remote })),
       h("button", { type: "button", class: "round", "aria-label": t("lines.close"), onclick: () => this.routes.open(null) }, icon("close")),
     );
-    const held = this.#detail.contains(document.activeElement);
-    fill(this.#detail, head, h("div", { class: "fact-groups" }, groups), ladder && this.#ladder(ladder));
+    const held = this.#detail.contains(document.activeElement) && !this.#ladder.element.contains(document.activeElement);
+    const parts = [head, h("div", { class: "fact-groups" }, groups)];
+    // The ladder stays where it is: it has been scrolled, and its image is shown until the next is there.
+    if (this.#detail.lastChild === this.#ladder.element) {
+      while (this.#detail.firstChild !== this.#ladder.element) this.#detail.firstChild.remove();
+      this.#ladder.element.before(...parts);
+    } else {
+      fill(this.#detail, parts, this.#ladder.element);
+    }
     if (held) this.#detail.querySelector("button")?.focus();
     return undefined;
-  }
-
-  /** The drawing stands alone in an image, where nothing in it can run. */
-  #ladder(text) {
-    const url = `data:image/svg+xml;base64,${btoa(String.fromCharCode(...new TextEncoder().encode(text)))}`;
-    return h("figure", { class: "ladder" }, h("figcaption", null, t("lines.ladder")), h("img", { src: url, alt: t("lines.ladder") }));
   }
 }
