@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from cable import Cable
 from exchange import BINARY, PASSWORD, until
 from slix import Person
 from terminal import Terminal
@@ -14,10 +15,10 @@ from test_profanity import Profanity
 class Chat(Terminal):
     """The terminal client; it binds no port, so any number of them run on a host."""
 
-    def __init__(self, exchange, number, folder, over="tcp", colour=True):
+    def __init__(self, exchange, number, folder, over="tcp", colour=True, cable=None):
         # HTTP, and with it WebSocket, is the kernel's on both networks.
-        host = "127.0.0.1" if over == "ws" else exchange.host
-        port = exchange.ports[{"ws": "http"}.get(over, over)]
+        host = "127.0.0.1" if cable or over == "ws" else exchange.host
+        port = cable.port if cable else exchange.ports[{"ws": "http"}.get(over, over)]
         more = [] if colour else ["NO_COLOR=1"]
         super().__init__(
             folder, 80, 24,
@@ -97,6 +98,59 @@ def test_a_lost_network_loses_nothing(exchange, numbers, tmp_path):
     b.type(f"/to {numbers[0]}")
     b.shows("before", "written meanwhile")
     until(lambda: "\u2026 written" not in a.screen(), what="the acknowledgement")
+    assert b.screen().count("written meanwhile") <= 2, "once in the list, once in the conversation"
+    a.leave()
+    b.leave()
+
+
+def resource(exchange, number):
+    """What the exchange calls the one session of a number: another session has another name."""
+    (line,) = [line for line in exchange.who() if str(line["number"]) == number]
+    return line["resource"]
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls", "ws"])
+def test_a_session_outlives_its_line(exchange, numbers, over, tmp_path):
+    host = "127.0.0.1" if over == "ws" else exchange.host
+    cable = Cable(host, exchange.ports[{"ws": "http"}.get(over, over)])
+    a = Chat(exchange, numbers[0], tmp_path / "a", over, cable=cable)
+    b = Chat(exchange, numbers[1], tmp_path / "b")
+    a.type(f"/to {numbers[1]}")
+    a.type("before")
+    b.shows("before")
+    before = resource(exchange, numbers[0])
+    cable.cut()
+    a.shows("trying again")
+    a.type("into the gap")
+    b.type(f"/to {numbers[0]}")
+    b.type("and out of it")
+    a.shows("on line", "and out of it")
+    b.shows("into the gap")
+    until(lambda: "\u2026 into the gap" not in a.screen(), what="the acknowledgement")
+    assert resource(exchange, numbers[0]) == before
+    for chat, line in ((a, "and out of it"), (b, "into the gap")):
+        assert chat.screen().count(line) <= 2, "once in the list, once in the conversation"
+    a.leave()
+    b.leave()
+    cable.close()
+
+
+def test_a_session_outlives_the_exchange(exchange, numbers, tmp_path):
+    a = Chat(exchange, numbers[0], tmp_path / "a")
+    b = Chat(exchange, numbers[1], tmp_path / "b")
+    a.type(f"/to {numbers[1]}")
+    a.type("before")
+    b.shows("before")
+    before = [resource(exchange, number) for number in numbers]
+    exchange.stop()
+    a.shows("trying again")
+    a.type("written meanwhile")
+    exchange.start()
+    b.shows("written meanwhile")
+    for chat in (a, b):
+        chat.shows("on line")
+    until(lambda: "\u2026 written" not in a.screen(), what="the acknowledgement")
+    assert [resource(exchange, number) for number in numbers] == before
     assert b.screen().count("written meanwhile") <= 2, "once in the list, once in the conversation"
     a.leave()
     b.leave()

@@ -111,6 +111,8 @@ test("the exchange restarts: the page comes back by itself, and messages cross o
   await b.hears("written while it was gone");
   await a.hears("and the other way");
   await a.marked("written while it was gone", "sent", "delivered", "read");
+  // Not only the messages are there: the sessions are the same ones (XEP-0198 5).
+  for (const who of [a, b]) assert.ok(resumed(who), who.sockets.at(-1).join("\n"));
   for (const [who, other] of [
     [a, b],
     [b, a],

@@ -48,7 +48,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("/remove", "take them from your list"),
     ("/block, /unblock", "let nothing come from them, or again"),
     ("/blocked", "who is blocked"),
-    ("/find TEXT", "go to the latest message with it; again: the one before"),
+    ("/find TEXT", "go to the latest message with it; again: earlier"),
     ("/fix TEXT", "put your last message right"),
     ("/quit", "the end"),
     ("//...", "a message that begins with /"),

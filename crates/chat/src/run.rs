@@ -308,7 +308,12 @@ impl Chat {
         if let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Down { again }) {
             self.kept = connection.into_kept();
         }
-        self.network = Network::Away(error.to_string(), again);
+        // There is one line for it, and where the server is has not changed.
+        let why = match &error {
+            Error::Ended { end, .. } => end.to_string(),
+            error => error.to_string(),
+        };
+        self.network = Network::Away(why, again);
         Ok(())
     }
 

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use server::admin::{self, Item, Request};
@@ -28,14 +27,14 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// An exchange with a folder and ports of its own.
 struct House {
     exchange: Option<Exchange>,
-    data: PathBuf,
+    config: Config,
 }
 
 impl House {
     fn new(name: &str) -> Self {
         let data = std::env::temp_dir().join(format!("switchboard-client-{}-{name}", std::process::id()));
         let any: Vec<SocketAddr> = vec!["127.0.0.1:0".parse().unwrap()];
-        let mut config = Config { data: data.clone(), ..Config::default() };
+        let mut config = Config { data, ..Config::default() };
         config.listen.tcp.clone_from(&any);
         config.listen.tls.clone_from(&any);
         config.listen.http.clone_from(&any);
@@ -43,11 +42,31 @@ impl House {
         config.listen.https.clear();
         config.engine.loops = 2;
         config.security.scram_iterations = 4096;
-        Self { exchange: Some(Exchange::start(config).unwrap_or_else(|error| panic!("{error}"))), data }
+        // Who is told to leave leaves.
+        config.close.drain = Duration::from_millis(200);
+        let mut house = Self { exchange: None, config };
+        house.start();
+        house
+    }
+
+    fn start(&mut self) {
+        let exchange = Exchange::start(self.config.clone()).unwrap_or_else(|error| panic!("{error}"));
+        // The next one listens there too.
+        let addresses = exchange.addresses();
+        self.config.listen.tcp.clone_from(&addresses.tcp);
+        self.config.listen.tls.clone_from(&addresses.tls);
+        self.config.listen.http.clone_from(&addresses.http);
+        self.exchange = Some(exchange);
+    }
+
+    /// Ends it politely, and starts the next on the same folder.
+    fn restart(&mut self) {
+        self.exchange.take().unwrap().shutdown();
+        self.start();
     }
 
     fn account(&self) -> AccountNumber {
-        let mut client = admin::Client::connect(&self.data).unwrap().expect("the exchange runs");
+        let mut client = admin::Client::connect(&self.config.data).unwrap().expect("the exchange runs");
         let request =
             Request::AccountCreate { number: None, name: None, password: PASSWORD.into(), admin: false };
         let mut number = None;
@@ -74,7 +93,7 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         self.exchange.take();
-        let _ = std::fs::remove_dir_all(&self.data);
+        let _ = std::fs::remove_dir_all(&self.config.data);
     }
 }
 
@@ -179,6 +198,25 @@ impl Device {
         }
     }
 
+    async fn be_available(&mut self) {
+        let line = self.line().await;
+        let presence = if line.is_framed() { "<presence xmlns='jabber:client'/>" } else { "<presence/>" };
+        let serial = line.post(presence.into());
+        self.acknowledged(serial).await;
+    }
+
+    /// The next message is this one.
+    async fn hears(&mut self, body: &str) {
+        loop {
+            let Happening::Stanza { serial, stanza } = self.happening().await else { continue };
+            self.line().await.taken(serial);
+            if let Some(message) = Message::read(&stanza) {
+                assert_eq!(message.body, body);
+                return;
+            }
+        }
+    }
+
     /// The first session is new, and it was the same on each of the many lines that followed.
     fn was_one_session(&self) {
         assert_eq!(self.pasts[0], Past::None);
@@ -244,13 +282,7 @@ fn over_a_cable_that_is_cut(over: Over) {
         let (ann, ben) = (house.account(), house.account());
         let mut writer = Device::new(&house, ann, over).await;
         let mut reader = Device::new(&house, ben, over).await;
-        let presence = |framed| match framed {
-            true => "<presence xmlns='jabber:client'/>",
-            false => "<presence/>",
-        };
-        let line = reader.line().await;
-        let serial = line.post(presence(line.is_framed()).into());
-        reader.acknowledged(serial).await;
+        reader.be_available().await;
         let seen = RefCell::new(Vec::new());
         let (count, ()) = tokio::join!(write(&mut writer, ben), read(&mut reader, &seen));
         let mut all: Vec<String> = (0..count).map(|at| at.to_string()).collect();
@@ -274,4 +306,38 @@ fn nothing_is_lost_or_comes_twice_over_tls() {
 #[test]
 fn nothing_is_lost_or_comes_twice_over_websocket() {
     over_a_cable_that_is_cut(Over::Ws);
+}
+
+#[test]
+fn a_session_outlives_the_exchange() {
+    let mut house = House::new("restart");
+    run(async {
+        let (ann, ben) = (house.account(), house.account());
+        let mut writer = Device::new(&house, ann, Over::Tls).await;
+        let mut reader = Device::new(&house, ben, Over::Tcp).await;
+        reader.be_available().await;
+        for turn in 0..6 {
+            let mut last = 0;
+            for word in ["acknowledged", "under way"] {
+                let body = format!("{word} {turn}");
+                let line = writer.line().await;
+                last = line.post(Message::write(&format!("{ben}@localhost"), &body, &body, line.is_framed()));
+                if word == "acknowledged" {
+                    writer.acknowledged(last).await;
+                }
+            }
+            // The second has not left this program; the first may have been read there or not.
+            if turn % 2 == 0 {
+                reader.hears(&format!("acknowledged {turn}")).await;
+                house.restart();
+            } else {
+                house.restart();
+                reader.hears(&format!("acknowledged {turn}")).await;
+            }
+            writer.acknowledged(last).await;
+            reader.hears(&format!("under way {turn}")).await;
+        }
+        reader.was_one_session();
+        writer.was_one_session();
+    });
 }
