@@ -406,6 +406,21 @@ impl Config {
         file::parse(path, text)
     }
 
+    /// What the store is told.
+    pub fn store(&self) -> store::sqlite::Config {
+        let keep = Duration::from_secs(u64::from(self.archive.keep_days) * 24 * 3600);
+        store::sqlite::Config {
+            limits: store::Limits {
+                roster_items_max: self.limits.roster_max as u64,
+                offline_rows_max: u64::from(self.offline.per_account_max),
+                archive_rows_max: u64::from(self.archive.per_account_max),
+                archive_keep: (!keep.is_zero()).then_some(keep),
+                ..store::Limits::default()
+            },
+            ..store::sqlite::Config::default()
+        }
+    }
+
     /// The number of event loops to run.
     pub fn loops(&self) -> usize {
         match self.engine.loops {

@@ -118,17 +118,8 @@ impl Exchange {
         raise_descriptor_limit();
         let clock = Clock::new();
         let folder = Arc::new(Folder::open(config.data.clone()).map_err(StartError::Folder)?);
-        let settings = store::sqlite::Config {
-            limits: store::Limits {
-                roster_items_max: config.limits.roster_max as u64,
-                offline_rows_max: u64::from(config.offline.per_account_max),
-                archive_rows_max: u64::from(config.archive.per_account_max),
-                archive_keep: (config.archive.keep_days > 0)
-                    .then(|| Duration::from_secs(u64::from(config.archive.keep_days) * 24 * 3600)),
-                ..store::Limits::default()
-            },
-            ..store::sqlite::Config::default()
-        };
+        store::sqlite::unpack(&folder).map_err(StartError::Backup)?;
+        let settings = config.store();
         let backend =
             Sqlite::open(folder, Some(&config.domain), clock::wall(), settings).map_err(StartError::Store)?;
         let certs = Certs::open(&config.data, &config.domain, &config.tls).map_err(StartError::Certs)?;

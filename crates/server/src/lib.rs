@@ -35,3 +35,4 @@ mod store_thread;
 pub use config::Config;
 pub use exchange::steered;
 pub use exchange::{Addresses, Exchange, StartError};
+pub use secret::remember_iterations;

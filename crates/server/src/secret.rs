@@ -44,6 +44,14 @@ pub(crate) fn iterations(data: &Path, present: u32) -> io::Result<Vec<u32>> {
     Ok(counts)
 }
 
+/// Accounts came from elsewhere, whose keys were made with these counts: one more that numbers which nobody has may show.
+///
+/// # Errors
+/// When the folder's list cannot be written.
+pub fn remember_iterations(data: &Path, counts: &[u32]) -> io::Result<()> {
+    counts.iter().try_for_each(|count| iterations(data, *count).map(drop))
+}
+
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file =

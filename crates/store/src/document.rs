@@ -13,11 +13,12 @@ use xmpp::address::AccountNumber;
 pub enum Space {
     /// Archive preferences: one document.
     ArchivePreferences = 1,
-    /// Whom an account blocks: one document.
+    /// Whom an account blocks: one document, an address a line.
     BlockList = 2,
-    /// Private XML, by name and namespace.
+    /// Private XML, each element as a document called `{namespace}name`.
     Private = 3,
-    /// The vCard: one document.
+    /// The vCard, called nothing; `photo`: its picture's hash; `avatar`: a `PHOTO` that was published beside it, and goes
+    /// before the card's own.
     VCard = 4,
 }
 
@@ -41,6 +42,14 @@ pub enum DocumentOp {
         space: Space,
         /// By name.
         name: Box<str>,
+    },
+    /// The names of all documents of a space, in order: [`Answer::DocumentNames`](crate::Answer::DocumentNames), none also
+    /// where there is no such account.
+    Names {
+        /// Whose.
+        number: AccountNumber,
+        /// Which feature's.
+        space: Space,
     },
     /// Writes one: [`Answer::Done`](crate::Answer::Done), or [`StoreError::NoSuchAccount`](crate::StoreError::NoSuchAccount), or
     /// [`StoreError::QuotaExceeded`](crate::StoreError::QuotaExceeded).

@@ -34,6 +34,7 @@ pub mod roster;
 pub mod session;
 pub mod sqlite;
 pub mod token;
+pub mod whole_file;
 
 use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
@@ -52,6 +53,7 @@ pub use roster::{Roster, RosterItem, Subscription};
 pub use session::{Counts, Origin, SavedSession, SessionOp};
 pub use sqlite::Sqlite;
 pub use token::{Authority, NewToken, Token, TokenChange};
+pub use whole_file::WholeFile;
 
 /// Something to be kept or looked up. The token comes back in the [`Reply`]; the store does not look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -319,6 +321,8 @@ pub enum Answer {
     },
     /// A document, if it is there.
     Document(Option<Vec<u8>>),
+    /// Names of documents.
+    DocumentNames(Vec<Box<str>>),
     /// Nodes, by name, each with its configuration.
     Nodes(Vec<(Box<str>, Vec<u8>)>),
     /// Items, oldest first.

@@ -303,6 +303,12 @@ impl Memory {
             DocumentOp::Load { number, space, name } => Ok(Answer::Document(
                 self.kept(number).ok().and_then(|kept| kept.documents.get(&(space, name)).cloned()),
             )),
+            DocumentOp::Names { number, space } => {
+                let kept = self.kept(number).ok();
+                let names = kept.into_iter().flat_map(|kept| kept.documents.keys());
+                let ours = names.filter(|(other, _)| *other == space);
+                Ok(Answer::DocumentNames(ours.map(|(_, name)| name.clone()).collect()))
+            }
             DocumentOp::Put { number, space, name, value, quota } => {
                 let kept = self.kept_mut(number)?;
                 let key = (space, name);

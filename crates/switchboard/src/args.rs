@@ -45,6 +45,12 @@ pub(crate) enum Command {
     Ladder(Ladder),
     /// Play a rule of connecting or closing, and draw it; without a name, list the scenarios
     Lab(Lab),
+    /// Copy a data folder into one file, for its owner's eyes; works while the exchange runs and while it does not
+    Backup(Backup),
+    /// Write every account as XEP-0227, for other servers; works while the exchange runs and while it does not
+    Export(Export),
+    /// Take accounts over that XEP-0227 describes, all of them or none; the exchange must not run
+    Import(Import),
     /// Say what is wrong with a switchboard.toml, with line and column
     CheckConfig(CheckConfig),
     /// Print a completion script
@@ -433,6 +439,45 @@ pub(crate) struct Lab {
     pub(crate) notes: bool,
     #[command(flatten)]
     pub(crate) drawing: Drawing,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+The file holds the whole folder: accounts and their keys, rosters, messages, archives, profiles, invites, the certificate and key that were
+made there, and its switchboard.toml. A certificate that `--cert` or the configuration names elsewhere is not in it.
+
+To restore:
+  mkdir -m 700 NEW && cp FILE NEW/switchboard.db && switchboard serve --data NEW")]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// The file to make; it must not be there yet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+The file holds each account with its keys, roster, requests, block list, vCard, private XML, what it publishes, waiting messages and archive.
+It does not hold tokens, invites, the certificate, or which numbers were given out once: `switchboard backup` does.")]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// The file to make; it must not be there yet [default: standard output]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Files of XEP-0227; `-`: standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The domain whose accounts are wanted [default: the one the data folder remembers, or the first in the file]
+    #[arg(long, value_name = "D")]
+    pub(crate) domain: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

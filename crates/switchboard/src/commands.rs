@@ -3,9 +3,12 @@
 //! Not here: what can be typed (`args`).
 
 mod account;
+mod backup;
 mod chat;
 mod check_config;
 mod completions;
+mod export;
+mod import;
 mod invite;
 mod lab;
 mod ladder;
@@ -24,6 +27,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Serve(args) => serve::run(args),
         Command::Account(args) => account::run(args.command),
+        Command::Backup(args) => backup::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Invite(args) => invite::run(args),
         Command::Who(args) => who::run(&args),
         Command::Trace(args) => trace::run(&args),

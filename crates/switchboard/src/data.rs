@@ -44,6 +44,7 @@ pub(crate) fn open(path: &Path, make: bool) -> Result<Data, Failure> {
         }
         match Folder::open(path) {
             Ok(folder) => {
+                store::sqlite::unpack(&folder).map_err(Failure::failed)?;
                 let store = Sqlite::open(Arc::new(folder), None, now(), store::sqlite::Config::default())
                     .map_err(Failure::failed)?;
                 return Ok(Data::Ours(Box::new(store)));

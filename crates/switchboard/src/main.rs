@@ -15,6 +15,7 @@ mod data;
 mod failure;
 mod output;
 mod password;
+mod progress;
 
 use std::io::Write;
 use std::process::ExitCode;

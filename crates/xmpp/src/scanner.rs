@@ -7,6 +7,7 @@
 //! Not here: what an element means (`stanza`), what may come when (`session`).
 
 mod header;
+pub mod nested;
 mod tag;
 mod walk;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use store::FolderError;
-use store::sqlite::OpenError;
+use store::sqlite::{BackupError, OpenError};
 
 use crate::certs::CertError;
 use crate::config::{NetworkSpec, Unfit};
@@ -17,6 +17,8 @@ pub enum StartError {
     Config(Unfit),
     /// The data folder cannot be had.
     Folder(FolderError),
+    /// It was made from a backup, whose other files cannot be taken out of it.
+    Backup(BackupError),
     /// Its database cannot be had.
     Store(OpenError),
     /// There is no certificate to show.
@@ -53,6 +55,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Config(unfit) => write!(f, "configuration: {unfit}"),
             Self::Folder(error) => error.fmt(f),
+            Self::Backup(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Certs(error) => write!(f, "certificate: {error}"),
             Self::Network { spec, error } => {

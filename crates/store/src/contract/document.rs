@@ -6,6 +6,7 @@ use crate::{DocumentOp, Quota, Space};
 every_back_end! {
     a_document_comes_back_as_it_was_put
     a_space_holds_so_many_documents_and_bytes
+    a_space_names_its_documents
     a_deleted_account_has_no_documents
 }
 
@@ -50,6 +51,23 @@ fn a_space_holds_so_many_documents_and_bytes(store: &mut dyn Backend) {
     put(store, 10_001, Space::Private, "b", "1").unwrap();
     put(store, 10_001, Space::VCard, "a", "1234567890").unwrap();
     assert_eq!(load(store, 10_001, Space::Private, "b").as_deref(), Some("1"));
+}
+
+fn a_space_names_its_documents(store: &mut dyn Backend) {
+    let names = |store: &mut dyn Backend, space| {
+        let op = DocumentOp::Names { number: number(10_001), space };
+        match store.run_one(NOW, Op::Document(op)).unwrap() {
+            Answer::DocumentNames(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            other => panic!("names? {other:?}"),
+        }
+    };
+    assert_eq!(names(store, Space::Private), [""; 0]);
+    create(store, None).unwrap();
+    put(store, 10_001, Space::Private, "{b}a", "one").unwrap();
+    put(store, 10_001, Space::Private, "{a}b", "two").unwrap();
+    put(store, 10_001, Space::VCard, "", "card").unwrap();
+    assert_eq!(names(store, Space::Private), ["{a}b", "{b}a"]);
+    assert_eq!(names(store, Space::VCard), [""]);
 }
 
 fn a_deleted_account_has_no_documents(store: &mut dyn Backend) {

@@ -121,6 +121,7 @@ fn any_document_op() -> impl Strategy<Value = DocumentOp> {
         }),
         key().prop_map(|(number, space, name)| DocumentOp::Load { number, space, name: name.into() }),
         key().prop_map(|(number, space, name)| DocumentOp::Remove { number, space, name: name.into() }),
+        key().prop_map(|(number, space, _)| DocumentOp::Names { number, space }),
     ]
 }
 

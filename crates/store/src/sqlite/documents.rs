@@ -17,6 +17,13 @@ pub(super) fn apply(db: &Connection, op: &DocumentOp) -> Result<Answer, Stop> {
                 .optional()?;
             Ok(Answer::Document(found))
         }
+        DocumentOp::Names { number, space } => {
+            let mut query = db.prepare_cached(
+                "SELECT name FROM documents WHERE number = ?1 AND space = ?2 ORDER BY name",
+            )?;
+            let names = query.query_map((number.get(), *space as u8), |row| row.get(0))?;
+            Ok(Answer::DocumentNames(names.collect::<Result<_, _>>()?))
+        }
         DocumentOp::Put { number, space, name, value, quota } => {
             let known = db
                 .prepare_cached("SELECT 1 FROM accounts WHERE number = ?1 AND state < 2")?

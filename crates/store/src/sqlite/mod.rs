@@ -6,13 +6,13 @@
 //! Invariants: one writer (the folder's lock); a batch is one transaction, and no reply leaves before its COMMIT; when
 //! one fails, its requests are run again one by one, so that each is judged for itself; after a failed `fsync` nothing
 //! is promised any more.
-//! Not here: the tables (`schema`), single operations (`accounts`, `rosters`, `mailboxes`,
-//! `archives`, `documents`, `sessions`), what remains possible on a
-//! full disk (`reserve`).
+//! Not here: the tables (`schema`), single operations (`accounts`, `rosters`, `mailboxes`, `archives`, `documents`, `nodes`,
+//! `tokens`, `invites`, `sessions`), what remains possible on a full disk (`reserve`), copies (`backup`).
 
 mod accounts;
 mod archive_pages;
 mod archives;
+mod backup;
 mod documents;
 mod invites;
 mod mailboxes;
@@ -22,6 +22,7 @@ mod reserve;
 mod rosters;
 mod schema;
 mod sessions;
+mod together;
 mod tokens;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use xmpp::time::Wallclock;
 
 use crate::{Answer, Backend, Folder, Limits, Op, Reply, Request, StoreError};
 use archives::Archives;
+pub use backup::{Backup, BackupError, Stopper, unpack};
 use mailboxes::Mailboxes;
 use migrate::Unusable;
 use reserve::Reserve;
@@ -113,6 +115,11 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// An earlier version of this program wrote it, and it is only to be looked at.
+    Older {
+        /// The database.
+        path: PathBuf,
+    },
     /// SQLite could not open it.
     Sqlite {
         /// The database.
@@ -156,6 +163,14 @@ impl Sqlite {
     /// The domain that the folder remembers.
     pub fn domain(&self) -> Result<Option<String>, StoreError> {
         self.read_domain().map_err(|error| refusal(&error))
+    }
+
+    /// Remembers a domain for a folder that has none yet.
+    ///
+    /// # Errors
+    /// It has another.
+    pub fn remember_domain(&self, domain: &str) -> Result<(), OpenError> {
+        self.check_domain(domain, Path::new(FILE))
     }
 
     /// The highest id in any archive; a router that draws ids begins above it.
@@ -439,6 +454,9 @@ impl fmt::Display for OpenError {
                 "{} was written by a newer switchboard (format {found}, this one knows {known}): use that one",
                 path.display()
             ),
+            Self::Older { path } => {
+                write!(f, "an older switchboard serves {}: start it again with this one", path.display())
+            }
             Self::Foreign { path } => {
                 write!(f, "{} is another program's database: choose another data folder", path.display())
             }

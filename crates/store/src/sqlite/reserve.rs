@@ -56,6 +56,11 @@ impl Reserve {
         Ok(reserve)
     }
 
+    /// None, for a database that is only looked at.
+    pub(super) fn none() -> Self {
+        Self { path: None, bytes: 0, pages_max: PAGES_MAX, spent: false, batches: 0 }
+    }
+
     /// The disk is full: gives the reserve away.
     pub(super) fn spend(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let Some(path) = self.path.as_ref().filter(|_| !self.spent) else { return Ok(()) };

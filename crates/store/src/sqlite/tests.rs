@@ -15,6 +15,10 @@ impl Place {
         Self { outside }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.outside.path()
+    }
+
     fn folder(&self) -> Arc<Folder> {
         Arc::new(Folder::open(self.outside.path()).unwrap())
     }

@@ -193,7 +193,7 @@ fn taken(number: AccountNumber) -> Failure {
 }
 
 /// With the count that the folder's own configuration asks for, as the exchange would do it.
-fn derive(folder: &Path, password: &str) -> Result<Credentials, Failure> {
+pub(super) fn derive(folder: &Path, password: &str) -> Result<Credentials, Failure> {
     let config = super::serve::folder_config(folder)?.unwrap_or_default();
     let mut salt = [0; session::sasl::keys::SALT_LEN];
     getrandom::fill(&mut salt).expect("the system has randomness");

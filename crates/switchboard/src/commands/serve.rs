@@ -57,7 +57,11 @@ fn config(args: Serve) -> Result<Config, Failure> {
     let default = Config::default();
     let file = match &args.config {
         Some(path) => Some(Config::load(path).map_err(Failure::failed)?),
-        None => folder_config(args.data.as_deref().unwrap_or(&default.data))?,
+        None => {
+            let folder = args.data.as_deref().unwrap_or(&default.data);
+            unpack(folder)?;
+            folder_config(folder)?
+        }
     };
     let named = args.domain.is_some() || file.is_some();
     let mut config = file.unwrap_or(default);
@@ -103,6 +107,15 @@ fn addresses(flag: &str, given: &[Listener]) -> Result<Vec<SocketAddr>, Failure>
             .collect::<Option<_>>()
             .ok_or_else(|| Failure::usage(format!("{flag}: `none` and an address contradict each other"))),
     }
+}
+
+/// A folder that was made from a backup gets its other files out of it; the configuration is one of them.
+fn unpack(folder: &Path) -> Result<(), Failure> {
+    if !folder.join(store::sqlite::FILE).is_file() {
+        return Ok(());
+    }
+    let folder = Folder::open(folder).map_err(Failure::failed)?;
+    store::sqlite::unpack(&folder).map_err(Failure::failed)
 }
 
 /// The domain of a folder that has been served before, so that it need not be said again.

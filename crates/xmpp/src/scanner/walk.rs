@@ -156,6 +156,21 @@ impl Walk {
         }
     }
 
+    /// Reads the start tag at the beginning, and no further: how long it is, and whether it is its own end. `None`: it is
+    /// cut.
+    pub(crate) fn start(
+        &mut self,
+        bytes: &[u8],
+        outer: &Outer,
+    ) -> Result<Option<(usize, bool)>, StreamErrorKind> {
+        if self.tag_is_cut(bytes) {
+            return Ok(None);
+        }
+        let tag = self.tag(bytes)?;
+        self.resolve(bytes, outer, &tag)?;
+        Ok(Some((tag.end, tag.empty)))
+    }
+
     /// Walks to the end of a top-level element.
     pub(crate) fn element(
         &mut self,
