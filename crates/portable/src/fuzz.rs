@@ -14,6 +14,7 @@ const NOW: Wallclock = Wallclock::from_millis(1_795_510_800_000);
 const QUOTAS: Quotas = Quotas {
     stanza_max: 4_096,
     roster_max: 16,
+    blocked_max: 16,
     nodes_max: 8,
     items_max: 8,
     published_bytes_max: 8_192,

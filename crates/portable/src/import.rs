@@ -45,6 +45,8 @@ pub struct Quotas {
     pub stanza_max: usize,
     /// Contacts, requests included.
     pub roster_max: usize,
+    /// Addresses that it blocks.
+    pub blocked_max: usize,
     /// Nodes.
     pub nodes_max: u32,
     /// Items of a node.

@@ -2,9 +2,7 @@
 
 use store::Quota;
 
-/// Addresses that one account may block.
-pub(crate) const BLOCKED_MAX: usize = 2_000;
-/// The document that holds them.
+/// The document that holds whom an account blocks.
 pub(crate) const BLOCK_LIST: Quota = Quota { documents_max: 1, bytes_max: 4 << 20 };
 /// Addresses in both lists of archive preferences together.
 pub(crate) const PREFERRED_MAX: usize = 1_000;

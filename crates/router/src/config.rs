@@ -63,6 +63,8 @@ pub struct RouterConfig {
     pub private_documents_max: u64,
     /// Their bytes together. Default 512 KiB.
     pub private_bytes_max: u64,
+    /// Addresses that one account may block (XEP-0191). Default 2,000.
+    pub blocked_max: usize,
     /// Different strangers that one number may write to, or ask to see, within an hour. Default 200.
     pub strangers_per_hour: usize,
     /// What strangers may do. Default: all.
@@ -99,6 +101,7 @@ impl RouterConfig {
             vcard_bytes_max: 512 * 1024,
             private_documents_max: 100,
             private_bytes_max: 512 * 1024,
+            blocked_max: 2_000,
             strangers_per_hour: 200,
             strangers: StrangerPolicy::Allow,
             pep_nodes_max: 200,

@@ -19,6 +19,7 @@ use crate::line::{LineId, SessionId};
 use crate::parcel::Letter;
 use crate::route::Kind;
 use crate::router::Router;
+use crate::tag::Tag;
 
 /// What a feature may do. All of it is optional: a feature says what it wants to hear of.
 pub(crate) trait Feature {
@@ -51,6 +52,8 @@ pub(crate) trait Feature {
     fn on_answer(_: &mut Router, _: LineId, _id: &str, _: &Stanza<'_>) {}
     /// A client sent available presence to nobody in particular, and everybody has been told.
     fn on_presence(_: &mut Router, _: LineId, _: &Stanza<'_>) {}
+    /// A contact has let an account see its presence.
+    fn on_seen(_: &mut Router, _: AccountNumber, _contact: AccountNumber) {}
     /// Whether an event of some account is to go to a line.
     fn wants_event(_: &Router, _: LineId, _: &Stanza<'_>) -> bool {
         false
@@ -119,6 +122,14 @@ pub(crate) trait Feature {
     fn on_line_lost(_: &mut Router, _: AccountNumber, _: SessionId) {}
     /// And now it has come back.
     fn on_line_gone(_: &mut Router, _: AccountNumber) {}
+    /// A line's client says that its user looks at it, or no longer (XEP-0352).
+    fn on_client_state(_: &mut Router, _: LineId, _active: bool) {}
+    /// A stanza is about to be given to a line's client. True: not now, and it is mine.
+    fn hold_back(_: &mut Router, _: LineId, _: &Range<usize>, _: Option<Tag>) -> bool {
+        false
+    }
+    /// A line has gone from one session to another, and its client has been told.
+    fn on_line_resumed(_: &mut Router, _: LineId) {}
     /// A line has gone from one session to another (XEP-0198 section 5).
     fn on_line_moved(_: &mut Router, _: AccountNumber, _from: SessionId, _to: SessionId) {}
     /// A client confirmed a message that the store has.
@@ -274,6 +285,10 @@ pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
             $($name::It::on_presence(router, line, stanza);)*
         }
 
+        pub(crate) fn on_seen(router: &mut Router, number: AccountNumber, contact: AccountNumber) {
+            $($name::It::on_seen(router, number, contact);)*
+        }
+
         pub(crate) fn wants_event(router: &Router, line: LineId, event: &Stanza<'_>) -> bool {
             false $(|| $name::It::wants_event(router, line, event))*
         }
@@ -371,6 +386,24 @@ pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
             $($name::It::on_line_lost(router, number, session);)*
         }
 
+        pub(crate) fn on_client_state(router: &mut Router, line: LineId, active: bool) {
+            $($name::It::on_client_state(router, line, active);)*
+        }
+
+        #[inline]
+        pub(crate) fn hold_back(
+            router: &mut Router,
+            line: LineId,
+            stanza: &Range<usize>,
+            tag: Option<Tag>,
+        ) -> bool {
+            false $(|| $name::It::hold_back(router, line, stanza, tag))*
+        }
+
+        pub(crate) fn on_line_resumed(router: &mut Router, line: LineId) {
+            $($name::It::on_line_resumed(router, line);)*
+        }
+
         pub(crate) fn on_line_moved(
             router: &mut Router,
             number: AccountNumber,
@@ -430,6 +463,7 @@ features! {
     // Before disco, which it answers for in part.
     pep,
     chat_states,
+    client_state,
     disco,
     errands,
     establishment,

@@ -35,6 +35,7 @@
 
 mod account;
 mod arrive;
+mod chat_state;
 mod config;
 mod features;
 mod form;

@@ -159,6 +159,8 @@ pub(crate) enum Freight {
     Delivered { session: SessionId, tag: Tag },
     /// Its client begins to confirm.
     Acknowledging { session: SessionId, resumption: Option<Resumption> },
+    /// Somebody looks at its client, or no longer.
+    ClientState { session: SessionId, active: bool },
     /// It wants the line of an earlier one.
     Resume { session: SessionId, number: AccountNumber, key: u64 },
     /// It gives up its line to another.

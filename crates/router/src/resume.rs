@@ -250,6 +250,7 @@ impl Router {
             let (jid, handover) = (jid.into(), Box::new(handover));
             self.post(heir.of_loop(), Freight::Resumed { session: heir, jid, handover });
         }
+        features::on_line_resumed(self, line);
     }
 
     /// On the loop of the session that asked. If it has ended meanwhile, its end is on its way to the home, and what it

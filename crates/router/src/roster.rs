@@ -13,6 +13,7 @@ use xmpp::stanza::{Node, Stanza};
 use xmpp::{ns, write};
 
 use crate::account::{Pending, standing_of};
+use crate::features;
 use crate::line::LineId;
 use crate::parcel::{Letter, Receipt};
 use crate::reply::{head_of, make_result};
@@ -269,6 +270,7 @@ impl Router {
                 Effect::ToInterested(stanza) => self.give_to_own(number, &stanza, |line| line.interested),
                 Effect::Presence(contact) => self.show_all(number, contact, PresenceType::Available),
                 Effect::Unavailable(contact) => self.show_all(number, contact, PresenceType::Unavailable),
+                Effect::Sees(contact) => features::on_seen(self, number, contact),
                 Effect::Processed(ack) => self.processed(ack),
             }
         }

@@ -170,6 +170,16 @@ impl Router {
         }
     }
 
+    /// The client of a session says that its user looks at it, or no longer (XEP-0352).
+    pub fn handle_client_state(&mut self, now: Now, session: SessionId, active: bool) {
+        self.begin(now);
+        if let Some(line) = self.lines.find(session) {
+            features::on_client_state(self, line, active);
+        } else {
+            self.forward(session, |session| Freight::ClientState { session, active });
+        }
+    }
+
     /// The client of a session confirmed what was delivered with this tag.
     pub fn handle_delivered(&mut self, now: Now, session: SessionId, tag: Tag) {
         // Most messages end here: only one session has them, and nobody else needs to know.
@@ -218,6 +228,11 @@ impl Router {
             Freight::Acknowledging { session, resumption } => {
                 if let Some(line) = self.lines.find(session) {
                     self.acknowledging(line, resumption);
+                }
+            }
+            Freight::ClientState { session, active } => {
+                if let Some(line) = self.lines.find(session) {
+                    features::on_client_state(self, line, active);
                 }
             }
             Freight::Resume { session, number, key } => self.resume_line(session, number, key),
@@ -428,6 +443,13 @@ impl Router {
 
     /// Gives a line's client what lies in the output buffer.
     pub(crate) fn deliver(&mut self, line: LineId, stanza: std::ops::Range<usize>, tag: Option<Tag>) {
+        if !features::hold_back(self, line, &stanza, tag) {
+            self.deliver_now(line, stanza, tag);
+        }
+    }
+
+    /// The same, whether or not it could wait.
+    pub(crate) fn deliver_now(&mut self, line: LineId, stanza: std::ops::Range<usize>, tag: Option<Tag>) {
         let Line { session, number, .. } = self.lines[line];
         if let Some(resumable) = &mut self.lines[line].resumable
             && resumable.is_changing_hands()

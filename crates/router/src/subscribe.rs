@@ -94,6 +94,9 @@ impl Router {
         if verb == Verb::Unsubscribe && standing.from {
             effects.push(Effect::Unavailable(letter.from));
         }
+        if inbound.standing.to && !standing.to {
+            effects.push(Effect::Sees(letter.from));
+        }
         if inbound.approve {
             let answer = self.make_subscription(letter.to, sender.as_str(), letter.from, Verb::Subscribed);
             effects.push(Effect::Send(answer));

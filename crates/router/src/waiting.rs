@@ -54,6 +54,8 @@ pub(crate) enum Effect {
     Presence(AccountNumber),
     /// The same, as if it left.
     Unavailable(AccountNumber),
+    /// The user sees this contact from now on.
+    Sees(AccountNumber),
     /// Presence that came meanwhile: it must not overtake the subscription that lets it be seen.
     Arrive(OwnedLetter),
     /// A question that came meanwhile: it is answered from what is committed.

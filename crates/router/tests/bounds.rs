@@ -592,3 +592,31 @@ fn a_deleted_account_is_nobody() {
     world.settle();
     assert_eq!(conditions(&mut world, one), ["service-unavailable"]);
 }
+
+/// Of what waits for a client that nobody looks at, so much is held and no more; then all of it goes, in order.
+#[test]
+fn what_waits_for_an_inactive_client_is_bounded() {
+    let mut world = World::new(1);
+    let reader = present(&mut world, 10_001, "x", false);
+    world.client_state(reader, false);
+    // Each takes the place of nothing, since each comes from another resource.
+    let long = "x".repeat(10_000);
+    let state = format!(
+        "<message to='10001@localhost/x' type='chat'><thread>{long}</thread>\
+         <composing xmlns='http://jabber.org/protocol/chatstates'/></message>"
+    );
+    let mut got = Vec::new();
+    for number in 10_002..10_010 {
+        let writer = present(&mut world, number, "y", false);
+        world.send(writer, &state);
+        world.settle();
+        got.push(inbox(&mut world, reader).len());
+    }
+    // 64 KiB are seven of them, with their addresses: with the seventh all go, and the next waits again.
+    assert_eq!(got, [0, 0, 0, 0, 0, 0, 7, 0]);
+    // Nothing of it is left when the line ends.
+    world.end(reader);
+    world.settle();
+    let again = present(&mut world, 10_001, "x", false);
+    assert_eq!(inbox(&mut world, again), [""; 0]);
+}

@@ -15,6 +15,8 @@
 //! C1 gets <presence .../>         the next stanza that C1 got, exactly; `{}` stands for any text
 //! C1 gets nothing                 C1 got no more
 //! C1 forgets                      whatever C1 got does not matter
+//! C1 is inactive                 nobody looks at it (XEP-0352); `C1 is active` again
+//! C1 binds 10001/phone with <x/>  the same, asking features something along with that (XEP-0386)
 //! C1 confirms [2]                 C1 confirms all, or the oldest two, that it got
 //! C1 binds 10001/phone resumable  the same, and may come back for its session
 //! C2 resumes 10001 as C1 [on 1]   another connection takes up the session that C1 was
@@ -28,6 +30,7 @@
 //! C1 is refused conflict          its resource was refused so
 //! C1 waits for 1                  so many of its stanzas are not processed yet
 //! 10001 is deleted                also disabled, given a password
+//! 10001 has reported 10002@localhost    for the operator to read
 //! 10001 has 2 waiting             so many messages are stored for it
 //! store waits                     the disk is slow; `store answers` ends that
 //! time 31                         seconds pass
@@ -148,6 +151,10 @@ fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: 
             clients.insert(client.to_owned(), session);
             world.settle();
         }
+        [client, "is", state @ ("active" | "inactive")] => {
+            world.client_state(clients[client], state == "active");
+            world.settle();
+        }
         [client, "is", "not", "resumed"] => {
             assert!(world.clients[&clients[client]].not_resumed.is_some(), "{place}");
         }
@@ -216,6 +223,9 @@ fn play_line(world: &mut World, clients: &mut HashMap<String, SessionId>, line: 
             };
             world.account_changed(of.parse().expect("a number"), change);
             world.settle();
+        }
+        [of, "has", "reported", ref whom @ ..] => {
+            assert_eq!(world.reported(of.parse().expect("a number")), whom, "{place}");
         }
         [of, "has", count, "waiting"] => {
             let waiting = world.waiting(of.parse().expect("a number"));

@@ -108,6 +108,8 @@ pub struct Limits {
     pub unacked_max: usize,
     /// Sessions one number may have at once. `resources_max = 20`.
     pub resources_max: usize,
+    /// Addresses one account may block. `blocked_max = 2000`.
+    pub blocked_max: usize,
     /// Contacts one roster may hold. `roster_max = 2000`.
     pub roster_max: usize,
     /// Different strangers that one number may write to, or ask to see, within an hour. `strangers_per_hour = 200`.
@@ -204,6 +206,8 @@ pub struct Pep {
     pub bytes_max: u64,
     /// Bytes of one number's vCard with its picture. `vcard_bytes_max = 524288`.
     pub vcard_bytes_max: u64,
+    /// Elements of one number's private XML. `private_max = 100`.
+    pub private_max: u64,
     /// Bytes of one number's private XML together. `private_bytes_max = 524288`.
     pub private_bytes_max: u64,
 }
@@ -330,6 +334,7 @@ impl Default for Config {
                 items_max: 1_000,
                 bytes_max: 16 << 20,
                 vcard_bytes_max: 512 * 1024,
+                private_max: 100,
                 private_bytes_max: 512 * 1024,
             },
             privacy: Privacy { strangers: StrangerPolicy::Allow, profiles: Profiles::Contacts },
@@ -389,6 +394,7 @@ impl Default for Limits {
             output_max: 1024 * 1024,
             unacked_max: 1000,
             resources_max: 20,
+            blocked_max: 2000,
             roster_max: 2000,
             strangers_per_hour: 200,
         }

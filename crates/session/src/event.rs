@@ -62,6 +62,11 @@ pub enum Event<'a> {
         /// Where it may also resume: what the session is known by then, and the inbound count that its `h` begins at.
         resume: Option<(ResumeId, u32)>,
     },
+    /// The client says that its user looks at it, or no longer (XEP-0352).
+    ClientState {
+        /// Somebody does.
+        active: bool,
+    },
     /// A stanza of a bound client.
     Stanza {
         /// Its number on this stream, counted from 1, modulo 2^32;

@@ -89,9 +89,10 @@ impl Answer {
             Event::Stanza { seq, .. } => Answer::Process(seq),
             Event::Finished { .. } => Answer::Over,
             Event::Resume { id, .. } => Answer::Resume(id),
-            Event::LogInFailed { .. } | Event::Delivered { .. } | Event::Acknowledging { .. } => {
-                Answer::Nothing
-            }
+            Event::LogInFailed { .. }
+            | Event::Delivered { .. }
+            | Event::Acknowledging { .. }
+            | Event::ClientState { .. } => Answer::Nothing,
         }
     }
 }

@@ -184,6 +184,7 @@ impl Talk {
             }
             Event::Stanza { seq, stanza, .. } => format!("stanza {seq} {}", stanza.raw()),
             Event::Resume { number, id } => format!("resume {number} {id}"),
+            Event::ClientState { active } => if active { "active" } else { "inactive" }.into(),
             Event::Acknowledging { resume: None } => "acknowledging".into(),
             Event::Acknowledging { resume: Some((id, base)) } => format!("resumable {id} {base}"),
             Event::Delivered { tag } => format!("delivered {}", tag.0),

@@ -1,11 +1,15 @@
 //! Documents: small named things that a feature keeps for an account, whole.
 //!
-//! Spec: XEP-0049 (private XML), XEP-0054 (vCards), XEP-0191 (block lists), XEP-0441 (archive preferences).
+//! Spec: XEP-0049 (private XML), XEP-0054 (vCards), XEP-0191 (block lists), XEP-0377 (reports), XEP-0441 (archive
+//! preferences).
 //! Owns: the values. Invariants: a document is written whole or not at all; what a space may hold is checked with the
 //! write that would exceed it.
 //! Not here: what a document says (its feature).
 
 use xmpp::address::AccountNumber;
+
+/// The namespace of what is kept of a report: `<reported stamp='...'/>` around XEP-0377's `<report/>`.
+pub const REPORTS: &str = "urn:switchboard:reports:0";
 
 /// Which feature's documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +24,8 @@ pub enum Space {
     /// The vCard, called nothing; `photo`: its picture's hash; `avatar`: a `PHOTO` that was published beside it, and goes
     /// before the card's own.
     VCard = 4,
+    /// Whom an account has reported, by address: a `reported` element of [`REPORTS`] around what it said.
+    Reports = 5,
 }
 
 /// How much a space may hold of one account.

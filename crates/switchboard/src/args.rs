@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Ladder(Ladder),
     /// Play a rule of connecting or closing, and draw it; without a name, list the scenarios
     Lab(Lab),
+    /// Print whom accounts have reported for spam or abuse, and why; works while the exchange runs and while it does not
+    Reports(Reports),
     /// Copy a data folder into one file, for its owner's eyes; works while the exchange runs and while it does not
     Backup(Backup),
     /// Write every account as XEP-0227, for other servers; works while the exchange runs and while it does not
@@ -439,6 +441,15 @@ pub(crate) struct Lab {
     pub(crate) notes: bool,
     #[command(flatten)]
     pub(crate) drawing: Drawing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Reports {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// A JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

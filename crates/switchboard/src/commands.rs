@@ -15,6 +15,7 @@ mod ladder;
 mod line;
 mod listen;
 mod man;
+mod reports;
 mod send;
 mod serve;
 mod trace;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Serve(args) => serve::run(args),
         Command::Account(args) => account::run(args.command),
+        Command::Reports(args) => reports::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

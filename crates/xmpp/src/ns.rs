@@ -85,6 +85,8 @@ pub const CSI: &str = "urn:xmpp:csi:0";
 pub const BLOCKING: &str = "urn:xmpp:blocking";
 /// A stanza error that says the sender blocks the recipient (XEP-0191 3.5).
 pub const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
+/// Reports of spam and abuse (XEP-0377).
+pub const REPORTING: &str = "urn:xmpp:reporting:1";
 /// Private XML storage (XEP-0049).
 pub const PRIVATE: &str = "jabber:iq:private";
 /// Vcard-temp (XEP-0054).

@@ -14,6 +14,7 @@ const NOW: Wallclock = Wallclock::from_millis(1_764_000_000_000);
 const QUOTAS: Quotas = Quotas {
     stanza_max: 10_000,
     roster_max: 4,
+    blocked_max: 2_000,
     nodes_max: 4,
     items_max: 10,
     published_bytes_max: 10_000,

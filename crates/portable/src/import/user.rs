@@ -19,9 +19,7 @@ use xmpp::stanza::{Node, Stanza, StanzaKind};
 use xmpp::{ns, write};
 
 use super::{ImportError, Reader};
-use crate::words::{
-    BLOCK_LIST, BLOCKED_MAX, CARD_DOCUMENTS, PICTURE_HASH, PREFERENCES, PREFERRED_MAX, PRIVACY,
-};
+use crate::words::{BLOCK_LIST, CARD_DOCUMENTS, PICTURE_HASH, PREFERENCES, PREFERRED_MAX, PRIVACY};
 use crate::{OURS, PIE_SCRAM, node_config};
 
 /// Iterations that keys may ask a client for. More would be a way to keep it busy.
@@ -327,9 +325,10 @@ impl Reader<'_> {
             self.pass_over("blocked addresses that are none".to_owned());
             return Ok(());
         };
+        let max = self.import.quotas.blocked_max;
         let Some(user) = self.user.as_mut() else { return Ok(()) };
         if !user.blocked.iter().any(|known| **known == *jid.as_str()) {
-            if user.blocked.len() >= BLOCKED_MAX {
+            if user.blocked.len() >= max {
                 return Err(ImportError::TooMany("blocked addresses"));
             }
             user.blocked.push(jid.as_str().into());

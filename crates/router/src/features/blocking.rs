@@ -1,7 +1,7 @@
 //! Blocking: whom an account wants to hear nothing from, and say nothing to.
 //!
-//! Spec: XEP-0191 section 3 (the list, its pushes, what is refused and how); XEP-0377 (why: the reason is accepted, and not
-//! kept).
+//! Spec: XEP-0191 section 3 (the list, its pushes, what is refused and how); XEP-0377 sections 3 and 5 (why: a report that
+//! comes along is kept for the operator).
 //! Owns: the lists of the accounts in memory. Invariants: what is in force is what is committed; who is blocked sees an
 //! account that is away.
 //! Not here: blocking by the operator (disabling an account).
@@ -21,10 +21,11 @@ use crate::route::{Kind, PresenceType};
 use crate::router::{Router, busy};
 use crate::waiting::Waiting;
 
-/// Addresses that one account may block.
-const ADDRESSES_MAX: usize = 2_000;
 /// The document that holds them.
 const QUOTA: Quota = Quota { documents_max: 1, bytes_max: 4 << 20 };
+
+/// Reports that are kept of one account, the last of each address; more are not.
+const REPORTS_QUOTA: Quota = Quota { documents_max: 100, bytes_max: 256 * 1024 };
 
 /// What was asked of the store.
 pub(crate) enum Asked {
@@ -32,6 +33,8 @@ pub(crate) enum Asked {
     Load(AccountNumber),
     /// To keep a new one: what was blocked or unblocked, and by which question.
     Put { number: AccountNumber, letter: OwnedLetter, list: Vec<Box<str>>, block: bool, items: Vec<Box<str>> },
+    /// To keep why.
+    Report,
 }
 
 /// Addresses: bare, full, or a domain, with or without a resource.
@@ -51,7 +54,7 @@ impl Feature for It {
     type Line = bool;
     type Wait = Asked;
 
-    const SERVER: &'static [&'static str] = &[ns::BLOCKING];
+    const SERVER: &'static [&'static str] = &[ns::BLOCKING, ns::REPORTING];
     const ACCOUNT: &'static [&'static str] = &[ns::BLOCKING];
 
     fn on_load(router: &mut Router, number: AccountNumber) {
@@ -129,6 +132,8 @@ impl Feature for It {
                 }
                 router.block_list_written(number, &letter, list, block, &items);
             }
+            // Whom it blocks is blocked, whether or not there was room for the reason.
+            Asked::Report => {}
         }
     }
 }
@@ -179,8 +184,9 @@ impl Router {
             }
             items.retain(|item| !list.contains(item));
             list.extend(items.iter().cloned());
-            if list.len() > ADDRESSES_MAX {
-                return Err(StanzaError::new(StanzaCondition::PolicyViolation).with_text("at most 2000 addresses"));
+            let max = self.cfg.blocked_max;
+            if list.len() > max {
+                return Err(StanzaError::new(StanzaCondition::PolicyViolation).with_text(format!("at most {max} addresses")));
             }
         } else if items.is_empty() {
             items = std::mem::take(&mut list);
@@ -196,7 +202,30 @@ impl Router {
         let letter = head_of(query.letter);
         let asked = Asked::Put { number, letter, list, block, items };
         self.ask(Op::Document(op), Waiting::Feature(Wait::blocking(asked)));
+        if block {
+            self.keep_reports(query);
+        }
         Ok(Answer::Later)
+    }
+
+    /// XEP-0377 5: what an account says of whom it blocks.
+    fn keep_reports(&mut self, query: &Query<'_>) {
+        let number = query.letter.to;
+        for item in query.payload.children().filter(|child| child.is("item", ns::BLOCKING)) {
+            let report = item.child("report", ns::REPORTING);
+            // Section 3: a report has a reason.
+            let Some(report) = report.filter(|report| report.attr("reason").is_some()) else { continue };
+            let Some(Ok(jid)) = item.attr("jid").map(|jid| Jid::parse(&jid)) else { continue };
+            if self.store_is_busy() {
+                return;
+            }
+            let mut value = Vec::new();
+            let reported = write::open(&mut value, "reported").ns(store::document::REPORTS);
+            reported.attr("stamp", &self.now.wall.to_string()).with(|out| report.write_alone(out));
+            let (space, name, quota) = (Space::Reports, jid.as_str().into(), REPORTS_QUOTA);
+            let op = DocumentOp::Put { number, space, name, value, quota };
+            self.ask(Op::Document(op), Waiting::Feature(Wait::blocking(Asked::Report)));
+        }
     }
 
     fn block_list_written(

@@ -2,10 +2,10 @@
 //!
 //! Spec: XEP-0085; XEP-0160 section 3: a message with nothing but a chat state is not kept.
 
-use xmpp::ns;
 use xmpp::stanza::Stanza;
 
 use super::{Feature, Judgement};
+use crate::chat_state::is_alone;
 
 pub(crate) struct It;
 
@@ -16,13 +16,7 @@ impl Feature for It {
     type Wait = ();
 
     fn judge(stanza: &Stanza<'_>, judgement: &mut Judgement) {
-        let state = |node: &xmpp::Node<'_>| node.ns() == ns::CHAT_STATES;
-        // XEP-0085 5.1 lets a thread stand beside it; XEP-0203 and hints are about the message, not in it.
-        let beside = |node: &xmpp::Node<'_>| {
-            node.is("thread", ns::CLIENT) || matches!(&*node.ns(), ns::DELAY | ns::HINTS | ns::STANZA_ID)
-        };
-        let mut children = stanza.children();
-        if stanza.children().any(|node| state(&node)) && children.all(|node| state(&node) || beside(&node)) {
+        if is_alone(&stanza.children()) {
             *judgement = Judgement::Drop;
         }
     }

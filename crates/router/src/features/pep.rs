@@ -120,6 +120,10 @@ impl Feature for It {
         router.capabilities_told(line, id, stanza);
     }
 
+    fn on_seen(router: &mut Router, number: AccountNumber, contact: AccountNumber) {
+        router.wish_of(number, contact);
+    }
+
     fn wants_event(router: &Router, line: LineId, event: &Stanza<'_>) -> bool {
         router.wants(line, event)
     }

@@ -268,6 +268,14 @@ impl World {
         seq
     }
 
+    /// Its client says whether somebody looks at it.
+    pub fn client_state(&mut self, session: SessionId, active: bool) {
+        let at = usize::from(session.of_loop());
+        let now = self.now;
+        self.routers[at].handle_client_state(now, session, active);
+        self.drain(at);
+    }
+
     /// Confirms the oldest `count` of what a client has not confirmed.
     pub fn confirm(&mut self, session: SessionId, count: usize) {
         let client = self.clients.get_mut(&session).expect("a client");
@@ -477,6 +485,15 @@ impl World {
                 roster.items.into_iter().map(|item| (item.contact.to_string(), item)).collect()
             }
             other => panic!("no roster: {other:?}"),
+        }
+    }
+
+    /// Whom a number has reported.
+    pub fn reported(&mut self, of: u64) -> Vec<String> {
+        let op = store::DocumentOp::Names { number: number(of), space: store::Space::Reports };
+        match self.store.run_one(self.now.wall, Op::Document(op)) {
+            Ok(store::Answer::DocumentNames(names)) => names.into_iter().map(String::from).collect(),
+            other => panic!("no names: {other:?}"),
         }
     }
 

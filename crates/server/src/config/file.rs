@@ -93,6 +93,7 @@ struct LimitsTable {
     output_max: Option<usize>,
     unacked_max: Option<usize>,
     resources_max: Option<usize>,
+    blocked_max: Option<usize>,
     roster_max: Option<usize>,
     strangers_per_hour: Option<usize>,
 }
@@ -144,6 +145,7 @@ struct PepTable {
     items_max: Option<u32>,
     bytes_max: Option<u64>,
     vcard_bytes_max: Option<u64>,
+    private_max: Option<u64>,
     private_bytes_max: Option<u64>,
 }
 
@@ -341,6 +343,7 @@ fn resolve(file: File) -> Config {
     set(&mut c.resume.account_bytes_max, file.resume.account_bytes_max);
     set(&mut c.resume.stanzas_max, file.resume.stanzas_max);
     set(&mut c.limits.resources_max, file.limits.resources_max);
+    set(&mut c.limits.blocked_max, file.limits.blocked_max);
     set(&mut c.limits.roster_max, file.limits.roster_max);
     set(&mut c.limits.strangers_per_hour, file.limits.strangers_per_hour);
     set(&mut c.security.clear_text, file.security.clear_text);
@@ -372,6 +375,7 @@ fn resolve(file: File) -> Config {
     set(&mut c.pep.items_max, file.pep.items_max);
     set(&mut c.pep.bytes_max, file.pep.bytes_max);
     set(&mut c.pep.vcard_bytes_max, file.pep.vcard_bytes_max);
+    set(&mut c.pep.private_max, file.pep.private_max);
     set(&mut c.pep.private_bytes_max, file.pep.private_bytes_max);
     set(&mut c.privacy.strangers, file.privacy.strangers.map(|policy| policy.0.0));
     set(&mut c.privacy.profiles, file.privacy.profiles);

@@ -38,6 +38,7 @@ fn every_field_can_be_said() {
         output_max = 40000
         unacked_max = 5
         resources_max = 6
+        blocked_max = 23
         roster_max = 8
         strangers_per_hour = 17
         [security]
@@ -57,6 +58,7 @@ fn every_field_can_be_said() {
         items_max = 19
         bytes_max = 20
         vcard_bytes_max = 21
+        private_max = 24
         private_bytes_max = 22
         [privacy]
         strangers = "ask"
@@ -114,6 +116,7 @@ fn every_field_can_be_said() {
             output_max: 40_000,
             unacked_max: 5,
             resources_max: 6,
+            blocked_max: 23,
             roster_max: 8,
             strangers_per_hour: 17,
         },
@@ -139,7 +142,14 @@ fn every_field_can_be_said() {
             account_bytes_max: 19,
             stanzas_max: 20,
         },
-        pep: Pep { nodes_max: 18, items_max: 19, bytes_max: 20, vcard_bytes_max: 21, private_bytes_max: 22 },
+        pep: Pep {
+            nodes_max: 18,
+            items_max: 19,
+            bytes_max: 20,
+            vcard_bytes_max: 21,
+            private_max: 24,
+            private_bytes_max: 22,
+        },
         privacy: Privacy { strangers: StrangerPolicy::Ask, profiles: Profiles::Everyone },
         quic: Quic { retry: Retry::Always, streams_max: 2, idle: secs(4) },
         http: Http { metrics_from: vec!["192.0.2.0/24".parse().unwrap()] },

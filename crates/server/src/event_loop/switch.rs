@@ -64,6 +64,10 @@ pub(super) fn hear(
             router.handle_acknowledging(now, name.to_id(), resumption);
             None
         }
+        Event::ClientState { active } => {
+            router.handle_client_state(now, name.to_id(), active);
+            None
+        }
         Event::Resume { number, id } => Some(Effect::Resume { number, id }),
         Event::StartTls => Some(Effect::StartTls),
         Event::Credentials(request) => Some(Effect::Credentials(request)),

@@ -288,7 +288,9 @@ pub(super) fn router_config(config: &Config, chance: &Chance) -> RouterConfig {
     settings.pep_items_max = config.pep.items_max;
     settings.pep_bytes_max = config.pep.bytes_max;
     settings.vcard_bytes_max = config.pep.vcard_bytes_max;
+    settings.private_documents_max = config.pep.private_max;
     settings.private_bytes_max = config.pep.private_bytes_max;
+    settings.blocked_max = config.limits.blocked_max;
     settings
 }
 

@@ -1,6 +1,7 @@
 //! What a client is offered: `<stream:features/>` for each step.
 //!
-//! Spec: RFC 6120 4.3; XEP-0388 2.1, XEP-0386 2.1, XEP-0484 3.1 (SASL2 and what goes with it); XEP-0077, XEP-0445, XEP-0440,
+//! Spec: RFC 6120 4.3; XEP-0388 2.1, XEP-0386 2.1, XEP-0484 3.1, XEP-0198 6 (SASL2 and what
+//! goes with it); XEP-0077, XEP-0445, XEP-0440,
 //! XEP-0478.
 //! Invariants: what is offered here is what `negotiation` takes, and nothing else.
 //! Not here: what the router's features offer (their bytes come with the settings).
@@ -90,6 +91,10 @@ impl Offer<'_> {
     }
 
     fn write_inline(&self, out: &mut Vec<u8>) {
+        // XEP-0198 section 6.2: who can be taken up again can be so in one message.
+        if !self.config.resume_max.is_zero() {
+            write::open(out, "sm").ns(ns::SM).empty();
+        }
         write::open(out, "bind").ns(ns::BIND2).with(|out| {
             write::open(out, "inline").with(|out| {
                 let features = self.config.inline_features.iter().map(String::as_str);

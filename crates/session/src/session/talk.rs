@@ -198,6 +198,12 @@ impl Talk {
                 Outcome::Nothing
             }
             Phase::Bound if element.kind() != StanzaKind::Other => self.on_stanza(element, out),
+            Phase::Bound if element.is("active", ns::CSI) => {
+                Outcome::Tell(Event::ClientState { active: true })
+            }
+            Phase::Bound if element.is("inactive", ns::CSI) => {
+                Outcome::Tell(Event::ClientState { active: false })
+            }
             Phase::Bound => {
                 self.on_nonza(now, element, out);
                 Outcome::Nothing

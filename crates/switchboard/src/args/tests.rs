@@ -18,6 +18,7 @@ fn what_the_issue_lists_can_be_typed() {
          --http none --https 127.0.0.1:0 --drain 3 --cert c --key k",
         "switchboard check-config f",
         "switchboard backup --data d f",
+        "switchboard reports --data d --json",
         "switchboard export --data d f",
         "switchboard export",
         "switchboard import --data d --domain x f g",

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portable::Quotas;
-use router::RouterConfig;
 use server::Config;
 use store::{Folder, FolderError, Sqlite};
 
@@ -76,15 +75,15 @@ fn read(
     domain: Option<String>,
     documents: Vec<(PathBuf, Box<dyn Read>)>,
 ) -> Result<portable::Report, Failure> {
-    let defaults = RouterConfig::new(&config.domain, [0; 16]);
     let quotas = Quotas {
         stanza_max: config.limits.stanza_max,
         roster_max: config.limits.roster_max,
+        blocked_max: config.limits.blocked_max,
         nodes_max: config.pep.nodes_max,
         items_max: config.pep.items_max,
         published_bytes_max: config.pep.bytes_max,
         card_bytes_max: config.pep.vcard_bytes_max,
-        private_max: defaults.private_documents_max,
+        private_max: config.pep.private_max,
         private_bytes_max: config.pep.private_bytes_max,
     };
     let now = data::now();

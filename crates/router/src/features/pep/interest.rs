@@ -8,6 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+use xmpp::address::AccountNumber;
 use xmpp::stanza::{Node as Xml, Stanza};
 use xmpp::{ns, write};
 
@@ -101,6 +102,17 @@ impl Router {
         let new: Vec<Box<str>> = interests.iter().filter(|&node| is_new(node)).cloned().collect();
         if !new.is_empty() && self.lines[line].is_available() {
             self.send_wishes(line, &new);
+        }
+    }
+
+    /// An account sees one contact more: what its lines want is asked of that one.
+    pub(super) fn wish_of(&mut self, number: AccountNumber, contact: AccountNumber) {
+        for line in self.lines_of(number) {
+            let interest = self.lines[line].features.pep.as_ref();
+            let wanted = interest.and_then(|interest| interest.nodes.clone());
+            if let Some(nodes) = wanted.filter(|nodes| !nodes.is_empty() && self.lines[line].is_available()) {
+                self.send_wish(line, contact, &nodes);
+            }
         }
     }
 

@@ -77,14 +77,19 @@ impl Router {
         contacts.retain(|contact| *contact != number);
         contacts.push(number);
         for contact in contacts {
-            let mut stanza = Vec::new();
-            let wish = write::open(&mut stanza, "presence").attr("from", self.lines[line].jid());
-            wish.attr("to", &self.bare(contact)).with(|out| {
-                nodes.iter().for_each(|node| write::open(out, "want").attr("node", node).empty());
-            });
-            let (kind, from) = (Kind::Wish, number);
-            self.route(Letter { kind, from, to: contact, resource: None, stanza: &stanza, ack: None });
+            self.send_wish(line, contact, nodes);
         }
+    }
+
+    /// One of them is.
+    pub(super) fn send_wish(&mut self, line: LineId, contact: AccountNumber, nodes: &[Box<str>]) {
+        let mut stanza = Vec::new();
+        let wish = write::open(&mut stanza, "presence").attr("from", self.lines[line].jid());
+        wish.attr("to", &self.bare(contact)).with(|out| {
+            nodes.iter().for_each(|node| write::open(out, "want").attr("node", node).empty());
+        });
+        let (kind, from) = (Kind::Wish, self.lines[line].number);
+        self.route(Letter { kind, from, to: contact, resource: None, stanza: &stanza, ack: None });
     }
 
     /// Somebody came, and wants the last of some nodes.
