@@ -5,6 +5,7 @@
 //! beside smoltcp and the kernel. The method and the last figures
 //! stand in docs/benchmarks.md. Loads are bounded in count and time; traffic stays on loopback.
 
+mod archive;
 mod chat;
 mod churn;
 mod idle;
@@ -65,6 +66,12 @@ enum Case {
         /// Messages a row.
         #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2000..=2_000_000))]
         messages: u32,
+    },
+    /// Pages of 50 out of a long archive, from the store; ours only. Takes some gigabytes of the folder for temporary files.
+    Archive {
+        /// Messages in it.
+        #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+        rows: u64,
     },
     /// Log-ins and polite log-outs.
     Churn {
@@ -133,6 +140,13 @@ fn main() -> ExitCode {
         }
         Case::Idle { sides, sessions } => sides.run(|side, report| idle::run(side, sessions, report)),
         Case::Offline { sides, messages } => sides.run(|side, report| offline::run(side, messages, report)),
+        Case::Archive { rows } => {
+            let outcome = archive::run(rows, &mut Report::default());
+            if let Err(error) = &outcome {
+                eprintln!("bench: archive: not measured: {error}");
+            }
+            outcome.is_ok()
+        }
         Case::Stack { apart: Some(case), side, .. } => {
             let side = side.as_deref().and_then(Side::by_name);
             let outcome = side

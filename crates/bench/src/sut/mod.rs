@@ -77,10 +77,10 @@ fn end(pid: u32) {
 }
 
 /// A folder that goes when its owner does.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> io::Result<Folder> {
+    pub(crate) fn new(name: &str) -> io::Result<Folder> {
         let path = std::env::temp_dir().join(format!("switchboard-bench-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path)?;

@@ -11,7 +11,7 @@ use xmpp::time::Wallclock;
 use super::migrate::{self, Unusable};
 use super::reserve::Reserve;
 use super::schema::MIGRATIONS;
-use super::{Archives, Config, FILE, Mailboxes, OpenError, Sqlite, Stop, refusal};
+use super::{Archives, Config, FILE, Mailboxes, OpenError, Sessions, Sqlite, Stop, refusal};
 use crate::{Answer, Op, StoreError};
 
 /// After so many requests the ends of queues and archives are written to their tables, so that what is remembered of them
@@ -41,6 +41,7 @@ impl Sqlite {
             limits: Config::default().limits,
             mailboxes: Mailboxes::default(),
             archives: Archives::default(),
+            sessions: Sessions::default(),
             reserve: Reserve::none(),
             broken: None,
             _folder: None,
@@ -76,12 +77,15 @@ impl Sqlite {
         });
         let done = done.and_then(|done| {
             self.write_ends().map_err(failed)?;
+            self.sessions.flush(&self.connection).map_err(failed)?;
             self.connection.execute_batch("COMMIT").map_err(failed)?;
+            self.sessions.committed();
             Ok(done)
         });
         if done.is_err() {
             self.mailboxes.forget();
             self.archives.forget();
+            self.sessions.forget();
             let _ = self.connection.execute_batch("ROLLBACK");
         }
         done
