@@ -137,6 +137,8 @@ pub struct Security {
 pub struct Registration {
     /// `"invite"`: whoever has an invite; `"open"`: anybody; `"closed"`: nobody. `mode = "invite"`.
     pub mode: session::Registration,
+    /// Whether any account may make invites, 10 at a time (XEP-0401); administrators always may. `user_invites = false`.
+    pub user_invites: bool,
     /// Accounts that one address may make in an hour where `mode` is `"open"`. `per_hour = 5`.
     pub per_hour: u32,
     /// Where the web client is, for the links of invites: `web = "https://chat.example"`. Default: the first HTTP
@@ -318,7 +320,12 @@ impl Default for Config {
                 mechanisms: Mechanism::ALL.to_vec(),
                 fast: true,
             },
-            registration: Registration { mode: session::Registration::Invite, per_hour: 5, web: None },
+            registration: Registration {
+                mode: session::Registration::Invite,
+                user_invites: false,
+                per_hour: 5,
+                web: None,
+            },
             offline: Offline { per_account_max: 100_000 },
             archive: Archive { default: ArchivePolicy::Always, keep_days: 365, per_account_max: 1_000_000 },
             resume: Resume {

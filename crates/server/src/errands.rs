@@ -1,7 +1,7 @@
 //! Errands: what accounts ask of the exchange itself over XMPP, done on a thread of its own and answered to the session.
 //! Spec: `urn:switchboard:lines:0`, `urn:switchboard:tokens:0` (docs/web-client.md); XEP-0401 4 by XEP-0050.
-//! Owns: the thread, and a queue of at most [`WAITING_MAX`]. Invariants: who is no administrator learns nothing, and the
-//! store is asked each time; a loop never waits for an errand.
+//! Owns: the thread, and a queue of at most [`WAITING_MAX`]. Invariants: who is no administrator learns nothing, and invites
+//! only where the configuration lets it; the store is asked each time; a loop never waits for an errand.
 //! Not here: reading the iq (`router::features::errands`), a line's facts (`event_loop::facts`), TCP's (`sock_diag`), a line's
 //! picture (`ladder`).
 
@@ -29,6 +29,8 @@ mod tests;
 
 /// Errands that may wait; more are refused.
 const WAITING_MAX: usize = 64;
+/// Invites that somebody who is no administrator may have out at a time.
+const INVITES_OF_ONE_MAX: usize = 10;
 /// How long loops and store may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -55,6 +57,8 @@ pub(crate) struct House {
     pub(crate) domain: String,
     /// Where the web client is reached, for links; nowhere without HTTP.
     pub(crate) web: Option<String>,
+    /// Whether people may invite who are no administrators.
+    pub(crate) user_invites: bool,
 }
 
 /// Starts the thread. It ends when the last sender is gone.
@@ -130,7 +134,7 @@ fn perform(
             ladder::write(line, after, &shown, inner)
         }
         Errand::Invite => {
-            administrator(control, asked.number)?;
+            may_invite(control, house, asked.number)?;
             let token = invite::draw_token().map_err(|_| StanzaCondition::InternalServerError)?;
             let now = clock::wall();
             let op = invite::create(&token, Hold::First, now, invite::LIFE, Some(asked.number));
@@ -151,6 +155,22 @@ fn administrator(control: &Control, number: AccountNumber) -> Result<(), StanzaC
         Answer::Account(Some(account)) if account.admin => Ok(()),
         _ => Err(StanzaCondition::Forbidden),
     }
+}
+
+/// XEP-0401 3: whom an exchange lets invite is its own choice.
+fn may_invite(control: &Control, house: &House, number: AccountNumber) -> Result<(), StanzaCondition> {
+    let refused = match administrator(control, number) {
+        Ok(()) => return Ok(()),
+        Err(why) => why,
+    };
+    if refused != StanzaCondition::Forbidden || !house.user_invites {
+        return Err(refused);
+    }
+    let Answer::Invites(out) = ask(control, Op::ListInvites)? else {
+        return Err(StanzaCondition::InternalServerError);
+    };
+    let theirs = out.iter().filter(|invite| invite.inviter == Some(number)).count();
+    if theirs < INVITES_OF_ONE_MAX { Ok(()) } else { Err(StanzaCondition::ResourceConstraint) }
 }
 
 fn ask(control: &Control, op: Op) -> Result<Answer, StanzaCondition> {

@@ -112,6 +112,7 @@ struct SecurityTable {
 #[serde(deny_unknown_fields, default)]
 struct RegistrationTable {
     mode: Option<Mode>,
+    user_invites: Option<bool>,
     per_hour: Option<u32>,
     web: Option<String>,
 }
@@ -365,6 +366,7 @@ fn resolve(file: File) -> Config {
             Mode::Closed => Registration::Closed,
         }),
     );
+    set(&mut c.registration.user_invites, file.registration.user_invites);
     set(&mut c.registration.per_hour, file.registration.per_hour);
     c.registration.web = file.registration.web.map(|web| web.trim_end_matches('/').to_owned());
     set(&mut c.offline.per_account_max, file.offline.per_account_max);

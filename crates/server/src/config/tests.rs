@@ -49,6 +49,7 @@ fn every_field_can_be_said() {
         mechanisms = ["SCRAM-SHA-256", "PLAIN"]
         [registration]
         mode = "open"
+        user_invites = true
         per_hour = 3
         web = "https://web.example/"
         [offline]
@@ -129,6 +130,7 @@ fn every_field_can_be_said() {
         },
         registration: Registration {
             mode: session::Registration::Open,
+            user_invites: true,
             per_hour: 3,
             web: Some("https://web.example".to_owned()),
         },

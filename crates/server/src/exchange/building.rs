@@ -121,6 +121,7 @@ impl Building {
         let house = errands::House {
             domain: config.domain.clone(),
             web: crate::invite::web(config, &self.addresses.http, &self.addresses.https),
+            user_invites: config.registration.user_invites,
         };
         let errands = errands::start(control.clone(), house)
             .map_err(io_error("starting the thread that runs errands"))?;
