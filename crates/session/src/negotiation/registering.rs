@@ -10,8 +10,9 @@ use xmpp::address::AccountNumber;
 use xmpp::error::{StanzaCondition, StanzaError, StreamErrorKind};
 use xmpp::time::Now;
 
+use super::proving::ATTEMPTS;
 use super::wish::Secret;
-use super::{ATTEMPTS, Negotiation, Step, Verdict, write_refusal};
+use super::{Negotiation, Step, Verdict, write_refusal};
 use crate::config::{CarrierFacts, SessionConfig};
 use crate::event::Event;
 use crate::outbox::Outbox;
