@@ -8,8 +8,11 @@ import json
 import os
 import random
 import shutil
+import signal
+import socket
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -197,3 +200,49 @@ def test_packets_and_octets_of_a_flow_are_those_that_tshark_counts(captures):
                 sizes = run("tshark", "-r", captures[name], "-Y", wanted, "-T", "fields", "-e", "frame.len").split()
                 assert flow["packets"][index] == len(sizes), (name, flow)
                 assert flow["bytes"][index] == sum(map(int, sizes)), (name, flow)
+
+
+def test_an_interface_is_watched_live():
+    """`--live`: a conversation over loopback is drawn while it happens, and ends with Ctrl-C."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        command = [SWITCHBOARD, "ladder", "--live", "lo", "--filter", f"tcp and port {port}", "--flow", "2", "--format", "json"]
+        ladder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            steps = []
+
+            def sent():
+                return [step for step in steps if step["kind"] == "sent"]
+
+            # Nothing says that it watches, so conversations are held until it has drawn one; the first may be cut at its beginning.
+            opener = threading.Thread(target=converse, args=(listener, port, stop := threading.Event()))
+            opener.start()
+            for line in ladder.stdout:
+                steps.append(json.loads(line))
+                if any("FIN" in step["flags"] for step in sent()):
+                    break
+            stop.set()
+            opener.join()
+            ladder.send_signal(signal.SIGINT)
+            rest, said = ladder.communicate(timeout=30)
+        finally:
+            ladder.kill()
+        steps += map(json.loads, rest.splitlines())
+        assert ladder.returncode == 0, said
+        flags = [step["flags"] for step in sent()]
+        assert flags[0] == "SYN" and flags[1] == "SYN+ACK", flags
+        said = [step["length"] for step in sent() if step["length"]]
+        assert said == [len(b"watched")] * len(said) and said, said
+        # On loopback each packet passes twice; it is told once.
+        assert len([word for word in flags if word == "SYN"]) == 1, flags
+
+
+def converse(listener, port, stop):
+    """Short conversations, one after the other, each from a port of its own."""
+    while not stop.is_set():
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"watched")
+            server, _ = listener.accept()
+            with server:
+                assert server.recv(16) == b"watched"
+        stop.wait(0.2)

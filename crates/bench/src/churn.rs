@@ -36,7 +36,8 @@ pub(crate) fn run(side: Side, log_ins: u32, report: &mut Report) -> io::Result<(
     Ok(())
 }
 
-fn log_out(mut socket: TcpStream) -> io::Result<()> {
+/// Ends a stream politely: the server's end is awaited.
+pub(crate) fn log_out(mut socket: TcpStream) -> io::Result<()> {
     socket.write_all(b"</stream:stream>")?;
     let mut text = Vec::new();
     let mut buffer = [0; 2048];

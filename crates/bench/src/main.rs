@@ -1,7 +1,8 @@
 //! Bench: side-by-side measurements of the exchange and the stack.
 //!
 //! `cargo run --release -p bench -- chat|idle|offline|churn [--against prosody,ejabberd]` starts each server on loopback,
-//! puts the same load on each in turn, and prints a JSON line a figure, then the ratios. `bench stack` does so for the TCP/IP stack,
+//! puts the same load on each in turn, and prints a JSON line a figure, then the ratios. `bench networks` compares the exchange with
+//! itself on the kernel's network and on our own; `bench stack` does so for the TCP/IP stack,
 //! beside smoltcp and the kernel. The method and the last figures
 //! stand in docs/benchmarks.md. Loads are bounded in count and time; traffic stays on loopback.
 
@@ -10,6 +11,7 @@ mod chat;
 mod churn;
 mod idle;
 mod load;
+mod networks;
 mod offline;
 mod process;
 mod report;
@@ -80,6 +82,27 @@ enum Case {
         /// Log-ins.
         #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(10..=50_000))]
         log_ins: u32,
+    },
+    /// The exchange on kernel TCP, on our own TCP, over QUIC on each: an idle session all told, CPU a relayed message, log-ins. As root.
+    Networks {
+        /// Instead: so many sessions on our own stack, in this process.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1000..=1_500_000))]
+        sessions: Option<u32>,
+        /// Idle sessions of the rows of memory.
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=15_000))]
+        idle: u32,
+        /// Pairs of people.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=2000))]
+        pairs: u32,
+        /// Seconds a row.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=120))]
+        seconds: u64,
+        /// Log-ins.
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=50_000))]
+        log_ins: u32,
+        /// What a process of one network alone is told.
+        #[arg(long, hide = true)]
+        side: Option<String>,
     },
     /// The TCP/IP stack beside smoltcp and the kernel: memory, echoes, opening and closing, goodput. Over TUN it needs root.
     Stack {
@@ -155,6 +178,23 @@ fn main() -> ExitCode {
                 eprintln!("bench: {case}: {error}");
             }
             outcome.is_ok()
+        }
+        Case::Networks { sessions: Some(sessions), .. } => {
+            networks::crowd(sessions as usize);
+            true
+        }
+        Case::Networks { idle, pairs, seconds, log_ins, side, .. } => {
+            let plan = networks::Plan { sessions: idle, pairs, seconds, log_ins };
+            match side.as_deref().and_then(Side::by_name) {
+                None => networks::run(plan),
+                Some(side) => {
+                    let outcome = networks::measure(side, plan);
+                    if let Err(error) = &outcome {
+                        eprintln!("bench: networks: {}: {error}", side.name());
+                    }
+                    outcome.is_ok()
+                }
+            }
         }
         Case::Stack { cases, .. } => stack::run(&cases),
         Case::Churn { sides, log_ins } => sides.run(|side, report| churn::run(side, log_ins, report)),

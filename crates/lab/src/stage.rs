@@ -8,6 +8,7 @@ use crate::frame::{self, Seg};
 use crate::play::{Act, Check, Play};
 use crate::words::Lang;
 use ladder::item::{Event, Hosts, Item, Packet, Passage, Side, Step};
+use ladder::mark::Mark;
 use ladder::state::State;
 use sim::clock::Clock;
 use sim::link::{Conditions, End, Link, LinkConfig};
@@ -444,11 +445,20 @@ impl Stage {
         self.count_since(from, which, Duration::ZERO)
     }
 
-    /// Somebody puts a frame on the wire in `from`'s name: a forgery, or an old double.
+    /// Somebody puts a frame on the wire in `from`'s name.
     pub fn inject(&mut self, from: End, frame: Vec<u8>) {
+        self.put_in(from, frame, Mark::Forged);
+    }
+
+    /// An old frame of `from`'s arrives, which was late on its way.
+    pub fn inject_old(&mut self, from: End, frame: Vec<u8>) {
+        self.put_in(from, frame, Mark::OldDuplicate);
+    }
+
+    fn put_in(&mut self, from: End, frame: Vec<u8>, what: Mark) {
         let arrives = self.now + self.link.conditions(from).delay;
         self.record_packet(from, &frame, true);
-        let item = self.draw(from, &frame, None, true);
+        let item = self.draw(from, &frame, None, Some(what));
         self.flying.push(Flying { from, frame: frame.clone(), item });
         self.link.inject(arrives, from, frame);
     }
@@ -596,12 +606,12 @@ impl Stage {
         match self.fate(from, &frame) {
             Some(Does::Lose) => {
                 let why = self.lang.pick("lost", "丢失").to_owned();
-                self.draw(from, &frame, Some(why), false);
+                self.draw(from, &frame, Some(why), None);
                 self.mark_lost();
             }
             Some(Does::Hold(longer)) => {
                 let arrives = self.now + self.link.conditions(from).delay + longer;
-                let item = self.draw(from, &frame, None, false);
+                let item = self.draw(from, &frame, None, None);
                 self.flying.push(Flying { from, frame: frame.clone(), item });
                 self.link.inject(arrives, from, frame);
             }
@@ -609,7 +619,7 @@ impl Stage {
                 let fate = self.link.send(self.now, from, frame.clone());
                 let lost = fate.lost.map(|why| self.loss_words(why));
                 let is_lost = lost.is_some();
-                let item = self.draw(from, &frame, lost, false);
+                let item = self.draw(from, &frame, lost, None);
                 if is_lost {
                     self.mark_lost();
                 } else {
@@ -630,10 +640,10 @@ impl Stage {
         let Some(mtu) = self.narrow else { return };
         self.narrow_at.get_or_insert(self.elapsed());
         let why = self.lang.pick("dropped by a router: too big", "被途中路由器丢弃：太大").to_owned();
-        self.draw(A, &frame, Some(why), false);
+        self.draw(A, &frame, Some(why), None);
         let error = frame::too_big(&frame, mtu);
         let arrives = self.now + self.link.conditions(B).delay;
-        let item = self.draw(B, &error, None, true);
+        let item = self.draw(B, &error, None, Some(Mark::Forged));
         self.sent.push(Sent { at: self.elapsed(), from: A, frame, lost: true });
         self.flying.push(Flying { from: B, frame: error.clone(), item });
         self.link.inject(arrives, B, error);
@@ -674,7 +684,7 @@ impl Stage {
     }
 
     /// Draws a frame, if it is of the watched conversation; its place among the items.
-    fn draw(&mut self, from: End, frame: &[u8], lost: Option<String>, forged: bool) -> Option<usize> {
+    fn draw(&mut self, from: End, frame: &[u8], lost: Option<String>, forged: Option<Mark>) -> Option<usize> {
         let packet = frame::read(frame);
         let watched = self.watched.filter(|_| !self.draws_all);
         let ours = match (&packet, watched) {
@@ -700,17 +710,20 @@ impl Stage {
                 let line = wire::pretty::line(Medium::Ip, frame).to_string();
                 let about = line.split_once("icmp ").map_or(line.as_str(), |(_, what)| what);
                 let about = about.split_once(" for ").map_or(about, |(what, _)| what);
-                let from =
-                    if forged { self.lang.pick("from a router: ", "来自途中路由器：") } else { "" };
+                let from = if forged.is_some() {
+                    self.lang.pick("from a router: ", "来自途中路由器：")
+                } else {
+                    ""
+                };
                 Packet::Other(format!("{from}ICMP {about}"))
             }
         };
         let state = self.state(from);
-        let sender = (watched.is_some() && !forged).then_some(state);
+        let sender = (watched.is_some() && forged.is_none()).then_some(state);
         if sender.is_some() {
             self.told[from.index()] = state;
         }
-        let note = seg.filter(|_| !forged).and_then(|seg| self.take_cue(from, &seg));
+        let note = seg.filter(|_| forged.is_none()).and_then(|seg| self.take_cue(from, &seg));
         let passage = lost.map_or(Passage::SeenOnce, Passage::Lost);
         self.act.items.push(Item::Step(Step {
             from: side(from),

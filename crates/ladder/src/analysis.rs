@@ -201,10 +201,11 @@ impl Analysis {
         }
     }
 
-    /// A segment that somebody puts in `from`'s name: it tells nothing of `from`, but its receiver may answer it by a challenge.
-    pub fn on_forged(&mut self, from: Side, header: &Header) -> Finding {
+    /// A segment in `from`'s name that it did not send now; `what` says what it is. It tells nothing of `from`, but its receiver may answer
+    /// it by a challenge.
+    pub fn on_forged(&mut self, from: Side, header: &Header, what: Mark) -> Finding {
         let mut finding = self.place(from, header);
-        finding.marks.push(Mark::Forged);
+        finding.marks.push(what);
         if self.vantage == Vantage::Capture {
             let synchronized = self.seems_synchronized();
             self.on_arrived(from, header, synchronized);

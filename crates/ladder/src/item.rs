@@ -3,6 +3,7 @@
 //! Invariants: items come in the order of their times; numbers are as they were on the wire.
 //! Not here: what is made of them (`moment`).
 
+use crate::mark::Mark;
 use crate::state::State;
 use std::time::Duration;
 use wire::tcp::Header;
@@ -83,8 +84,8 @@ pub struct Step {
     pub sender: Option<State>,
     /// The receiver's state after it arrived, likewise.
     pub receiver: Option<State>,
-    /// It was put on the wire by somebody else in the sender's name, or is an old one of it: it tells nothing of the sender.
-    pub forged: bool,
+    /// The sender did not send it now, and it tells nothing of the sender: [`Mark::Forged`] or [`Mark::OldDuplicate`].
+    pub forged: Option<Mark>,
     /// An explanation, shown when it has arrived.
     pub note: Option<String>,
 }
@@ -100,7 +101,7 @@ impl Step {
             packet,
             sender: None,
             receiver: None,
-            forged: false,
+            forged: None,
             note: None,
         }
     }

@@ -37,8 +37,10 @@ pub enum Mark {
     KeepAliveAck,
     /// The answer to a SYN or RST that may be forged: say it again if you mean it (RFC 5961).
     ChallengeAck,
-    /// Put on the wire by somebody else, or an old double of a segment.
+    /// Put on the wire by somebody else, in the sender's name.
     Forged,
+    /// An old duplicate of a segment of the sender's, late on its way: it sent nothing now.
+    OldDuplicate,
 }
 
 impl Mark {
@@ -62,6 +64,7 @@ impl Mark {
             Mark::KeepAliveAck => "keep-alive-ack",
             Mark::ChallengeAck => "challenge-ack",
             Mark::Forged => "forged",
+            Mark::OldDuplicate => "old-duplicate",
         }
     }
 
@@ -97,6 +100,7 @@ impl fmt::Display for Mark {
             Mark::KeepAlive => "keep-alive",
             Mark::KeepAliveAck => "answer to the keep-alive",
             Mark::ChallengeAck => "challenge ACK",
+            Mark::OldDuplicate => "old duplicate",
             other => other.word(),
         })
     }

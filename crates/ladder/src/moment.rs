@@ -149,19 +149,19 @@ impl Narrator {
         let id = self.next_id;
         self.next_id += 1;
         let finding = match &step.packet {
-            Packet::Segment { header, .. } if step.forged => Some(self.analysis.on_forged(step.from, header)),
-            Packet::Segment { header, len } => {
-                Some(self.analysis.on_segment(step.from, step.at, header, *len))
-            }
+            Packet::Segment { header, len } => Some(match step.forged {
+                Some(what) => self.analysis.on_forged(step.from, header, what),
+                None => self.analysis.on_segment(step.from, step.at, header, *len),
+            }),
             Packet::Datagram { .. } | Packet::Other(_) => None,
         };
         let inferred = match &step.packet {
-            Packet::Segment { header, len } if !step.forged => {
+            Packet::Segment { header, len } if step.forged.is_none() => {
                 Some(self.inference.on_sent(step.from, header, *len))
             }
             _ => None,
         };
-        let state = if step.forged { None } else { step.sender.or(inferred) };
+        let state = if step.forged.is_some() { None } else { step.sender.or(inferred) };
         let standing = self.stand(step.from, state);
         let lost = match &step.passage {
             Passage::Lost(why) => Some(why.clone()),
@@ -175,7 +175,7 @@ impl Narrator {
             finding,
             standing,
             lost,
-            forged: step.forged,
+            forged: step.forged.is_some(),
         })));
         match step.passage {
             Passage::SeenOnce => self.arrive(&step, id, out),
@@ -198,7 +198,7 @@ impl Narrator {
             Passage::SeenOnce | Passage::Lost(_) => None,
         };
         let latest = &mut self.latest[step.from.index()];
-        let overtaken = latest.is_some_and(|latest| latest > id) && !step.forged;
+        let overtaken = latest.is_some_and(|latest| latest > id) && step.forged.is_none();
         *latest = (*latest).max(Some(id));
         let inferred = match &step.packet {
             Packet::Segment { header, len } => {

@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 const IDLE: usize = 8_000;
 
 /// What the kernel's own tables take, in bytes: its slabs, which a line of /proc/meminfo sums.
-fn slab_bytes() -> io::Result<f64> {
+pub(crate) fn slab_bytes() -> io::Result<f64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("Slab:"));
     let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<f64>().ok());

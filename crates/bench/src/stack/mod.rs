@@ -4,7 +4,7 @@
 //! Units: in each line. Not here: how a side does it (`ours`, `smol`, `kernel`).
 
 mod goodput;
-mod kernel;
+pub(crate) mod kernel;
 mod ours;
 mod smol;
 mod tunnel;

@@ -77,7 +77,7 @@ modules:
         run(&mut command(&["register", &number(index).to_string(), DOMAIN, PASSWORD]))?;
     }
     let pid = beam_below(child.id())?;
-    Ok(Sut { address, pid, child, _folder: folder })
+    Ok(Sut { address, quic: None, pid, child, _folder: folder })
 }
 
 /// The Erlang machine that the control script started.

@@ -27,6 +27,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Sut {
     /// Where it takes clear XMPP over TCP.
     pub(crate) address: SocketAddr,
+    /// Where it takes XMPP over QUIC, if it does.
+    pub(crate) quic: Option<SocketAddr>,
     /// The process whose CPU and memory count.
     pub(crate) pid: u32,
     child: Child,
@@ -48,6 +50,12 @@ impl Sut {
     /// Starts ours with the archive on: each message is committed twice.
     pub(crate) fn start_archiving(accounts: u32) -> io::Result<Sut> {
         ours::start(accounts, true)
+    }
+
+    /// Starts ours with TCP and QUIC on one network: our own stack, which needs a network namespace with the right to make a TUN, or the
+    /// kernel.
+    pub(crate) fn start_on(stack: bool, accounts: u32) -> io::Result<Sut> {
+        ours::start_on(stack, accounts)
     }
 
     /// The account with this index: the number 10001 + index on every side.

@@ -18,7 +18,27 @@ const ITERATIONS: u32 = 4096;
 /// Accounts made in one commit.
 const BATCH: usize = 1000;
 
+/// Our own stack's address, and the interface that it is behind, in a network namespace made for the bench.
+const STACK: &str = "10.78.0.1";
+const TUN: &str = "sb-bench";
+
 pub(super) fn start(accounts: u32, archive: bool) -> io::Result<Sut> {
+    let default = if archive { "always" } else { "never" };
+    let config = format!("[archive]\ndefault = \"{default}\"\n");
+    launch(accounts, &config, &["--tcp", "127.0.0.1:0", "--quic", "none"])
+}
+
+/// With TCP and QUIC, over loopback or over a TUN on our own stack, in clear text over TCP on both.
+pub(super) fn start_on(stack: bool, accounts: u32) -> io::Result<Sut> {
+    let config = "[archive]\ndefault = \"never\"\n[security]\nclear_text = \"always\"\n";
+    if !stack {
+        return launch(accounts, config, &["--tcp", "127.0.0.1:0", "--quic", "127.0.0.1:0"]);
+    }
+    let (network, at) = (format!("tun:{TUN},{STACK}/24"), format!("{STACK}:0"));
+    launch(accounts, config, &["--network", &network, "--tcp", &at, "--quic", &at])
+}
+
+fn launch(accounts: u32, settings: &str, listeners: &[&str]) -> io::Result<Sut> {
     let program = match std::env::var_os("SWITCHBOARD_BIN") {
         Some(program) => program.into(),
         None => {
@@ -30,21 +50,11 @@ pub(super) fn start(accounts: u32, archive: bool) -> io::Result<Sut> {
     let data = folder.0.join("data");
     create_accounts(&data, accounts)?;
     let config = folder.0.join("switchboard.toml");
-    let default = if archive { "always" } else { "never" };
-    std::fs::write(&config, format!("[archive]\ndefault = \"{default}\"\n"))?;
+    std::fs::write(&config, settings)?;
     let mut child = Command::new(&program)
-        .args([
-            "serve",
-            "--tcp",
-            "127.0.0.1:0",
-            "--tls",
-            "none",
-            "--quic",
-            "none",
-            "--http",
-            "none",
-            "--data",
-        ])
+        .arg("serve")
+        .args(listeners)
+        .args(["--tls", "none", "--http", "none", "--data"])
         .arg(&data)
         .arg("--config")
         .arg(&config)
@@ -53,8 +63,8 @@ pub(super) fn start(accounts: u32, archive: bool) -> io::Result<Sut> {
         .stderr(Stdio::null())
         .spawn()?;
     let output = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
-    let address = ready_address(output)?;
-    Ok(Sut { address, pid: child.id(), child, _folder: folder })
+    let (address, quic) = ready_addresses(output)?;
+    Ok(Sut { address, quic, pid: child.id(), child, _folder: folder })
 }
 
 fn create_accounts(data: &std::path::Path, accounts: u32) -> io::Result<()> {
@@ -83,13 +93,14 @@ fn create_accounts(data: &std::path::Path, accounts: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The address after `tcp=` in the line `ready ...`; what comes before that line is for people.
-fn ready_address(output: impl io::Read) -> io::Result<SocketAddr> {
+/// The addresses after `tcp=` and `quic=` in the line `ready ...`; what comes before that line is for people.
+fn ready_addresses(output: impl io::Read) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
     for line in BufReader::new(output).lines() {
         let line = line?;
         if let Some(words) = line.strip_prefix("ready ") {
-            let address = words.split(' ').find_map(|word| word.strip_prefix("tcp="));
-            return address.and_then(|text| text.parse().ok()).ok_or_else(|| io::Error::other(line.clone()));
+            let after = |name: &str| words.split(' ').find_map(|word| word.strip_prefix(name)?.parse().ok());
+            let tcp = after("tcp=").ok_or_else(|| io::Error::other(line.clone()))?;
+            return Ok((tcp, after("quic=")));
         }
     }
     Err(io::Error::other("the exchange ended before it was ready"))

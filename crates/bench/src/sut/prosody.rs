@@ -53,5 +53,5 @@ VirtualHost "{DOMAIN}"
         .spawn()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     wait_for(address, &mut child)?;
-    Ok(Sut { address, pid: child.id(), child, _folder: folder })
+    Ok(Sut { address, quic: None, pid: child.id(), child, _folder: folder })
 }

@@ -94,7 +94,7 @@ fn handshake(stage: &mut Stage) {
     stage.cue(
         A,
         Seg::is_ack,
-        "Two would not do: only this third segment tells the server that its own number arrived, and that the SYN was not an old double.",
+        "Two would not do: only this third segment tells the server that its own number arrived, and that the SYN was not an old duplicate.",
         "两次不够：只有第三个报文段才能让服务器知道自己的序列号已送达，并且那个 SYN 不是旧的重复报文。",
     );
     let listener = stage.listen(B);

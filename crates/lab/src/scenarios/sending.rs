@@ -221,6 +221,14 @@ fn zero_window(stage: &mut Stage) {
          while it is answered (RFC 9293 3.8.6.1).",
         "如果重新打开窗口的那个 ACK 丢了，双方会永远等下去。所以发送方要探测，间隔越来越长，只要有应答就不放弃（RFC 9293 3.8.6.1）。",
     );
+    stage.cue(
+        A,
+        |seg| !seg.is_syn() && seg.header.flags.ack() && seg.len <= 1,
+        "No answer this time: the last one was less than half a second ago. Answers to segments with old numbers are limited, lest two \
+         ends answer each other for ever (RFC 5961 7, and so does Linux). The next probe is answered.",
+        "这一次没有应答：距上次应答不到半秒。对旧序列号报文段的应答要限速，以免两端无休止地互相应答（RFC 5961 第 7 节，Linux 也如此）。\
+         下一次探测会得到应答。",
+    );
     stage.send(A, client, &data).expect("open");
     stage.run_for(Duration::from_secs(2));
     let closed = stage.latest(B, |seg| seg.header.window == 0).is_some();
@@ -486,9 +494,11 @@ fn reset_attack(stage: &mut Stage) {
     stage.run_for(Duration::from_millis(100));
     let got = stage.recv(A, client);
     stage.note(
-        "The exact number, one in four thousand million, would still do it: against somebody who sees the packets only encryption helps, and \
-         even TLS cannot keep a connection from being cut.",
-        "猜中精确号码仍然有效，机会是四十亿分之一：对能看到报文的人只有加密有用，而即使 TLS 也不能防止连接被切断。",
+        "The exact number would still do it; to guess it is one chance in four thousand million. Somebody who sees the packets need not \
+         guess: TLS hides what is said, and keeps no connection from being cut. What authenticates the segments themselves does: TCP-AO \
+         (RFC 5925), IPsec, or QUIC instead of TCP.",
+        "精确的号码仍然有效，但猜中的机会只有四十亿分之一。能看到报文的人不必猜：TLS 只保护内容，不能防止连接被切断；\
+         要防止，就得对报文段本身做认证：TCP-AO（RFC 5925）、IPsec，或者用 QUIC 代替 TCP。",
     );
     stage.inject(B, forge(remote, local, Flags::RST, rcv_nxt.wrapping_add(10), 0, b""));
     stage.run_for(Duration::from_millis(50));

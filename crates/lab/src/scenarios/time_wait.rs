@@ -71,7 +71,7 @@ fn time_wait(stage: &mut Stage) {
          再一个让对方在此之前重传的 FIN 到达或消亡。按 RFC 9293 是四分钟（MSL 为两分钟），这里和 Linux 一样是六十秒。",
     );
     let Some((fin, _)) = stage.latest(B, Seg::is_fin) else { return };
-    // The server's data of long ago, as an old double of it would look: a number from before the FIN.
+    // The server's data of long ago, as an old duplicate of it would look: a number from before the FIN.
     let old = forge(
         fin.src,
         fin.dst,
@@ -97,7 +97,7 @@ fn time_wait(stage: &mut Stage) {
         "服务器早已忘掉这条连接，所以那个 ACK 得到 RST。等待照样继续：TIME_WAIT 不理会 RST，\
          否则一个旧的重复报文就能借此结束等待（RFC 1337）。",
     );
-    stage.inject(B, old.clone());
+    stage.inject_old(B, old.clone());
     stage.run_for(Duration::from_secs(1));
     let during = stage.count(A, Seg::is_reset);
     let still = stage.state(A);
@@ -110,7 +110,7 @@ fn time_wait(stage: &mut Stage) {
         "After it: nobody knows the connection, so RST. By now the network has forgotten all its segments; this one was made to be late.",
         "等待之后：没有人记得这条连接，所以回 RST。到这时它的报文段在网络中早该消失；这一个是故意迟到的。",
     );
-    stage.inject(B, old);
+    stage.inject_old(B, old);
     stage.run_for(Duration::from_secs(1));
     let after = stage.count(A, Seg::is_reset);
     stage.check(
