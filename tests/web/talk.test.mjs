@@ -165,14 +165,15 @@ function pictureFile() {
 test("drafts are kept, by conversation and over a reload", async () => {
   const [a, b] = await pair(browser, exchange);
   const c = await exchange.account();
+  // The field changes with the conversation, which the page opens in its own time.
+  const holds = (text) => a.page.waitForFunction((value) => document.querySelector(".composer-field")?.value === value, text);
   await a.page.locator(".composer-field").fill("half a thou");
   await a.open(c);
-  assert.equal(await a.page.locator(".composer-field").inputValue(), "");
+  await holds("");
   await a.page.locator(".conversation-row", { hasText: "Draft: half a thou" }).waitFor();
   await a.open(b.number);
-  assert.equal(await a.page.locator(".composer-field").inputValue(), "half a thou");
+  await holds("half a thou");
   await a.page.locator(".composer-field").fill("half a thought");
   await a.page.reload();
-  await a.page.locator(".composer-field").waitFor();
-  await a.page.waitForFunction(() => document.querySelector(".composer-field").value === "half a thought");
+  await holds("half a thought");
 });
