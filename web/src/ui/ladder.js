@@ -57,7 +57,9 @@ export class Ladder {
 /** The words of a drawing, a row of it a line. */
 export function asText(svg) {
   const rows = new Map();
-  for (const node of parse(svg)?.getElementsByTagNameNS("http://www.w3.org/2000/svg", "text") ?? []) {
+  // How it looks is no text, and what is parsed here would be held to the page's policy, which knows no inline style.
+  const bare = svg.replace(/<style>[^<]*<\/style>/g, "").replace(/ style="[^"]*"/g, "");
+  for (const node of parse(bare)?.getElementsByTagNameNS("http://www.w3.org/2000/svg", "text") ?? []) {
     const place = (name) => Number(node.getAttribute(name));
     const row = Math.round(place("y"));
     rows.set(row, [...(rows.get(row) ?? []), { x: place("x"), words: node.textContent.trim() }]);

@@ -84,7 +84,9 @@ export class Lines {
       this.#cursor = answer.cursor;
       ladder.show(answer);
     } catch (error) {
-      ladder.tell(reasonText(error));
+      // An exchange that has not heard of it draws nothing either.
+      const unheard = ["service-unavailable", "feature-not-implemented", "bad-request"].includes(error.reason);
+      ladder.tell(unheard ? t("lines.noLadder") : reasonText(error));
     }
   }
 
