@@ -63,7 +63,9 @@ fn run_apart(side: Side, plan: Plan) -> io::Result<()> {
         ("--seconds", seconds.to_string()),
         ("--log-ins", log_ins.to_string()),
     ];
-    numbers.iter().for_each(|(name, value)| drop(command.args([name, value.as_str()])));
+    for (name, value) in numbers {
+        command.args([name, value.as_str()]);
+    }
     if command.status()?.success() {
         Ok(())
     } else {
