@@ -68,12 +68,18 @@ fn who_line(line: &Line) -> String {
     format!("{number}  {resource}  {}  {}  {}  {}", line.carrier, line.network, line.remote, line.state)
 }
 
+/// A datagram that is no longer holds nothing but QUIC's own acknowledgement: 28 octets of headers, a short QUIC header, a frame of a
+/// few octets and a seal of 16; what carries XMPP is longer than 100.
+const ACK_ONLY_MAX: usize = 28 + 50;
+
 /// The frames of a site as items, before `since` and from it on; lengths only where a seed gives them.
 fn items(world: &World, site: usize, since: Instant, origin: Instant, over: Over) -> [Vec<Item>; 2] {
     let frames = world.site(site).trace.frames();
-    let (mut before, after): (Vec<_>, Vec<_>) = frames.partition(|passed| passed.at < since);
+    let (mut before, mut after): (Vec<_>, Vec<_>) = frames.partition(|passed| passed.at < since);
     if over == Over::Quic {
         before.clear(); // how many datagrams a handshake takes is a matter of chance, and nothing follows from them
+        // Nor from when QUIC acknowledges: every second packet at once, and which is the second goes on from the handshake.
+        after.retain(|passed| passed.frame.len() > ACK_ONLY_MAX);
     }
     [before, after]
         .map(|frames| frames.into_iter().map(|passed| Item::Step(step(passed, origin, over))).collect())
