@@ -127,7 +127,7 @@ class Stream:
         """Asks the exchange and returns the answer's iq, parsed."""
         mark = os.urandom(4).hex()
         await self.send(f"<iq xmlns='jabber:client' type='get' id='{mark}' to='localhost'>{question}</iq>")
-        return ElementTree.fromstring(await self.pluck(rf"<iq[^>]*id=['\"]{mark}['\"].*?(?:(?<=/)>|</iq>)"))
+        return ElementTree.fromstring(await self.pluck(rf"<iq[^>]*id=['\"]{mark}['\"][^>]*(?:(?<=/)>|(?<!/)>.*?</iq>)"))
 
     async def write(self, number, body):
         await self.send(
