@@ -42,6 +42,9 @@ test("an administrator sees every line, live, and one down to its segments", asy
   await group("TCP").locator("dd", { hasText: "ESTABLISHED" }).waitFor();
   await group("Carrier").locator("dd", { hasText: /^ws$/ }).waitFor();
   await group("Session").locator("dd", { hasText: "bound" }).waitFor();
+  // What is said of one line leaves the others their room.
+  const table = await page.locator(".table-box").evaluate((box) => ({ seen: box.clientHeight, whole: box.scrollHeight }));
+  assert.equal(table.seen, table.whole, "the table of lines is squeezed");
   // The kernel shows no packets, and the page says so.
   await page.locator(".ladder", { hasText: "kernel, which does not show them" }).waitFor();
   // Live: what the line receives is counted as it comes.
