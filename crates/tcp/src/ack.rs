@@ -4,8 +4,10 @@
 //! Invariants: only an ACK in SND.UNA-MAX.SND.WND .. SND.NXT is used.
 //! Not here: what a lost segment is (`recovery`), the timer (`retransmit`), how SND.UNA moves the state (`arrives`).
 
+use crate::congestion::AckSample;
 use crate::segment::Segment;
-use crate::seq::SeqNum;
+use crate::seq::{SeqNum, SeqRange};
+use crate::tick::Tick;
 
 /// Where SEG.ACK stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +38,32 @@ pub(crate) fn place(ack: SeqNum, una: SeqNum, nxt: SeqNum, max_wnd: u32) -> AckP
     } else {
         AckPlace::TooOld
     }
+}
+
+/// One ACK, and where the connection stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AckInput<'a> {
+    /// SND.UNA before this ACK.
+    pub(crate) una_before: SeqNum,
+    /// SND.UNA now.
+    pub(crate) una: SeqNum,
+    /// SND.NXT.
+    pub(crate) nxt: SeqNum,
+    pub(crate) smss: u32,
+    pub(crate) sack_permitted: bool,
+    /// Octets that this ACK acknowledges cumulatively and that were not SACKed before.
+    pub(crate) delivered: u32,
+    /// The timestamp that came back.
+    pub(crate) echo: Option<Tick>,
+    /// The SACK option as received.
+    pub(crate) blocks: &'a [SeqRange],
+    /// By RFC 5681 section 2.
+    pub(crate) is_duplicate: bool,
+    pub(crate) sample: AckSample,
+    /// ECN-Echo is set.
+    pub(crate) ece: bool,
+    /// A segment of a larger size that is out to try the path (RFC 4821 7.3).
+    pub(crate) probe: Option<SeqRange>,
 }
 
 /// RFC 5681 section 2: (a) data is outstanding, (b) the segment carries none, (c) neither SYN nor FIN, (d) it acknowledges

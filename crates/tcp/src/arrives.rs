@@ -7,14 +7,14 @@
 use core::ops::ControlFlow;
 
 use crate::acceptability::{Acceptability, judge, trim};
-use crate::ack::{AckPlace, is_duplicate, place};
+use crate::ack::{AckInput, AckPlace, is_duplicate, place};
 use crate::congestion::AckSample;
 use crate::connection::{Bits, Connection, to_u32};
 use crate::ctx::Ctx;
 use crate::delayed_ack::Arrival;
 use crate::events::Events;
 use crate::info::End;
-use crate::recovery::{AckInput, AckOutcome};
+use crate::recovery::AckOutcome;
 use crate::reset::{RstVerdict, judge_rst, make_reset};
 use crate::retransmit::Acked;
 use crate::segment::{Segment, SegmentOut};

@@ -25,8 +25,8 @@
 //!    expected. `transmit`: what leaves. `user`: the calls. `timers`.
 //! 3. Opening and closing: `listen`, `handshake`, `options`; `close`, `time_wait`, `reset`.
 //! 4. Receiving: `acceptability`, `reassembly`, `buffer`, `window`, `delayed_ack`.
-//! 5. Sending: `ack`, `rtt`, `retransmit`, `sack`, `rack`, `recovery`, `prr`, `tail_probe`, `congestion`, `pacing`, `persist`,
-//!    `keepalive`, `user_timeout`, `pmtu`.
+//! 5. Sending: `decision`, `records`, `usage`, `ack`, `rtt`, `retransmit`, `sack`, `rack`, `recovery`, `false_alarm`, `prr`,
+//!    `tail_probe`, `congestion`, `pacing`, `persist`, `keepalive`, `user_timeout`, `pmtu`.
 //! 6. `invariants`: what holds between any two events.
 //!
 //! # RFCs
@@ -50,8 +50,10 @@ mod config;
 mod congestion;
 mod connection;
 mod ctx;
+mod decision;
 mod delayed_ack;
 mod events;
+mod false_alarm;
 mod handshake;
 mod info;
 mod invariants;
@@ -65,6 +67,7 @@ mod predicted;
 mod prr;
 mod rack;
 mod reassembly;
+mod records;
 mod recovery;
 mod reset;
 mod retransmit;
@@ -82,6 +85,7 @@ mod time;
 mod time_wait;
 mod timers;
 mod transmit;
+mod usage;
 mod user;
 mod user_timeout;
 mod window;

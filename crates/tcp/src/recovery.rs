@@ -1,11 +1,11 @@
 //! Loss recovery: what follows from a loss, what is sent again, and what if it was none.
 //! Spec: RFC 5681 3.2 (fast retransmit); RFC 8985 (with SACK, by way of `rack`); RFC 9937 (by way of `prr`); RFC 6582 (NewReno,
-//! without SACK); RFC 3042 (limited transmit); RFC 5682 (F-RTO), RFC 3522 (Eifel) and RFC 3708 (D-SACK) to tell a false alarm;
-//! RFC 3168 6.1.2 (ECN-Echo, once a window); RFC 4821 7.6.2 (a lost probe is no congestion).
+//! without SACK); RFC 3042 (limited transmit); RFC 4015 (what a false alarm took is given back); RFC 3168 6.1.2 (ECN-Echo, once a
+//! window); RFC 4821 7.6.2 (a lost probe is no congestion).
 //! Owns: the scoreboard, RACK, the phase, RecoveryPoint. Borrows: the records, congestion control, which it tells of loss.
 //! Invariants: the window is reduced at most once for what was out at one time; RecoveryPoint is never before SND.UNA
 //! while recovery lasts; what the peer SACKed is not sent again.
-//! Not here: silence (`retransmit`, `tail_probe`), the segment itself (`transmit`).
+//! Not here: what tells a false alarm (`false_alarm`), silence (`retransmit`, `tail_probe`), the segment itself (`transmit`).
 //!
 //! ```text
 //!            duplicate ACK             RACK finds a loss, or (no SACK) 3rd duplicate
@@ -17,7 +17,9 @@
 
 use core::time::Duration;
 
+use crate::ack::AckInput;
 use crate::congestion::{AckSample, Congestion, LossKind};
+use crate::false_alarm::{Frto, Heard, Trial};
 use crate::info::RecoveryState;
 use crate::prr::{Prr, PrrInput};
 use crate::rack::{Look, Rack};
@@ -41,32 +43,6 @@ pub(crate) enum Phase {
     Loss,
 }
 
-/// One ACK, and where the connection stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AckInput<'a> {
-    /// SND.UNA before this ACK.
-    pub(crate) una_before: SeqNum,
-    /// SND.UNA now.
-    pub(crate) una: SeqNum,
-    /// SND.NXT.
-    pub(crate) nxt: SeqNum,
-    pub(crate) smss: u32,
-    pub(crate) sack_permitted: bool,
-    /// Octets that this ACK acknowledges cumulatively and that were not SACKed before.
-    pub(crate) delivered: u32,
-    /// The timestamp that came back.
-    pub(crate) echo: Option<Tick>,
-    /// The SACK option as received.
-    pub(crate) blocks: &'a [SeqRange],
-    /// By RFC 5681 section 2.
-    pub(crate) is_duplicate: bool,
-    pub(crate) sample: AckSample,
-    /// ECN-Echo is set.
-    pub(crate) ece: bool,
-    /// A segment of a larger size that is out to try the path (RFC 4821 7.3).
-    pub(crate) probe: Option<SeqRange>,
-}
-
 /// What an ACK, or the reordering timer, changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct AckOutcome {
@@ -82,39 +58,6 @@ pub(crate) struct AckOutcome {
     pub(crate) dsack: Option<SeqRange>,
     /// The window was reduced for ECN: the next new data says CWR.
     pub(crate) ecn_reduced: bool,
-}
-
-/// What tells whether a recovery was called for.
-#[derive(Clone, Copy, Debug)]
-struct Trial {
-    /// Where it began: SND.UNA.
-    from: SeqNum,
-    /// What went out again first, and when (RFC 3522 3.2: RetransmitTS).
-    first_again: Option<(SeqNum, Instant)>,
-    /// Octets that went out again and that no D-SACK has reported as surplus (RFC 3708).
-    unexcused: u32,
-    /// SND.NXT when that recovery ended: once it is acknowledged no D-SACK speaks of it any more.
-    until: Option<SeqNum>,
-}
-
-impl Trial {
-    const fn from(una: SeqNum) -> Self {
-        Trial { from: una, first_again: None, unexcused: 0, until: None }
-    }
-}
-
-/// RFC 5682 3.1, the SACK-enhanced algorithm and the basic one alike.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Frto {
-    /// Not asked, or answered.
-    #[default]
-    Off,
-    /// Step 1: the first segment went out again; the next ACK decides.
-    Asked,
-    /// Step 2b: new data is to go out in place of old.
-    NewData,
-    /// Step 3: it has; the next ACK decides.
-    Answered,
 }
 
 /// The state of recovery.
@@ -271,7 +214,13 @@ impl Recovery {
         // With SACK a duplicate ACK is one that SACKs something new (RFC 6675 section 2).
         let duplicate = if self.sack { outcome.newly_sacked > 0 && !advanced } else { input.is_duplicate };
 
-        if self.is_spurious(input, outcome.dsack) || self.frto_excuses(input, of_once_sent, duplicate) {
+        let open = self.phase == Phase::Open;
+        let late = self.trial.as_mut().is_some_and(|trial| trial.excuses(input, outcome.dsack, open))
+            || (self.phase == Phase::Loss && {
+                let complete = recover.is_none_or(|recover| input.una.at_or_after(recover));
+                self.frto.excuses(&Heard { advanced, complete, duplicate, of_once_sent })
+            });
+        if late {
             self.undo(records, congestion, &mut outcome);
         }
         if advanced {
@@ -342,43 +291,6 @@ impl Recovery {
         outcome
     }
 
-    /// Whether this ACK shows that what seemed lost was late. RFC 3522: the first ACK of what went out again echoes a timestamp from
-    /// before that. RFC 3708: all that went out again was surplus.
-    fn is_spurious(&mut self, input: &AckInput<'_>, dsack: Option<SeqRange>) -> bool {
-        let Some(trial) = &mut self.trial else { return false };
-        let Some((first, at)) = trial.first_again else { return false };
-        let answered = input.una_before.at_or_before(first) && input.una.after(first);
-        if answered && self.phase != Phase::Open && input.echo.is_some_and(|echo| echo.is_before(at)) {
-            return true;
-        }
-        if let Some(surplus) = dsack.filter(|range| range.start.at_or_after(trial.from)) {
-            trial.unexcused = trial.unexcused.saturating_sub(surplus.len());
-            return trial.unexcused == 0;
-        }
-        false
-    }
-
-    /// RFC 5682 3.1, asked after a timeout where no timestamps tell: what was sent before it and never again still arrives.
-    fn frto_excuses(&mut self, input: &AckInput<'_>, of_once_sent: bool, duplicate: bool) -> bool {
-        if self.frto == Frto::Off || self.phase != Phase::Loss {
-            return false;
-        }
-        let advanced = input.una.after(input.una_before);
-        let complete = self.recover.is_none_or(|recover| input.una.at_or_after(recover));
-        match self.frto {
-            // Step 2: an ACK of everything, or a duplicate, proves nothing: conventional recovery (2a).
-            Frto::Asked if advanced && !complete => self.frto = Frto::NewData,
-            // Step 3b: SND.UNA moves on, or something that was sent once is SACKed, though only new data has left since.
-            Frto::NewData | Frto::Answered if advanced || of_once_sent => {
-                self.frto = Frto::Off;
-                return true;
-            }
-            _ if advanced || duplicate => self.frto = Frto::Off,
-            _ => {}
-        }
-        false
-    }
-
     /// A false alarm: what it took is given back (RFC 4015), and nothing counts as lost.
     fn undo(&mut self, records: &mut Retransmit, congestion: &mut Congestion, outcome: &mut AckOutcome) {
         congestion.undo();
@@ -404,9 +316,7 @@ impl Recovery {
         if self.ecn_point.is_some_and(|point| input.una.at_or_after(point)) {
             self.ecn_point = None;
         }
-        if self.trial.is_some_and(|trial| trial.until.is_some_and(|until| input.una.after(until))) {
-            self.trial = None;
-        }
+        self.trial = self.trial.filter(|trial| !trial.is_over(input.una));
         let complete = self.recover.is_none_or(|recover| input.una.at_or_after(recover));
         match self.phase {
             Phase::Open | Phase::Disorder => {
@@ -453,7 +363,7 @@ impl Recovery {
 
     fn close_trial(&mut self, nxt: SeqNum) {
         if let Some(trial) = &mut self.trial {
-            trial.until = Some(nxt);
+            trial.close(nxt);
         }
     }
 
@@ -614,7 +524,7 @@ impl Recovery {
             // RFC 6582: one hole for each partial acknowledgment.
             Phase::FastRecovery if !self.sack => first().filter(|_| self.must_send),
             // RFC 5682 3.1 step 2b: new data first.
-            Phase::Loss if self.wants_new_data() || self.frto == Frto::Answered => None,
+            Phase::Loss if self.frto.waits() => None,
             Phase::FastRecovery | Phase::Loss => records.first_lost(smss),
         }
     }
@@ -629,14 +539,12 @@ impl Recovery {
 
     /// RFC 5682 3.1 step 2b: there was no new data to send, so the question is dropped.
     pub(crate) fn on_no_new_data(&mut self) {
-        if self.frto == Frto::NewData {
-            self.frto = Frto::Off;
-        }
+        self.frto.on_no_new_data();
     }
 
     /// Whether F-RTO waits for new data to leave.
     pub(crate) fn wants_new_data(&self) -> bool {
-        self.frto == Frto::NewData
+        self.frto.wants_new_data()
     }
 
     /// This one goes out whatever the window says: the first of fast retransmit (RFC 5681 3.2 step 2), the first after a
@@ -651,17 +559,14 @@ impl Recovery {
             prr.on_sent(range.len());
         }
         if !again {
-            if self.frto == Frto::NewData {
-                self.frto = Frto::Answered;
-            }
+            self.frto.on_new_data();
             return;
         }
         self.must_send = false;
         if self.in_recovery()
             && let Some(trial) = &mut self.trial
         {
-            trial.first_again.get_or_insert((range.start, now));
-            trial.unexcused = trial.unexcused.saturating_add(range.len());
+            trial.on_sent_again(range, now);
         }
     }
 

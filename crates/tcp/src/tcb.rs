@@ -23,12 +23,13 @@ use crate::congestion::{Congestion, CongestionKind, Resting};
 use crate::pacing::Pacer;
 use crate::persist::Persist;
 use crate::reassembly::Reassembly;
+use crate::records::Records;
 use crate::recovery::Recovery;
 use crate::retransmit::Retransmit;
 use crate::seq::SeqNum;
 use crate::tail_probe::TailProbe;
 use crate::time::Instant;
-use crate::transmit::{Records, Usage};
+use crate::usage::Usage;
 use crate::window::{ReceiveWindow, SendWindow};
 
 /// SND.*

@@ -1,12 +1,10 @@
 //! Transmission: what may leave now, and the segment that it becomes.
-//! Spec: RFC 9293 3.7.4 (Nagle), 3.8.6.2.1 (sender's silly window), 3.8.2 (cwnd), 3.8.6.1 (probes), 3.8.5 (urgent), 3.9.1.2 (PSH);
-//! RFC 5681 3.1; RFC 3168 6.1.2; MSG_MORE, MSG_EOR and TCP_CORK as Linux has them.
-//! Owns: the decision (`decide`, a pure function of an `Outlook`), the ends of records.
+//! Spec: RFC 9293 3.8.6.1 (probes), 3.8.5 (urgent), 3.9.1.2 (PSH); RFC 5681 3.1; RFC 3168 6.1.2.
+//! Owns: nothing; asks the rooms in their order.
 //! Invariants: new text never passes SND.UNA+SND.WND; a segment never spans the end of a record; what is sent again keeps
 //! its sequence numbers.
-//! Not here: what is sent again (`recovery`), when an ACK may wait (`delayed_ack`), when a probe is due (`persist`, `keepalive`).
-
-use std::collections::VecDeque;
+//! Not here: whether new text may leave (`decision`), what is sent again (`recovery`), when an ACK may wait (`delayed_ack`), when
+//! a probe is due (`persist`, `keepalive`).
 
 use wire::tcp::{Flags, SackBlock, TcpOptions};
 
@@ -14,6 +12,7 @@ use crate::config::EcnPolicy;
 use crate::congestion::initial_window;
 use crate::connection::{Bits, Connection, to_u32};
 use crate::ctx::Ctx;
+use crate::decision::{Decision, Outlook, decide};
 use crate::handshake::syn_window;
 use crate::options::offer;
 use crate::pacing::LEAD;
@@ -24,173 +23,8 @@ use crate::tcb::Sending;
 use crate::tick::Tick;
 use crate::time::Instant;
 
-/// Ends of records a send queue remembers; a `send` with `end_of_record` beyond takes nothing until some are acknowledged.
-pub(crate) const RECORDS_MAX: usize = 256;
-
 /// While memory is short no window beyond this is offered: two segments of Ethernet, so that every reader goes on.
 const PRESSED_WINDOW: u32 = 2920;
-
-/// All that decides whether new text, or FIN, may leave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Outlook {
-    /// Octets queued and never sent, up to the end of the record they belong to.
-    pub(crate) unsent: u32,
-    /// A FIN follows them.
-    pub(crate) fin: bool,
-    /// SND.UNA + SND.WND - SND.NXT.
-    pub(crate) window: u32,
-    /// max(SND.WND).
-    pub(crate) window_max: u32,
-    /// What congestion control still lets out.
-    pub(crate) room: u32,
-    /// What one segment of the wire carries.
-    pub(crate) mss: u32,
-    /// What one polled segment carries: a multiple of `mss`.
-    pub(crate) burst: u32,
-    /// TCP_NODELAY.
-    pub(crate) nodelay: bool,
-    /// TCP_CORK, or MSG_MORE: a last, small piece is to wait.
-    pub(crate) hold: bool,
-    /// A small segment is in flight.
-    pub(crate) small_in_flight: bool,
-    /// The override timeout has run out.
-    pub(crate) override_: bool,
-}
-
-/// What to do about new text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Decision {
-    /// Send so much, and FIN with it.
-    Send { len: u32, fin: bool },
-    /// Nothing is waiting.
-    Idle,
-    /// The peer's window is shut, or too small to be worth it.
-    AwaitWindow,
-    /// The congestion window is full.
-    AwaitCongestion,
-    /// A small piece waits for company.
-    AwaitCompany,
-}
-
-/// RFC 9293 3.8.6.2.1 and 3.7.4.
-pub(crate) fn decide(look: &Outlook) -> Decision {
-    if look.unsent == 0 {
-        return match (look.fin, look.window) {
-            (false, _) => Decision::Idle,
-            (true, 0) if !look.override_ => Decision::AwaitWindow,
-            // A FIN weighs nothing in the network: the congestion window does not hold it (as Linux).
-            (true, _) => Decision::Send { len: 0, fin: true },
-        };
-    }
-    let open = look.unsent.min(look.window);
-    if open == 0 {
-        return Decision::AwaitWindow;
-    }
-    let mss = look.mss;
-    if look.room == 0 || (look.room < mss && look.room < open) {
-        return Decision::AwaitCongestion;
-    }
-    let len = open.min(look.burst.max(mss)).min(look.room);
-    // (1) a full segment can be sent: min(D,U) >= Eff.snd.MSS. As many as fit; a tail goes along below.
-    let full = len - len % mss;
-    if len < look.unsent {
-        if full > 0 {
-            return Decision::Send { len: full, fin: false };
-        }
-        // (3) half of the largest window, or (4) the override timeout: otherwise a silly segment.
-        let worthwhile = len >= look.window_max / 2 && len == look.window;
-        return if worthwhile || look.override_ {
-            Decision::Send { len, fin: false }
-        } else {
-            Decision::AwaitWindow
-        };
-    }
-    // (2) everything goes. The last piece may be small: RFC 9293 3.7.4, Nagle, as amended by Minshall (only a small segment in
-    // flight holds back another; see docs/deviations.md). A FIN pushes.
-    let small = !len.is_multiple_of(mss);
-    let held = look.hold || (!look.nodelay && look.small_in_flight);
-    if small && held && !look.fin && !look.override_ {
-        return if full > 0 { Decision::Send { len: full, fin: false } } else { Decision::AwaitCompany };
-    }
-    Decision::Send { len, fin: look.fin && look.window > len }
-}
-
-/// Ends of records (MSG_EOR), ascending.
-#[derive(Debug, Default)]
-pub(crate) struct Records {
-    ends: VecDeque<SeqNum>,
-}
-
-impl Records {
-    pub(crate) fn reset(&mut self) {
-        self.ends.clear();
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.ends.len() >= RECORDS_MAX
-    }
-
-    /// A record ends before `end`.
-    pub(crate) fn push(&mut self, end: SeqNum) {
-        if self.ends.back() != Some(&end) {
-            self.ends.push_back(end);
-        }
-    }
-
-    /// The first end after `seq`.
-    pub(crate) fn end_after(&self, seq: SeqNum) -> Option<SeqNum> {
-        self.ends.iter().copied().find(|end| end.after(seq))
-    }
-
-    /// Whether a record ends there.
-    pub(crate) fn ends_at(&self, end: SeqNum) -> bool {
-        self.ends.iter().any(|known| *known == end)
-    }
-
-    pub(crate) fn on_ack(&mut self, una: SeqNum) {
-        while self.ends.front().is_some_and(|end| end.at_or_before(una)) {
-            self.ends.pop_front();
-        }
-    }
-}
-
-/// How much of the congestion window was in use, lately: within the flight that is out, or the one before.
-/// As Linux's `tcp_cwnd_validate`: what was limited stays so until what was out then is acknowledged.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    limited: bool,
-    /// The most that was out.
-    flight_max: u32,
-    /// SND.NXT as of then.
-    until: SeqNum,
-    known: bool,
-}
-
-impl Usage {
-    /// Text went out up to `nxt`, and the window, or something else, let out no more.
-    fn on_sent(&mut self, una: SeqNum, nxt: SeqNum, limited: bool) {
-        let flight = nxt.since(una);
-        let over = !self.known || una.at_or_after(self.until);
-        if over || limited || (!self.limited && flight > self.flight_max) {
-            *self = Usage { limited, flight_max: flight, until: nxt, known: true };
-        }
-    }
-
-    /// The window is full.
-    fn on_refused(&mut self, una: SeqNum, nxt: SeqNum) {
-        *self = Usage { limited: true, flight_max: nxt.since(una), until: nxt, known: true };
-    }
-
-    /// The window is what limits.
-    pub(crate) const fn is_limited(&self) -> bool {
-        self.limited
-    }
-
-    /// The most that was in flight of the window that is being acknowledged.
-    pub(crate) const fn flight_max(&self) -> u32 {
-        self.flight_max
-    }
-}
 
 impl Connection {
     /// The next segment to send, or nothing until the next input. Its text is [`Connection::payload`].

@@ -1,4 +1,5 @@
-use super::{AckInput, AckOutcome, Phase, Recovery};
+use super::{AckOutcome, Phase, Recovery};
+use crate::ack::AckInput;
 use crate::congestion::{AckSample, Congestion, CongestionKind, Resting};
 use crate::retransmit::Retransmit;
 use crate::seq::{SeqNum, SeqRange};
