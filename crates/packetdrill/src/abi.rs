@@ -1,11 +1,12 @@
 //! The table in C's words: pointers and lengths in, values for `host` and `turn` out, `errno` set.
-//! Spec: `struct packetdrill_interface` of packetdrill.h, in its order. fcntl and ioctl are variadic there; their one further argument
-//! comes in the ordinary next register on x86-64 and AArch64, so a function of four takes it.
-//! Owns: every unsafe line of this crate. Invariants: a pointer is read or written only within the length that came with it; NULL,
-//! which scripts pass on purpose, is EFAULT.
-//! Not here: what a call does.
+//! Spec: packetdrill.h; the calls' arguments are Linux's.
+//! Owns: the functions behind `table`, the one world, and with `memory` every unsafe line of this crate.
+//! Not here: what a call does (`host`, `turn`), what a pointer leads to (`memory`).
 #![allow(unsafe_code)]
 #![expect(unreachable_pub, reason = "what C looks up by name is public, though no Rust crate sees it")]
+
+mod memory;
+mod table;
 
 use crate::errno::Errno;
 use crate::flags::Flags;
@@ -16,74 +17,14 @@ use libc::{
     c_char, c_int, c_long, c_longlong, c_uint, c_ulong, c_void, iovec, msghdr, off_t, pollfd, size_t,
     sockaddr, socklen_t, ssize_t,
 };
+use memory::{address, gather, octets, octets_mut, put_address, put_inq, put_option, scatter};
 use std::ffi::CStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
+use table::{Interface, User};
 
 /// There is one world a process: packetdrill runs one script.
 static WORLD: OnceLock<World> = OnceLock::new();
-
-type User = *mut c_void;
-
-/// `struct packetdrill_interface`.
-#[repr(C)]
-pub struct Interface {
-    userdata: User,
-    free: Option<unsafe extern "C" fn(User)>,
-    socket: Option<unsafe extern "C" fn(User, c_int, c_int, c_int) -> c_int>,
-    bind: Option<unsafe extern "C" fn(User, c_int, *const sockaddr, socklen_t) -> c_int>,
-    listen: Option<unsafe extern "C" fn(User, c_int, c_int) -> c_int>,
-    accept: Option<unsafe extern "C" fn(User, c_int, *mut sockaddr, *mut socklen_t) -> c_int>,
-    connect: Option<unsafe extern "C" fn(User, c_int, *const sockaddr, socklen_t) -> c_int>,
-    read: Option<unsafe extern "C" fn(User, c_int, *mut c_void, size_t) -> ssize_t>,
-    readv: Option<unsafe extern "C" fn(User, c_int, *const iovec, c_int) -> ssize_t>,
-    recv: Option<unsafe extern "C" fn(User, c_int, *mut c_void, size_t, c_int) -> ssize_t>,
-    recvfrom: Option<
-        unsafe extern "C" fn(
-            User,
-            c_int,
-            *mut c_void,
-            size_t,
-            c_int,
-            *mut sockaddr,
-            *mut socklen_t,
-        ) -> ssize_t,
-    >,
-    recvmsg: Option<unsafe extern "C" fn(User, c_int, *mut msghdr, c_int) -> ssize_t>,
-    write: Option<unsafe extern "C" fn(User, c_int, *const c_void, size_t) -> ssize_t>,
-    writev: Option<unsafe extern "C" fn(User, c_int, *const iovec, c_int) -> ssize_t>,
-    send: Option<unsafe extern "C" fn(User, c_int, *const c_void, size_t, c_int) -> ssize_t>,
-    sendto: Option<
-        unsafe extern "C" fn(
-            User,
-            c_int,
-            *const c_void,
-            size_t,
-            c_int,
-            *const sockaddr,
-            socklen_t,
-        ) -> ssize_t,
-    >,
-    sendmsg: Option<unsafe extern "C" fn(User, c_int, *const msghdr, c_int) -> ssize_t>,
-    fcntl: Option<unsafe extern "C" fn(User, c_int, c_int, c_long) -> c_int>,
-    ioctl: Option<unsafe extern "C" fn(User, c_int, c_ulong, *mut c_int) -> c_int>,
-    close: Option<unsafe extern "C" fn(User, c_int) -> c_int>,
-    shutdown: Option<unsafe extern "C" fn(User, c_int, c_int) -> c_int>,
-    getsockopt: Option<unsafe extern "C" fn(User, c_int, c_int, c_int, *mut c_void, *mut socklen_t) -> c_int>,
-    setsockopt: Option<unsafe extern "C" fn(User, c_int, c_int, c_int, *const c_void, socklen_t) -> c_int>,
-    poll: Option<unsafe extern "C" fn(User, *mut pollfd, libc::nfds_t, c_int) -> c_int>,
-    netdev_send: Option<unsafe extern "C" fn(User, *const c_void, size_t) -> c_int>,
-    netdev_receive: Option<unsafe extern "C" fn(User, *mut c_void, *mut size_t, *mut c_longlong) -> c_int>,
-    usleep: Option<unsafe extern "C" fn(User, c_uint) -> c_int>,
-    gettimeofday: Option<unsafe extern "C" fn(User, *mut libc::timeval, *mut c_void) -> c_int>,
-    epoll_create: Option<unsafe extern "C" fn(User, c_int) -> c_int>,
-    epoll_ctl: Option<unsafe extern "C" fn(User, c_int, c_int, c_int, *mut libc::epoll_event) -> c_int>,
-    epoll_wait: Option<unsafe extern "C" fn(User, c_int, *mut libc::epoll_event, c_int, c_int) -> c_int>,
-    pipe: Option<unsafe extern "C" fn(User, *mut c_int) -> c_int>,
-    splice:
-        Option<unsafe extern "C" fn(User, c_int, *mut off_t, c_int, *mut off_t, size_t, c_uint) -> ssize_t>,
-}
 
 /// What packetdrill looks up in the library. There is no way to refuse, so wrong flags end the process with a line that says why.
 ///
@@ -163,83 +104,6 @@ fn answer_int<T: TryInto<ssize_t>>(result: Result<T, Errno>) -> c_int {
 
 fn done(result: Result<(), Errno>) -> c_int {
     answer_int(result.map(|()| 0_isize))
-}
-
-/// # Safety
-/// `at` is NULL or points to `len` octets that nobody writes.
-unsafe fn octets<'a>(at: *const c_void, len: usize) -> Result<&'a [u8], Errno> {
-    match (at.is_null(), len) {
-        (_, 0) => Ok(&[]),
-        (true, _) => Err(libc::EFAULT),
-        // SAFETY: as the caller promises.
-        (false, _) => Ok(unsafe { std::slice::from_raw_parts(at.cast(), len) }),
-    }
-}
-
-/// # Safety
-/// `at` is NULL or points to `len` octets that are the caller's alone.
-unsafe fn octets_mut<'a>(at: *mut c_void, len: usize) -> Result<&'a mut [u8], Errno> {
-    match (at.is_null(), len) {
-        (_, 0) => Ok(&mut []),
-        (true, _) => Err(libc::EFAULT),
-        // SAFETY: as the caller promises.
-        (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(at.cast(), len) }),
-    }
-}
-
-/// # Safety
-/// `at` is NULL or points to a socket address of `len` octets.
-unsafe fn address(at: *const sockaddr, len: socklen_t) -> Result<SocketAddr, Errno> {
-    // SAFETY: as the caller promises.
-    let bytes = unsafe { octets(at.cast(), len as usize) }?;
-    let port = |bytes: &[u8]| u16::from_be_bytes([bytes[2], bytes[3]]);
-    let family = bytes.first_chunk().map(|family| c_int::from(u16::from_ne_bytes(*family)));
-    match (family, bytes.len()) {
-        (Some(libc::AF_INET), 16..) => {
-            let ip = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
-            Ok(SocketAddr::new(ip.into(), port(bytes)))
-        }
-        (Some(libc::AF_INET6), 24..) => {
-            let ip: [u8; 16] = bytes[8..24].try_into().map_err(|_| libc::EINVAL)?;
-            Ok(SocketAddr::new(Ipv6Addr::from(ip).into(), port(bytes)))
-        }
-        (Some(libc::AF_INET | libc::AF_INET6) | None, _) => Err(libc::EINVAL),
-        _ => Err(libc::EAFNOSUPPORT),
-    }
-}
-
-/// Writes `addr` as sockets of `domain` see it, cut to the length that is there.
-///
-/// # Safety
-/// `at` and `len` are NULL, or `at` points to `*len` octets.
-unsafe fn put_address(addr: SocketAddr, domain: c_int, at: *mut sockaddr, len: *mut socklen_t) {
-    if at.is_null() || len.is_null() {
-        return;
-    }
-    let mut bytes = [0_u8; 28];
-    let full = match (addr.ip(), domain) {
-        (IpAddr::V4(ip), libc::AF_INET) => {
-            bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
-            bytes[4..8].copy_from_slice(&ip.octets());
-            16
-        }
-        (ip, _) => {
-            let ip = match ip {
-                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-                IpAddr::V6(ip) => ip,
-            };
-            bytes[..2].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
-            bytes[8..24].copy_from_slice(&ip.octets());
-            28
-        }
-    };
-    bytes[2..4].copy_from_slice(&addr.port().to_be_bytes());
-    // SAFETY: as the caller promises; no more than `*len` octets are written.
-    unsafe {
-        let room = (*len as usize).min(full);
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), at.cast(), room);
-        *len = full as socklen_t;
-    }
 }
 
 /// Whether a call on `fd` waits.
@@ -340,50 +204,6 @@ unsafe extern "C" fn recvfrom(
     unsafe { recv(user, fd, buf, len, flags) }
 }
 
-/// # Safety
-/// `vec` is NULL or points to `count` pieces.
-unsafe fn pieces<'a>(vec: *const iovec, count: usize) -> Result<&'a [iovec], Errno> {
-    match (vec.is_null(), count) {
-        (_, 0) => Ok(&[]),
-        (true, _) => Err(libc::EFAULT),
-        // SAFETY: as the caller promises.
-        (false, _) => Ok(unsafe { std::slice::from_raw_parts(vec, count) }),
-    }
-}
-
-/// # Safety
-/// As `pieces`, and each piece points to its octets.
-unsafe fn gather(vec: *const iovec, count: usize) -> Result<Vec<u8>, Errno> {
-    let mut all = Vec::new();
-    // SAFETY: as the caller promises.
-    for piece in unsafe { pieces(vec, count) }? {
-        // SAFETY: as the caller promises.
-        all.extend_from_slice(unsafe { octets(piece.iov_base, piece.iov_len) }?);
-    }
-    Ok(all)
-}
-
-/// # Safety
-/// As `gather`.
-unsafe fn scatter(
-    vec: *const iovec,
-    count: usize,
-    get: impl FnOnce(&mut [u8]) -> Result<Received, Errno>,
-) -> Result<Received, Errno> {
-    // SAFETY: as the caller promises.
-    let pieces = unsafe { pieces(vec, count) }?;
-    let mut all = vec![0; pieces.iter().map(|piece| piece.iov_len).sum()];
-    let got = get(&mut all)?;
-    let mut left = &all[..got.len];
-    for piece in pieces {
-        let (now, rest) = left.split_at(piece.iov_len.min(left.len()));
-        // SAFETY: as the caller promises.
-        unsafe { octets_mut(piece.iov_base, now.len()) }?.copy_from_slice(now);
-        left = rest;
-    }
-    Ok(got)
-}
-
 unsafe extern "C" fn readv(_: User, fd: c_int, vec: *const iovec, count: c_int) -> ssize_t {
     let count = usize::try_from(count).unwrap_or(0);
     // SAFETY: packetdrill's arguments.
@@ -404,29 +224,6 @@ unsafe extern "C" fn recvmsg(_: User, fd: c_int, message: *mut msghdr, flags: c_
         message.msg_controllen = unsafe { put_inq(message, got.inq) };
         got.len
     }))
-}
-
-/// TCP_CM_INQ into the control buffer; its length then.
-///
-/// # Safety
-/// The message's control buffer is as long as it says.
-unsafe fn put_inq(message: &mut msghdr, inq: Option<c_int>) -> usize {
-    const TCP_CM_INQ: c_int = 36;
-    let Some(inq) = inq else { return 0 };
-    // SAFETY: CMSG_* compute within the buffer, whose length is compared before anything is written.
-    unsafe {
-        let needs = libc::CMSG_SPACE(size_of::<c_int>() as c_uint) as usize;
-        if message.msg_control.is_null() || message.msg_controllen < needs {
-            message.msg_flags |= libc::MSG_CTRUNC;
-            return 0;
-        }
-        let header = libc::CMSG_FIRSTHDR(message);
-        (*header).cmsg_level = libc::SOL_TCP;
-        (*header).cmsg_type = TCP_CM_INQ;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of::<c_int>() as c_uint) as usize;
-        libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(inq);
-        needs
-    }
 }
 
 unsafe extern "C" fn write(_: User, fd: c_int, buf: *const c_void, len: size_t) -> ssize_t {
@@ -523,21 +320,6 @@ unsafe extern "C" fn close(_: User, fd: c_int) -> c_int {
 
 unsafe extern "C" fn shutdown(_: User, fd: c_int, how: c_int) -> c_int {
     done(shutdown_of(how).and_then(|how| world().call(|host| host.shutdown(fd, how))))
-}
-
-/// # Safety
-/// `len` points to the room at `value`.
-unsafe fn put_option(found: &[u8], value: *mut c_void, len: *mut socklen_t) -> Result<(), Errno> {
-    if len.is_null() {
-        return Err(libc::EFAULT);
-    }
-    // SAFETY: as the caller promises.
-    unsafe {
-        let room = found.len().min(*len as usize);
-        octets_mut(value, room)?.copy_from_slice(&found[..room]);
-        *len = room as socklen_t;
-    }
-    Ok(())
 }
 
 unsafe extern "C" fn table_getsockopt(
