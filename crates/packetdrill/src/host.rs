@@ -386,3 +386,6 @@ fn config(flags: Flags) -> Config {
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
+
+#[cfg(test)]
+mod tests;

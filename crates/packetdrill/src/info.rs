@@ -120,3 +120,6 @@ pub(crate) fn meminfo(info: Option<&TcpInfo>) -> Vec<u8> {
     }
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,4 +34,6 @@ mod host;
 mod info;
 mod options;
 mod sysctl;
+#[cfg(test)]
+mod testing;
 mod turn;

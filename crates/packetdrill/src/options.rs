@@ -214,3 +214,6 @@ pub(crate) fn get(
     };
     Ok(value.to_ne_bytes().to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,3 +221,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
