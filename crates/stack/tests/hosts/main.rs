@@ -14,4 +14,5 @@ mod hostile;
 mod icmp;
 mod lan;
 mod neighbors;
+mod turns;
 mod udp;
