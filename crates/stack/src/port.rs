@@ -1,7 +1,7 @@
 //! Ports: who holds which, who may share, and which one a socket that asks for none is given.
 //! Spec: RFC 6056 3.3.4 (double-hash port selection); RFC 9293 3.9.1.1, MUST-43; sharing as Linux's SO_REUSEADDR and
 //! SO_REUSEPORT.
-//! Owns: for each port in use, the sockets bound to it and how many connections use it, by local address.
+//! Owns: for each port in use, the sockets bound to it and how many connections use it, by local address and way of sharing.
 //! Invariants: connections only count; a port without sockets and connections holds no memory of its own. Two listeners on one address and
 //! port exist only if both asked for SO_REUSEPORT.
 //! Not here: four-tuples (`demux`: connect() may share a port between remotes), which listener gets a SYN (`listener`).
@@ -60,45 +60,100 @@ pub(crate) struct Sharing {
     pub(crate) port: bool,
 }
 
-impl Sharing {
-    fn class(self) -> usize {
-        usize::from(self.address) | usize::from(self.port) << 1
-    }
-
-    fn of_class(class: usize) -> Self {
-        Sharing { address: class & 1 != 0, port: class & 2 != 0 }
-    }
-}
-
 /// The port, or all of the range, is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InUse;
 
-#[derive(Debug)]
+/// Who holds a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
-    /// A socket that was bound and is not connected.
-    Socket { place: u32, sharing: Sharing, listening: bool },
-    /// Connections, TIME-WAIT included, by the way in which they share.
-    Connections { counts: [u32; 4] },
+    /// A socket that was bound and is neither listening nor connected.
+    Bound,
+    /// A socket that listens.
+    Listening,
+    /// Connections, TIME-WAIT included, that share alike.
+    Connections,
 }
 
-#[derive(Debug)]
+/// A port of some addresses is held. Twenty-four octets, so that the many that one kind of connection holds cost no more.
+#[derive(Debug, Clone, Copy)]
 struct Binding {
     scope: Scope,
+    sharing: Sharing,
     holder: Holder,
+    /// The place of the socket, or how many connections.
+    number: u32,
 }
 
 impl Binding {
+    fn of_socket(&self) -> bool {
+        self.holder != Holder::Connections
+    }
+
+    fn is_of(&self, place: u32) -> bool {
+        self.of_socket() && self.number == place
+    }
+
+    /// Whether these are the connections from `scope` that share as `sharing` says.
+    fn counts(&self, scope: Scope, sharing: Sharing) -> bool {
+        self.holder == Holder::Connections && self.sharing == sharing && self.scope == scope
+    }
+
     /// Whether a socket that shares as `sharing` says may be bound beside this (Linux's `inet_bind_conflict`).
     fn tolerates(&self, sharing: Sharing) -> bool {
-        match &self.holder {
-            Holder::Socket { sharing: mine, listening, .. } => {
-                (mine.port && sharing.port) || (mine.address && sharing.address && !listening)
+        let listening = self.holder == Holder::Listening;
+        (self.sharing.port && sharing.port) || (self.sharing.address && sharing.address && !listening)
+    }
+}
+
+/// What is held of one port. Most often that is one binding, which takes no memory of its own.
+#[derive(Debug, Default)]
+enum Held {
+    #[default]
+    Nothing,
+    One(Binding),
+    #[allow(clippy::box_collection)] // A Vec in place would widen every port by a third.
+    Several(Box<Vec<Binding>>),
+}
+
+impl Held {
+    fn all(&self) -> &[Binding] {
+        match self {
+            Held::Nothing => &[],
+            Held::One(binding) => std::slice::from_ref(binding),
+            Held::Several(bindings) => bindings,
+        }
+    }
+
+    fn all_mut(&mut self) -> &mut [Binding] {
+        match self {
+            Held::Nothing => &mut [],
+            Held::One(binding) => std::slice::from_mut(binding),
+            Held::Several(bindings) => bindings,
+        }
+    }
+
+    fn push(&mut self, binding: Binding) {
+        match self {
+            Held::Nothing => *self = Held::One(binding),
+            Held::One(first) => *self = Held::Several(Box::new(vec![*first, binding])),
+            Held::Several(bindings) => bindings.push(binding),
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Binding) -> bool) {
+        match self {
+            Held::Nothing => {}
+            Held::One(binding) if keep(binding) => {}
+            Held::One(_) => *self = Held::Nothing,
+            Held::Several(bindings) => {
+                bindings.retain(keep);
+                match bindings[..] {
+                    [] => *self = Held::Nothing,
+                    [last] => *self = Held::One(last),
+                    _ => {}
+                }
             }
-            Holder::Connections { counts } => (0..4).all(|class| {
-                let mine = Sharing::of_class(class);
-                counts[class] == 0 || (mine.port && sharing.port) || (mine.address && sharing.address)
-            }),
         }
     }
 }
@@ -109,7 +164,7 @@ const COUNTERS: usize = 1024;
 /// Ports a page.
 const PAGE: usize = 256;
 
-type Page = Box<[Vec<Binding>; PAGE]>;
+type Page = Box<[Held; PAGE]>;
 
 /// What is held, by port: pages of 6 KiB, made when a port of theirs is first used, so that nothing is ever re-hashed.
 #[derive(Debug)]
@@ -124,14 +179,14 @@ impl Book {
 
     fn get(&self, port: u16) -> &[Binding] {
         match &self.pages[usize::from(port) / PAGE] {
-            Some(page) => &page[usize::from(port) % PAGE],
+            Some(page) => page[usize::from(port) % PAGE].all(),
             None => &[],
         }
     }
 
-    fn get_mut(&mut self, port: u16) -> &mut Vec<Binding> {
+    fn get_mut(&mut self, port: u16) -> &mut Held {
         let page = &mut self.pages[usize::from(port) / PAGE];
-        let page = page.get_or_insert_with(|| Box::new([const { Vec::new() }; PAGE]));
+        let page = page.get_or_insert_with(|| Box::new([const { Held::Nothing }; PAGE]));
         &mut page[usize::from(port) % PAGE]
     }
 }
@@ -174,12 +229,12 @@ impl Ports {
         port: u16,
         sharing: Sharing,
     ) -> Result<(), InUse> {
-        let bindings = self.bindings.get_mut(port);
-        let free = bindings.iter().all(|other| !other.scope.overlaps(scope) || other.tolerates(sharing));
+        let held = self.bindings.get_mut(port);
+        let free = held.all().iter().all(|other| !other.scope.overlaps(scope) || other.tolerates(sharing));
         if !free {
             return Err(InUse);
         }
-        bindings.push(Binding { scope, holder: Holder::Socket { place, sharing, listening: false } });
+        held.push(Binding { scope, sharing, holder: Holder::Bound, number: place });
         Ok(())
     }
 
@@ -210,66 +265,50 @@ impl Ports {
 
     /// listen(): the socket's port now refuses other listeners.
     pub(crate) fn listen(&mut self, place: u32, port: u16) -> Result<(), InUse> {
-        let bindings = self.bindings.get_mut(port);
-        let own = bindings.iter().find_map(|b| match b.holder {
-            Holder::Socket { place: other, sharing, .. } if other == place => Some((b.scope, sharing)),
-            _ => None,
-        });
-        let Some((scope, mine)) = own else { return Err(InUse) };
+        let bindings = self.bindings.get_mut(port).all_mut();
+        let own = bindings.iter().find(|binding| binding.is_of(place));
+        let Some(&Binding { scope, sharing: mine, .. }) = own else { return Err(InUse) };
         let rival = bindings.iter().any(|b| {
-            b.scope.overlaps(scope)
-                && matches!(b.holder, Holder::Socket { place: other, listening: true, sharing }
-                    if other != place && !(sharing.port && mine.port))
+            b.holder == Holder::Listening
+                && b.number != place
+                && b.scope.overlaps(scope)
+                && !(b.sharing.port && mine.port)
         });
         if rival {
             return Err(InUse);
         }
-        for binding in bindings {
-            if let Holder::Socket { place: other, listening, .. } = &mut binding.holder {
-                *listening |= *other == place;
-            }
+        for binding in bindings.iter_mut().filter(|binding| binding.is_of(place)) {
+            binding.holder = Holder::Listening;
         }
         Ok(())
     }
 
     /// The socket holds the port no longer.
     pub(crate) fn unbind(&mut self, place: u32, port: u16) {
-        self.retain(port, |holder| !matches!(holder, Holder::Socket { place: other, .. } if *other == place));
-    }
-
-    fn retain(&mut self, port: u16, mut keep: impl FnMut(&Holder) -> bool) {
-        let bindings = self.bindings.get_mut(port);
-        bindings.retain(|binding| keep(&binding.holder));
-        if bindings.is_empty() {
-            *bindings = Vec::new();
-        }
+        self.bindings.get_mut(port).retain(|binding| !binding.is_of(place));
     }
 
     /// A connection from `local` exists.
     pub(crate) fn add_connection(&mut self, local: SocketAddr, sharing: Sharing) {
-        let bindings = self.bindings.get_mut(local.port());
+        let held = self.bindings.get_mut(local.port());
         let scope = Scope::One(local.ip());
-        for binding in bindings.iter_mut().filter(|binding| binding.scope == scope) {
-            if let Holder::Connections { counts } = &mut binding.holder {
-                counts[sharing.class()] += 1;
-                return;
-            }
+        match held.all_mut().iter_mut().find(|binding| binding.counts(scope, sharing)) {
+            Some(binding) => binding.number += 1,
+            None => held.push(Binding { scope, sharing, holder: Holder::Connections, number: 1 }),
         }
-        let mut counts = [0; 4];
-        counts[sharing.class()] = 1;
-        bindings.push(Binding { scope, holder: Holder::Connections { counts } });
     }
 
     /// A connection from `local`, added before, is gone, its TIME-WAIT included.
     pub(crate) fn remove_connection(&mut self, local: SocketAddr, sharing: Sharing) {
+        let held = self.bindings.get_mut(local.port());
         let scope = Scope::One(local.ip());
-        for binding in self.bindings.get_mut(local.port()).iter_mut().filter(|binding| binding.scope == scope)
-        {
-            if let Holder::Connections { counts } = &mut binding.holder {
-                counts[sharing.class()] = counts[sharing.class()].saturating_sub(1);
-            }
+        let Some(binding) = held.all_mut().iter_mut().find(|binding| binding.counts(scope, sharing)) else {
+            return;
+        };
+        binding.number -= 1;
+        if binding.number == 0 {
+            held.retain(|binding| binding.number > 0 || binding.of_socket());
         }
-        self.retain(local.port(), |holder| !matches!(holder, Holder::Connections { counts: [0, 0, 0, 0] }));
     }
 
     /// A port for a connection from `local` to `remote`, whose four-tuple is not `taken`. Ports that sockets are bound to are left
@@ -296,7 +335,7 @@ impl Ports {
         for tries in 0..count {
             let step = order(self.counters[slot].wrapping_add(tries) % count);
             let port = self.first + step as u16;
-            let by_socket = |b: &Binding| matches!(b.holder, Holder::Socket { .. }) && b.scope.covers(local);
+            let by_socket = |b: &Binding| b.of_socket() && b.scope.covers(local);
             let held = self.bindings.get(port).iter().any(by_socket);
             if !held && !taken(port) {
                 self.counters[slot] = self.counters[slot].wrapping_add(tries + 1);

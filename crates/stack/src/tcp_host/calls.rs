@@ -43,7 +43,7 @@ impl TcpHost {
             v6_only: false,
             settings: self.config.connection.defaults.clone(),
         };
-        let (index, generation) = self.flows.sockets.insert(Socket::new(Kind::Fresh(Box::new(fresh))));
+        let (index, generation) = self.flows.sockets.insert(Socket::new(Kind::Fresh(fresh)));
         Ok(TcpHandle { index, generation })
     }
 

@@ -1,7 +1,7 @@
 //! A TCP socket as the host keeps it: not yet connected, listening, or a connection.
 //! Owns: what a connection needs beside `tcp::Connection`: its key, its timer's name, its place in queues, as bits.
-//! Invariants: the record of an idle connection, with its index entry, is at most 256 bytes (asserted in tests); the rarer
-//! kinds are boxed so that they do not widen it.
+//! Invariants: the record of an idle connection, with its index entry, is at most 256 bytes (asserted in tests); a kind that would
+//! widen it is boxed.
 //! Not here: the calls (`calls`).
 
 use crate::flow::FlowKey;
@@ -19,12 +19,12 @@ pub(crate) struct Socket {
     pub(crate) kind: Kind,
 }
 
-/// What a socket is. Nearly all are connections, so it is the others that are boxed.
+/// What a socket is. Nearly all are connections.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Kind {
     /// Made, perhaps bound.
-    Fresh(Box<Fresh>),
+    Fresh(Fresh),
     Listening(Box<Listener>),
     Connected(Connected),
 }
