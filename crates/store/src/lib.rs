@@ -25,6 +25,7 @@ mod contract;
 pub mod document;
 pub mod error;
 pub mod folder;
+mod handled;
 pub mod invite;
 pub mod limits;
 pub mod memory;

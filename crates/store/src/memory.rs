@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
 
+use crate::handled::{Added, Handled, Over};
 use crate::invite::{GRACE, INVITES_MAX};
 use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS_MAX};
-use crate::session::Handled;
 use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
     Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Hold, Invite,
@@ -34,6 +34,7 @@ pub struct Memory {
     /// The last number that a sweep of the archives looked at.
     swept: u64,
     sessions: BTreeMap<u64, Session>,
+    over: Over,
 }
 
 /// The record of a session.
@@ -71,6 +72,7 @@ impl Memory {
             first_free: AccountNumber::FIRST.get(),
             swept: 0,
             sessions: BTreeMap::new(),
+            over: Over::default(),
         }
     }
 
@@ -199,8 +201,13 @@ impl Memory {
             Op::Session(op) => Ok(self.apply_session(now, op)),
             Op::OnBehalf(asked) => {
                 let (origin, op) = *asked;
+                // What it added is told by its name, not by its text.
+                let asked = op.clone();
                 let answer = self.apply(now, op)?;
-                self.session(origin.key, origin.number).handled.note(&origin);
+                let added = Added::by(&asked, &answer);
+                if let Some(session) = self.session(origin.key, origin.number) {
+                    session.handled.note(&origin, added);
+                }
                 Ok(answer)
             }
         }
@@ -235,14 +242,41 @@ impl Memory {
         }
     }
 
-    fn session(&mut self, key: u64, number: AccountNumber) -> &mut Session {
+    /// The record of a session, begun if need be; none if it is over.
+    fn session(&mut self, key: u64, number: AccountNumber) -> Option<&mut Session> {
+        if !self.sessions.contains_key(&key) && self.over.has(key) {
+            return None;
+        }
         let new = || Session { number, handled: Handled::default(), until: None, saved: None };
-        self.sessions.entry(key).or_insert_with(new)
+        Some(self.sessions.entry(key).or_insert_with(new))
+    }
+
+    /// As if it had never been added. Whose it was may be gone.
+    fn take_back(&mut self, added: Added) {
+        match added {
+            Added::Offline(number, id) => {
+                if let Ok(kept) = self.kept_mut(number) {
+                    kept.forget(id, id);
+                }
+            }
+            Added::Archived(number, id) => {
+                if let Ok(kept) = self.kept_mut(number) {
+                    kept.archive.take_back(id);
+                }
+            }
+        }
     }
 
     fn apply_session(&mut self, now: Wallclock, op: SessionOp) -> Answer {
         match op {
             SessionOp::Begin { until } => {
+                let mut uncovered = Vec::new();
+                for session in self.sessions.values_mut() {
+                    uncovered.extend(session.handled.uncovered());
+                    session.handled = Handled::new(session.handled.h);
+                }
+                uncovered.into_iter().for_each(|added| self.take_back(added));
+                self.over = Over::default();
                 self.sessions.retain(|_, session| session.until.is_none_or(|until| until > now));
                 for session in self.sessions.values_mut() {
                     session.until.get_or_insert(until);
@@ -250,7 +284,9 @@ impl Memory {
                 Answer::Done
             }
             SessionOp::Count { key, number, h } => {
-                self.session(key, number).handled.raise(h);
+                if let Some(session) = self.session(key, number) {
+                    session.handled.raise(h);
+                }
                 Answer::Done
             }
             SessionOp::Handled { key, number } => {
@@ -259,6 +295,7 @@ impl Memory {
             }
             SessionOp::Forget { key } => {
                 self.sessions.remove(&key);
+                self.over.add(key);
                 Answer::Done
             }
             SessionOp::Save(saved) => {

@@ -1,9 +1,9 @@
 //! Sessions that may be resumed: how many stanzas of their clients were handled, and what outlives a restart.
 //!
 //! Spec: XEP-0198 section 5.
-//! Owns: the values, and when a stanza counts. Invariants: a record never says more than what is durable; what a stanza
-//! asked for and its count are one commit.
-//! Not here: who may resume what (the router), the counts of a live session (`session`).
+//! Owns: the values. Invariants: a record never says more than what is durable; what a stanza asked for and its count are
+//! one commit; after a crash nothing is left of what no count covers.
+//! Not here: when a stanza counts (`handled`), who may resume what (the router), the counts of a live session (`session`).
 
 use serde_json::{Value, json};
 use xmpp::address::AccountNumber;
@@ -11,10 +11,6 @@ use xmpp::time::Wallclock;
 
 /// All shares of the work on one stanza: see [`Origin::share`].
 pub const WHOLE: u16 = 1 << 15;
-
-/// Stanzas of one session that are durable and cannot be counted yet, since one before them is not: more than a session
-/// may have under way.
-const AHEAD_MAX: usize = 1_024;
 
 /// The stanza that asked for something, so that the record of its session counts it in the same commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +31,8 @@ pub struct Origin {
 /// Something about sessions that may be resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionOp {
-    /// Who starts says so: what was live when its predecessor died is known until then, and what is older no more:
+    /// Who starts says so: what was live when its predecessor died is known until then, and what is older no more. What
+    /// stanzas added that no count covers is taken back, since their clients will send them again:
     /// [`Answer::Done`](crate::Answer::Done).
     Begin {
         /// Until when.
@@ -57,7 +54,8 @@ pub enum SessionOp {
         /// Whose it must be.
         number: AccountNumber,
     },
-    /// It is over and nobody will ask: [`Answer::Done`](crate::Answer::Done).
+    /// It is over and nobody will ask, nor send anything again: what its stanzas added stays, and will stay if more comes
+    /// late: [`Answer::Done`](crate::Answer::Done).
     Forget {
         /// Which session.
         key: u64,
@@ -178,62 +176,6 @@ impl SavedSession {
     }
 }
 
-/// How many stanzas of a session are durable, and which behind these are in part or whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Handled {
-    pub(crate) h: u32,
-    ahead: Vec<(u32, u16)>,
-}
-
-impl Handled {
-    pub(crate) fn new(h: u32) -> Self {
-        Self { h, ahead: Vec::new() }
-    }
-
-    /// Everything up to this one is done with.
-    pub(crate) fn raise(&mut self, h: u32) {
-        if is_behind(self.h, h) {
-            self.h = h;
-            self.ahead.retain(|(ahead, _)| is_behind(h, *ahead));
-            self.advance();
-        }
-    }
-
-    /// Part of the work on a stanza is durable.
-    pub(crate) fn note(&mut self, origin: &Origin) {
-        self.raise(origin.floor);
-        if !is_behind(self.h, origin.h) {
-            return;
-        }
-        if let Some((_, share)) = self.ahead.iter_mut().find(|(ahead, _)| *ahead == origin.h) {
-            *share = share.saturating_add(origin.share);
-        } else if self.ahead.len() < AHEAD_MAX {
-            self.ahead.push((origin.h, origin.share));
-        }
-        self.advance();
-    }
-
-    /// Whether nothing would be lost by reading the record instead.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.ahead.is_empty()
-    }
-
-    fn advance(&mut self) {
-        loop {
-            let next = self.h.wrapping_add(1);
-            let whole = |&(ahead, share): &(u32, u16)| ahead == next && share >= WHOLE;
-            let Some(at) = self.ahead.iter().position(whole) else { return };
-            self.ahead.swap_remove(at);
-            self.h = self.h.wrapping_add(1);
-        }
-    }
-}
-
-/// Circular: whether a count is behind another.
-fn is_behind(count: u32, other: u32) -> bool {
-    count.wrapping_sub(other) > u32::MAX / 2
-}
-
 /// XEP-0198's counts of one session, modulo 2^32.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -249,39 +191,4 @@ pub struct Counts {
     pub base: u32,
     /// The client's `h` so far.
     pub confirmed: u32,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origin(h: u32, floor: u32, share: u16) -> Origin {
-        Origin { key: 1, number: AccountNumber::FIRST, h, floor, share }
-    }
-
-    #[test]
-    fn a_stanza_counts_once_all_of_it_and_all_before_it_is_durable() {
-        let mut handled = Handled::default();
-        handled.note(&origin(2, 0, WHOLE));
-        assert_eq!(handled.h, 0, "the first is not");
-        handled.note(&origin(1, 0, WHOLE / 2));
-        assert_eq!(handled.h, 0, "half of the first is");
-        handled.note(&origin(1, 0, WHOLE / 2));
-        assert_eq!(handled.h, 2);
-        // 3 and 4 needed no record, as whoever sent 5 knew.
-        handled.note(&origin(5, 4, WHOLE));
-        assert_eq!(handled.h, 5);
-        handled.note(&origin(5, 4, WHOLE));
-        handled.raise(3);
-        assert_eq!((handled.h, handled.is_settled()), (5, true), "never backwards");
-    }
-
-    #[test]
-    fn counts_go_round() {
-        let mut handled = Handled::new(u32::MAX - 1);
-        for h in [0, u32::MAX] {
-            handled.note(&origin(h, u32::MAX - 1, WHOLE));
-        }
-        assert_eq!(handled.h, 0);
-    }
 }

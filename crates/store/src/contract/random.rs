@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::session::WHOLE;
 use crate::sqlite::{Config, tests::Place};
-use crate::{ArchiveId, ArchiveOp, ArchivePaging, ArchiveQuery, DocumentOp, Quota, Space};
+use crate::{ArchiveId, ArchiveOp, ArchivePaging, ArchiveQuery, DocumentOp, Origin, Quota, SessionOp, Space};
 
 fn any_number() -> impl Strategy<Value = AccountNumber> {
     select(vec![7, 10_001, 10_002, 10_003, 10_004]).prop_map(number)
@@ -125,21 +126,45 @@ fn any_document_op() -> impl Strategy<Value = DocumentOp> {
     ]
 }
 
+/// Of two sessions of one number, and few stanzas, so that some are counted and some stay ahead of the count.
+fn any_session_op() -> impl Strategy<Value = SessionOp> {
+    let key = || 1..3_u64;
+    let number = AccountNumber::FIRST;
+    prop_oneof![
+        3 => (key(), 0..9_u32).prop_map(move |(key, h)| SessionOp::Count { key, number, h }),
+        6 => key().prop_map(move |key| SessionOp::Handled { key, number }),
+        2 => key().prop_map(|key| SessionOp::Forget { key }),
+        2 => (0..9_u64).prop_map(|ms| SessionOp::Begin { until: NOW + Duration::from_millis(ms) }),
+    ]
+}
+
+fn on_behalf(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Op> {
+    let share = select(vec![WHOLE, WHOLE / 2]);
+    (1..3_u64, 1..9_u32, 0..3_u32, share, op).prop_map(|(key, h, floor, share, op)| {
+        Op::OnBehalf(Box::new((Origin { key, number: AccountNumber::FIRST, h, floor, share }, op)))
+    })
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     let n = any_number;
     let any_credentials = || (0..9_u8).prop_map(credentials);
     let create = (proptest::option::of(n()), proptest::option::of(".{0,5}"), any_credentials())
         .prop_map(|(number, name, credentials)| Op::CreateAccount { number, name, credentials });
-    let push = (n(), 0..9_u64, vec(any::<u8>(), 0..60)).prop_map(|(number, stamp, stanza)| Op::PushOffline {
-        number,
-        stamp: Wallclock::from_millis(stamp),
-        stanza,
-    });
+    let push = || {
+        (n(), 0..9_u64, vec(any::<u8>(), 0..60)).prop_map(|(number, stamp, stanza)| Op::PushOffline {
+            number,
+            stamp: Wallclock::from_millis(stamp),
+            stanza,
+        })
+    };
     let delete =
         (n(), any_id(), any_id()).prop_map(|(number, first, last)| Op::DeleteOffline { number, first, last });
     prop_oneof![
         4 => create,
-        9 => push,
+        9 => push(),
+        9 => on_behalf(push()),
+        12 => on_behalf(any_archive_op().prop_map(Op::Archive)),
+        6 => any_session_op().prop_map(Op::Session),
         3 => delete,
         3 => (n(), any_id(), 0..6_u32).prop_map(|(number, after, limit)| Op::LoadOffline { number, after, limit }),
         2 => n().prop_map(|number| Op::CountOffline { number }),
@@ -178,8 +203,8 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Op>>> {
     vec(vec(any_op(), 1..20), 1..12)
 }
 
-/// Both answer all batches alike; `between` may replace the store after each.
-fn agree<S: Backend>(batches: Vec<Vec<Op>>, store: S, between: impl Fn(S) -> S) {
+/// Both answer all batches alike; `between` may replace the store after each, as a crash does.
+fn agree<S: Backend>(batches: Vec<Vec<Op>>, store: S, between: Option<&dyn Fn(S) -> S>) {
     let mut reference = Memory::new(LIMITS);
     let mut store = store;
     for (at, ops) in batches.into_iter().enumerate() {
@@ -193,7 +218,11 @@ fn agree<S: Backend>(batches: Vec<Vec<Op>>, store: S, between: impl Fn(S) -> S) 
             assert_eq!(expected, answered, "{request:?}");
         }
         assert_eq!(expected.len(), answered.len());
-        store = between(store);
+        if let Some(between) = between {
+            store = between(store);
+            let begin = || Op::Session(SessionOp::Begin { until: now + Duration::from_millis(2) });
+            assert_eq!(reference.run_one(now, begin()), store.run_one(now, begin()));
+        }
     }
 }
 
@@ -203,7 +232,7 @@ proptest! {
     #[test]
     fn sqlite_says_what_the_reference_says(batches in batches()) {
         let store = Sqlite::in_memory(NOW, Config { limits: LIMITS, ..Config::default() }).unwrap();
-        agree(batches, store, |store| store);
+        agree(batches, store, None);
     }
 }
 
@@ -213,9 +242,9 @@ proptest! {
     #[test]
     fn sqlite_says_so_too_when_opened_anew(batches in batches()) {
         let place = Place::new();
-        agree(batches, place.open(), |store| {
+        agree(batches, place.open(), Some(&|store| {
             drop(store);
             place.open()
-        });
+        }));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::session::WHOLE;
-use crate::{Counts, Origin, SavedSession, SessionOp};
+use crate::{ArchiveId, ArchiveOp, ArchivePaging, ArchiveQuery, Counts, Origin, SavedSession, SessionOp};
 
 every_back_end! {
     a_stanza_and_its_count_are_one_commit
@@ -10,6 +10,10 @@ every_back_end! {
     what_was_saved_is_taken_once
     what_was_left_behind_is_known_for_a_while
     a_deleted_account_has_no_sessions
+    after_a_crash_nothing_is_left_that_no_count_covers
+    what_is_taken_back_leaves_no_gap
+    what_a_session_that_is_over_added_stays
+    what_a_saved_session_added_stays
 }
 
 const KEY: u64 = 0x7fff_0000_0000_0001;
@@ -116,4 +120,121 @@ fn a_deleted_account_has_no_sessions(store: &mut dyn Backend) {
     assert!(push(store, 1, 1, WHOLE).is_ok());
     store.run_one(NOW, Op::DeleteAccount { number: number(1) }).unwrap();
     assert_eq!(handled(store, 1), None);
+}
+
+const LATER: Wallclock = Wallclock::from_millis(NOW.as_millis() + 60_000);
+
+/// An exchange starts; whether the last one died, only the store knows.
+fn begin(store: &mut dyn Backend) {
+    ask(store, SessionOp::Begin { until: LATER });
+}
+
+/// A share of stanza `h` asks for a message to be kept in an archive; its text is its id's.
+fn archive(store: &mut dyn Backend, of: u64, id: u64, with: &str, h: u32, share: u16) {
+    let origin = Origin { key: KEY, number: number(1), h, floor: 0, share };
+    let (id, stanza) = (archive_id(id), format!("m{id}").into_bytes());
+    let op = Op::Archive(ArchiveOp::Append { number: number(of), id, with: with.into(), stanza });
+    assert_eq!(store.run_one(NOW, Op::OnBehalf(Box::new((origin, op)))), Ok(Answer::Done));
+}
+
+fn archive_id(id: u64) -> ArchiveId {
+    ArchiveId(ArchiveId::first_at(NOW).0 + id)
+}
+
+/// What is in an archive, with somebody or with anybody.
+fn archived(store: &mut dyn Backend, of: u64, with: Option<&str>) -> Vec<String> {
+    let query = ArchiveQuery {
+        with: with.map(contact),
+        full: None,
+        start: None,
+        end: None,
+        after: None,
+        before: None,
+        page: ArchivePaging::First,
+        limit: 50,
+    };
+    let op = Op::Archive(ArchiveOp::Page { number: number(of), query: Box::new(query) });
+    match store.run_one(NOW, op).unwrap() {
+        Answer::Archive(page) => {
+            assert_eq!(page.count, Some(page.rows.len() as u64));
+            page.rows.into_iter().map(|row| String::from_utf8(row.stanza).unwrap()).collect()
+        }
+        other => panic!("a page? {other:?}"),
+    }
+}
+
+fn after_a_crash_nothing_is_left_that_no_count_covers(store: &mut dyn Backend) {
+    for of in 1..=3 {
+        create(store, Some(of)).unwrap();
+    }
+    // The second stanza is in all its places, and the first is not; the third is in one of two.
+    push(store, 2, 2, WHOLE / 2).unwrap();
+    archive(store, 1, 20, "2@x", 2, WHOLE / 2);
+    archive(store, 1, 30, "3@x", 3, WHOLE / 2);
+    assert_eq!((handled(store, 1), count(store, 2)), (Some(0), (1, 1)));
+    begin(store);
+    assert_eq!((handled(store, 1), count(store, 2)), (Some(0), (0, 0)));
+    assert_eq!(archived(store, 1, None), [""; 0]);
+    // Its client sends them again, in another session; in this one they would count from the first on.
+    archive(store, 1, 31, "3@x", 3, WHOLE / 2);
+    push(store, 2, 2, WHOLE).unwrap();
+    push(store, 2, 1, WHOLE).unwrap();
+    assert_eq!(handled(store, 1), Some(2), "what was taken back counts no more");
+    begin(store);
+    assert_eq!((count(store, 2), archived(store, 1, None).len()), ((2, 2), 0), "what is covered stays");
+    begin(store);
+    assert_eq!(count(store, 2), (2, 2));
+}
+
+fn what_is_taken_back_leaves_no_gap(store: &mut dyn Backend) {
+    create(store, Some(1)).unwrap();
+    // Of nine messages with three people, the third, the fourth and the last are not covered.
+    let people = ["a@x", "b@x", "b@x", "c@x", "a@x", "b@x", "c@x", "b@x", "a@x"];
+    for (id, with) in (1..).zip(people) {
+        match id {
+            3 | 4 | 9 => archive(store, 1, id, with, 100 + id as u32, WHOLE),
+            _ => {
+                let (id, stanza) = (archive_id(id), format!("m{id}").into_bytes());
+                let op = ArchiveOp::Append { number: number(1), id, with: with.into(), stanza };
+                store.run_one(NOW, Op::Archive(op)).unwrap();
+            }
+        }
+    }
+    begin(store);
+    assert_eq!(archived(store, 1, None), ["m1", "m2", "m5", "m6", "m7", "m8"]);
+    assert_eq!(archived(store, 1, Some("a@x")), ["m1", "m5"]);
+    assert_eq!(archived(store, 1, Some("b@x")), ["m2", "m6", "m8"]);
+    assert_eq!(archived(store, 1, Some("c@x")), ["m7"]);
+    let ends = store.run_one(NOW, Op::Archive(ArchiveOp::Ends { number: number(1) }));
+    assert_eq!(ends, Ok(Answer::ArchiveEnds(Some((archive_id(1), archive_id(8))))));
+    archive(store, 1, 10, "c@x", 1, WHOLE);
+    assert_eq!(archived(store, 1, Some("c@x")), ["m7", "m10"]);
+}
+
+fn what_a_session_that_is_over_added_stays(store: &mut dyn Backend) {
+    create(store, Some(1)).unwrap();
+    create(store, Some(2)).unwrap();
+    push(store, 2, 2, WHOLE).unwrap();
+    ask(store, SessionOp::Forget { key: KEY });
+    // This was on its way between two loops when its client said good-bye.
+    push(store, 2, 1, WHOLE / 2).unwrap();
+    assert_eq!(handled(store, 1), None);
+    ask(store, SessionOp::Count { key: KEY, number: number(1), h: 3 });
+    assert_eq!(handled(store, 1), None, "nor does that begin it anew");
+    begin(store);
+    assert_eq!(count(store, 2), (2, 2));
+}
+
+fn what_a_saved_session_added_stays(store: &mut dyn Backend) {
+    create(store, Some(1)).unwrap();
+    push(store, 1, 9, WHOLE).unwrap();
+    ask(
+        store,
+        SessionOp::Save(Box::new(SavedSession {
+            counts: Counts { processed: 9, ..saved().counts },
+            ..saved()
+        })),
+    );
+    begin(store);
+    assert_eq!(count(store, 1), (1, 1));
 }

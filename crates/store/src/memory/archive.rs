@@ -43,6 +43,15 @@ impl Archive {
         }
     }
 
+    /// As if a message had never been appended.
+    pub(super) fn take_back(&mut self, id: ArchiveId) {
+        if self.rows.remove(&id).is_some()
+            && let Some((&last, _)) = self.rows.last_key_value()
+        {
+            self.last = last;
+        }
+    }
+
     /// Whether it was ever used.
     pub(super) fn exists(&self) -> bool {
         self.last > ArchiveId(0)

@@ -2,8 +2,8 @@
 //!
 //! Owns: the tables `archives`, `archive`, `archive_contacts`, `archive_with`, `archive_gone`, and the ends of archives in
 //! use, so that an append is two INSERTs and a group writes each end once.
-//! Invariants: rows are appended at one end and leave at the other, so their places have no gaps; a contact's lane names
-//! the places of the messages with that contact, without gaps too; after [`Archives::flush`] the tables say where each
+//! Invariants: rows are appended at one end and leave at the other, and where one is taken back those behind it move up, so
+//! their places have no gaps; a contact's lane names the places of the messages with that contact, without gaps too; after [`Archives::flush`] the tables say where each
 //! begins and ends; between groups nothing here is newer than they are.
 //! Not here: pages (`archive_pages`), the account (`accounts`).
 //!
@@ -170,6 +170,52 @@ impl Archives {
             self.set(number, lane).first_id = first_id;
             rows += 1;
         }
+    }
+
+    /// As if a message had never been appended: those behind it move up, in the archive and in their contacts' lanes. It
+    /// is among the last, since it is taken back as soon as the exchange is there again.
+    pub(super) fn take_back(
+        &mut self,
+        db: &Connection,
+        number: AccountNumber,
+        id: ArchiveId,
+    ) -> Result<(), Stop> {
+        let lane = self.find(db, number)?.lane;
+        let place = lower_bound(db, lane, id)?;
+        if place > lane.last || id_at(db, lane, place)? != id {
+            return Ok(());
+        }
+        let contact: i64 = db
+            .prepare_cached("SELECT contact FROM archive WHERE id = ?1")?
+            .query_row([lane.row(place)], |row| row.get(0))?;
+        let theirs = self.find_lane(db, contact)?;
+        let step = step_of(db, theirs, place)?;
+        db.prepare_cached("DELETE FROM archive_with WHERE id = ?1")?.execute([theirs.row(step)])?;
+        // In the order of their ids, so that each moves to where one has just left.
+        db.prepare_cached("UPDATE archive_with SET id = id - 1 WHERE id > ?1 AND id <= ?2")?
+            .execute((theirs.row(step), theirs.row(theirs.last)))?;
+        self.set_contact(contact, Lane { last: theirs.last - 1, ..theirs });
+        let behind = (lane.row(place), lane.row(lane.last));
+        let contacts: Vec<i64> = db
+            .prepare_cached("SELECT DISTINCT contact FROM archive WHERE id > ?1 AND id <= ?2")?
+            .query_map(behind, |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for contact in contacts {
+            let theirs = self.find_lane(db, contact)?;
+            let from = step_of(db, theirs, place)?;
+            db.prepare_cached("UPDATE archive_with SET place = place - 1 WHERE id BETWEEN ?1 AND ?2")?
+                .execute((theirs.row(from), theirs.row(theirs.last)))?;
+        }
+        db.prepare_cached("DELETE FROM archive WHERE id = ?1")?.execute([behind.0])?;
+        db.prepare_cached("UPDATE archive SET id = id - 1 WHERE id > ?1 AND id <= ?2")?.execute(behind)?;
+        let lane = Lane { last: lane.last - 1, ..lane };
+        let ends = match lane.len() {
+            0 => None,
+            _ => Some((id_at(db, lane, lane.first)?, id_at(db, lane, lane.last)?)),
+        };
+        let archive = self.set(number, lane);
+        (archive.first_id, archive.last_id) = ends.unwrap_or((ArchiveId(0), archive.last_id));
+        Ok(())
     }
 
     fn sweep(&mut self, db: &Connection, floor: ArchiveId, rows_max: u64) -> Result<Answer, Stop> {

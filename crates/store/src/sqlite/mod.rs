@@ -32,7 +32,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, ffi};
 use xmpp::time::Wallclock;
 
-use crate::{Answer, Backend, Folder, Limits, Op, Reply, Request, StoreError};
+use crate::handled::Added;
+use crate::{Answer, Backend, Folder, Limits, Op, Reply, Request, SessionOp, StoreError};
 use archives::Archives;
 pub use backup::{Backup, BackupError, Stopper, unpack};
 use mailboxes::Mailboxes;
@@ -341,13 +342,34 @@ impl Sqlite {
             Op::Archive(op) => self.archives.apply(db, now, &self.limits, op),
             Op::Document(op) => documents::apply(db, op),
             Op::Pep(op) => nodes::apply(db, op),
-            Op::Session(op) => self.sessions.apply(db, now, op),
+            Op::Session(op) => {
+                if let SessionOp::Begin { .. } = op {
+                    for added in self.sessions.take_uncovered(db)? {
+                        self.take_back(added)?;
+                    }
+                }
+                self.sessions.apply(&self.connection, now, op)
+            }
             Op::OnBehalf(asked) => {
                 let (origin, op) = &**asked;
                 let answer = self.apply(now, op)?;
-                self.sessions.note(&self.connection, origin)?;
+                self.sessions.note(&self.connection, origin, Added::by(op, &answer))?;
                 Ok(answer)
             }
+        }
+    }
+
+    /// As if it had never been added.
+    fn take_back(&mut self, added: Added) -> Result<(), Stop> {
+        let db = &self.connection;
+        let done = match added {
+            Added::Offline(number, id) => self.mailboxes.delete_rows(db, number, id, id).map(drop),
+            Added::Archived(number, id) => self.archives.take_back(db, number, id),
+        };
+        match done {
+            // Whose it was is gone.
+            Err(Stop::Refused(_)) => Ok(()),
+            done => done,
         }
     }
 }

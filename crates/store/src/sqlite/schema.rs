@@ -9,7 +9,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
 pub(super) const MIGRATIONS: &[&str] =
-    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES, SESSIONS];
+    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES, SESSIONS, UNCOVERED];
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -185,4 +185,17 @@ const SESSIONS: &str = "
         until  INTEGER NOT NULL,
         state  TEXT
     );
+";
+
+const UNCOVERED: &str = "
+    -- What stanzas added that the count of their session (key, h) does not cover: who starts after a crash takes it back.
+    -- archive: 1 if row is the id of a message in number's archive, 0 if it is a place in its mailbox.
+    CREATE TABLE uncovered (
+        key     INTEGER NOT NULL,
+        h       INTEGER NOT NULL,
+        number  INTEGER NOT NULL,
+        archive INTEGER NOT NULL,
+        row     INTEGER NOT NULL,
+        PRIMARY KEY (key, h, number, archive, row)
+    ) WITHOUT ROWID;
 ";

@@ -1,10 +1,12 @@
 //! The records of sessions that may be resumed, in SQLite.
 //!
 //! Spec: XEP-0198 section 5.
-//! Owns: the table `sessions`, and the counts of sessions in use, so that a group writes each session's count once.
-//! Invariants: a count is written in the transaction that holds what it counts; what a group noted is forgotten with it
-//! when it is rolled back.
-//! Not here: when a stanza counts (`session`).
+//! Owns: the tables `sessions` and `uncovered`, and the counts of sessions in use, so that a group writes each session's
+//! count once, and lists only what no count covers when it ends: as a rule nothing.
+//! Invariants: a count is written in the transaction that holds what it counts; `uncovered` names what stanzas of live
+//! sessions added that no count covers, at the end of each group; what a group noted is forgotten with it when it is
+//! rolled back.
+//! Not here: when a stanza counts (`handled`), taking back what it added (`mod`).
 
 use std::collections::HashMap;
 
@@ -13,8 +15,8 @@ use xmpp::address::AccountNumber;
 use xmpp::time::Wallclock;
 
 use super::{Stop, millis, wallclock};
-use crate::session::Handled;
-use crate::{Answer, Origin, SavedSession, SessionOp};
+use crate::handled::{Added, Handled, Over};
+use crate::{Answer, ArchiveId, OfflineId, Origin, SavedSession, SessionOp};
 
 /// Sessions remembered from group to group, at some 100 bytes each; beyond it those of which nothing is under way are
 /// read anew.
@@ -31,6 +33,7 @@ pub(super) struct Sessions {
     staged: HashMap<u64, (AccountNumber, Handled)>,
     /// Forgotten or replaced in this group.
     gone: Vec<u64>,
+    over: Over,
 }
 
 impl Sessions {
@@ -42,7 +45,11 @@ impl Sessions {
                 db.prepare_cached("UPDATE sessions SET until = ?2 WHERE until = ?1")?
                     .execute((LIVES, millis(*until)))?;
             }
-            SessionOp::Count { key, number, h } => self.stage(db, *key, *number)?.raise(*h),
+            SessionOp::Count { key, number, h } => {
+                if let Some(handled) = self.stage(db, *key, *number)? {
+                    handled.raise(*h);
+                }
+            }
             SessionOp::Handled { key, number } => {
                 self.flush(db)?;
                 let found = db
@@ -52,11 +59,12 @@ impl Sessions {
                 return Ok(Answer::Handled(found));
             }
             SessionOp::Forget { key } => {
-                self.drop_staged(*key);
+                self.drop_staged(db, *key)?;
+                self.over.add(*key);
                 db.prepare_cached("DELETE FROM sessions WHERE key = ?1")?.execute([*key])?;
             }
             SessionOp::Save(saved) => {
-                self.drop_staged(saved.key);
+                self.drop_staged(db, saved.key)?;
                 db.prepare_cached("INSERT OR REPLACE INTO sessions VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
                     (saved.key, saved.number.get(), saved.h(), millis(saved.until), saved.to_json()),
                 )?;
@@ -66,14 +74,46 @@ impl Sessions {
         Ok(Answer::Done)
     }
 
-    /// A stanza asked for what this transaction holds.
-    pub(super) fn note(&mut self, db: &Connection, origin: &Origin) -> Result<(), Stop> {
-        self.stage(db, origin.key, origin.number)?.note(origin);
+    /// A stanza asked for what this transaction holds, which added this.
+    pub(super) fn note(
+        &mut self,
+        db: &Connection,
+        origin: &Origin,
+        added: Option<Added>,
+    ) -> Result<(), Stop> {
+        if let Some(handled) = self.stage(db, origin.key, origin.number)? {
+            handled.note(origin, added);
+        }
         Ok(())
     }
 
+    /// What was added and never covered, as an exchange finds it that starts after a crash; it is not listed any more.
+    pub(super) fn take_uncovered(&mut self, db: &Connection) -> Result<Vec<Added>, Stop> {
+        self.flush(db)?;
+        self.staged.clear();
+        self.known.clear();
+        self.over = Over::default();
+        let mut all = db.prepare_cached("SELECT number, archive, row FROM uncovered")?;
+        let added = all.query_map([], |row| {
+            let (number, is_archived, id) = (row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64);
+            Ok(AccountNumber::new(number).map(|number| match is_archived {
+                true => Added::Archived(number, ArchiveId(id)),
+                false => Added::Offline(number, OfflineId(id)),
+            }))
+        })?;
+        let added = added.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        db.prepare_cached("DELETE FROM uncovered")?.execute([])?;
+        Ok(added)
+    }
+
     pub(super) fn remove(&mut self, db: &Connection, number: AccountNumber) -> Result<(), Stop> {
+        let mut theirs = db.prepare_cached("SELECT key FROM sessions WHERE number = ?1")?;
+        for key in theirs.query_map([number.get()], |row| row.get(0))? {
+            self.gone.push(key?);
+        }
         self.staged.retain(|_, (of, _)| *of != number);
+        db.prepare_cached("DELETE FROM uncovered WHERE key IN (SELECT key FROM sessions WHERE number = ?1)")?
+            .execute([number.get()])?;
         db.prepare_cached("DELETE FROM sessions WHERE number = ?1")?.execute([number.get()])?;
         Ok(())
     }
@@ -87,8 +127,19 @@ impl Sessions {
             "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, NULL)
              ON CONFLICT (key) DO UPDATE SET h = excluded.h WHERE h <> excluded.h",
         )?;
-        for (key, (number, handled)) in &self.staged {
-            put.execute((key, number.get(), handled.h, LIVES))?;
+        for (key, (number, handled)) in &mut self.staged {
+            put.execute((*key, number.get(), handled.h, LIVES))?;
+            for h in handled.unlist() {
+                db.prepare_cached("DELETE FROM uncovered WHERE key = ?1 AND h = ?2")?.execute((*key, h))?;
+            }
+            for (h, added) in handled.list() {
+                let (number, is_archived, id) = match added {
+                    Added::Archived(number, id) => (number, true, id.0),
+                    Added::Offline(number, id) => (number, false, id.0),
+                };
+                db.prepare_cached("INSERT OR IGNORE INTO uncovered VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .execute((*key, h, number.get(), is_archived, id as i64))?;
+            }
         }
         Ok(())
     }
@@ -110,16 +161,26 @@ impl Sessions {
         self.gone.clear();
     }
 
-    fn drop_staged(&mut self, key: u64) {
+    /// What is known of a session is so no more, and what its stanzas added stays.
+    fn drop_staged(&mut self, db: &Connection, key: u64) -> rusqlite::Result<()> {
         self.staged.remove(&key);
         self.gone.push(key);
+        db.prepare_cached("DELETE FROM uncovered WHERE key = ?1")?.execute([key])?;
+        Ok(())
     }
 
-    fn stage(&mut self, db: &Connection, key: u64, number: AccountNumber) -> rusqlite::Result<&mut Handled> {
+    /// The count of a session, begun if need be; none if it is over.
+    fn stage(
+        &mut self,
+        db: &Connection,
+        key: u64,
+        number: AccountNumber,
+    ) -> rusqlite::Result<Option<&mut Handled>> {
         if !self.staged.contains_key(&key) {
             let known = self.known.get(&key).filter(|_| !self.gone.contains(&key)).cloned();
             let handled = match known {
                 Some(handled) => handled,
+                None if self.over.has(key) => return Ok(None),
                 None => Handled::new(
                     db.prepare_cached("SELECT h FROM sessions WHERE key = ?1")?
                         .query_row([key], |row| row.get(0))
@@ -129,7 +190,7 @@ impl Sessions {
             };
             self.staged.insert(key, (number, handled));
         }
-        Ok(&mut self.staged.get_mut(&key).expect("it was just put there").1)
+        Ok(self.staged.get_mut(&key).map(|(_, handled)| handled))
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
-use crate::OfflineId;
 use crate::contract::{LIMITS, NOW, create, number, page, push};
+use crate::session::WHOLE;
+use crate::{ArchiveId, ArchiveOp, OfflineId, Origin};
 
 /// A data folder for one test.
 pub(crate) struct Place {
@@ -187,4 +188,44 @@ fn only_a_failed_sync_is_a_lost_one() {
             None => assert!(matches!(refusal(&failure(code)), StoreError::Failed(_)), "{code}"),
         }
     }
+}
+
+#[test]
+fn a_stanza_that_counts_at_once_costs_the_count_and_no_more() {
+    let place = Place::new();
+    let mut store = place.open();
+    create(&mut store, None).unwrap();
+    let rows = |store: &Sqlite| -> u64 {
+        store.connection.query_row("SELECT total_changes()", [], |row| row.get(0)).unwrap()
+    };
+    // A message has a row in the archive of either side, and waits for whoever confirms it.
+    let message = |nth: u64| {
+        let append = |id| {
+            let id = ArchiveId(ArchiveId::first_at(NOW).0 + id);
+            Op::Archive(ArchiveOp::Append {
+                number: number(10_001),
+                id,
+                with: "a@x".into(),
+                stanza: b"m".to_vec(),
+            })
+        };
+        [append(2 * nth), append(2 * nth + 1), push_op(10_001, 1)]
+    };
+    let on_behalf = |h: u32, ops: [Op; 3]| {
+        let shares = [WHOLE / 2, WHOLE / 4, WHOLE / 4];
+        shares.into_iter().zip(ops).map(move |(share, op)| {
+            Op::OnBehalf(Box::new((Origin { key: 1, number: number(10_001), h, floor: 0, share }, op)))
+        })
+    };
+    // What there is one of for each account and each session is there from now on.
+    run(&mut store, on_behalf(1, message(1)));
+    let before = rows(&store);
+    run(&mut store, message(2));
+    let alone = rows(&store) - before;
+    let before = rows(&store);
+    run(&mut store, on_behalf(2, message(3)));
+    assert_eq!(rows(&store) - before, alone + 1, "one row of `sessions`, and none of `uncovered`");
+    let before = rows(&store);
+    run(&mut store, on_behalf(4, message(4)));
+    assert_eq!(rows(&store) - before, alone + 3, "ahead of the count, each of its rows is listed");
 }
