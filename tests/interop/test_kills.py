@@ -1,11 +1,8 @@
 """`kill -9` again and again under twenty writers over mixed carriers, judged solely from what foreign clients saw.
 
 Writers send again what `<failed h=''/>` does not cover, as XEP-0198 asks of them. Then every message has been sent for good, and must have
-come: to a number that was away once for each time it was sent; to one that was there no more often than that in one session; in its sender's
-order; and always with one `stanza-id`, if it was sent once.
-
-A known fault: `h` counts from the first on, so a message that was durable while one sent before it was not is sent again, and comes again with
-another `stanza-id`. How many did is said; none of them had been acknowledged.
+come: to a number that was away once; to one that was there once in a session, and in a second one only where the exchange was killed before it
+had recorded that it was confirmed, or that it was sent; in its sender's order; and always with one `stanza-id`, if it was sent once.
 
 `SWITCHBOARD_KILLS` says how often (200 by hand; 12 by default, for CI, where that would take too long), `SWITCHBOARD_SEED` when.
 """
@@ -254,9 +251,8 @@ def judge(reader, writers, once):
         for n, times in theirs.items():
             lives = [life for life, _ in times]
             sent = writer.times[(reader.number, n)]
-            often = max(lives.count(life) for life in lives)
-            assert lives == sorted(lives) and often <= sent, f"{writer.number}-{n} to {reader.number}, sent {sent} times: {times}"
-            assert not once or len(times) <= sent, f"{writer.number}-{n} to {reader.number}, who was away, sent {sent} times: {times}"
+            assert lives == sorted(set(lives)), f"{writer.number}-{n} to {reader.number}, sent {sent} times: {times}"
+            assert not once or len(times) == 1, f"{writer.number}-{n} to {reader.number}, who was away, sent {sent} times: {times}"
             repeated += len(times) - 1
             # What was sent once was committed before its writer was told so, with its id.
             if sent == 1:
@@ -343,6 +339,7 @@ async def test_nothing_is_lost_whenever_it_is_killed(tmp_path):
         for task in tasks:
             task.cancel()
     repeated = sum(judge(reader, writers, False) for reader in here)
-    again = sum(judge(reader, writers, True) for reader in away)
+    for reader in away:
+        judge(reader, writers, True)
     total = sum(sum(writer.next.values()) for writer in writers)
-    print(f"{KILLS} kills, {total} messages, {repeated} came again to who was there, {again} to who was away")
+    print(f"{KILLS} kills, {total} messages, {repeated} came again to who was there")
