@@ -9,7 +9,7 @@
 use store::{Answer as Stored, DocumentOp, Op, Quota, Space, StoreError};
 use xmpp::address::{AccountNumber, Jid, JidRef};
 use xmpp::error::{ErrorType, StanzaCondition, StanzaError};
-use xmpp::stanza::Stanza;
+use xmpp::stanza::{Node, Stanza};
 use xmpp::{ns, write};
 
 use super::{Answer, Feature, Query, Scope, TurnedAway, Wait};
@@ -56,6 +56,18 @@ impl Feature for It {
 
     const SERVER: &'static [&'static str] = &[ns::BLOCKING, ns::REPORTING];
     const ACCOUNT: &'static [&'static str] = &[ns::BLOCKING];
+
+    /// A session that was saved had asked for the list, and goes on hearing of changes. INLINE does not name it: a client
+    /// that asked for the list along with its resource would have to be sent it.
+    fn on_inline(router: &mut Router, line: LineId, asked: &Node<'_>, _: &mut Vec<u8>) {
+        router.lines[line].features.blocking |= asked.is("blocklist", ns::BLOCKING);
+    }
+
+    fn write_wishes(router: &Router, line: LineId, out: &mut Vec<u8>) {
+        if router.lines[line].features.blocking {
+            write::open(out, "blocklist").ns(ns::BLOCKING).empty();
+        }
+    }
 
     fn on_load(router: &mut Router, number: AccountNumber) {
         let op = DocumentOp::Load { number, space: Space::BlockList, name: "".into() };

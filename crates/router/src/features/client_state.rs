@@ -4,15 +4,16 @@
 //! beginning).
 //! Owns: what is held back for a line. Invariants: of each sender the last presence and the last chat state wait, and
 //! nothing else does; what goes at once takes them along before it, so nothing is overtaken; a line holds
-//! [`HELD_MAX`] stanzas and [`HELD_BYTES_MAX`] octets at most.
+//! [`HELD_MAX`] stanzas and [`HELD_BYTES_MAX`] octets at most; what waits when the exchange ends is saved with the rest
+//! that its client has not confirmed.
 //! Not here: messages with a text, requests and questions, which go at once always.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use xmpp::address::AccountNumber;
-use xmpp::ns;
 use xmpp::stanza::{Node, Stanza, StanzaKind};
+use xmpp::{ns, write};
 
 use super::Feature;
 use crate::chat_state::is_alone;
@@ -47,7 +48,7 @@ impl Feature for It {
     const INLINE: &'static [&'static str] = &[ns::CSI];
 
     fn write_stream_features(_: &crate::RouterConfig, out: &mut Vec<u8>) {
-        xmpp::write::open(out, "csi").ns(ns::CSI).empty();
+        write::open(out, "csi").ns(ns::CSI).empty();
     }
 
     fn on_inline(router: &mut Router, line: LineId, asked: &Node<'_>, _: &mut Vec<u8>) {
@@ -101,6 +102,16 @@ impl Feature for It {
 
     fn on_line_resumed(router: &mut Router, line: LineId) {
         Self::on_client_state(router, line, true);
+    }
+
+    fn on_stopping(router: &mut Router, number: AccountNumber) {
+        router.lines_of(number).into_iter().for_each(|line| let_go(router, line));
+    }
+
+    fn write_wishes(router: &Router, line: LineId, out: &mut Vec<u8>) {
+        if router.lines[line].features.client_state {
+            write::open(out, "inactive").ns(ns::CSI).empty();
+        }
     }
 }
 
