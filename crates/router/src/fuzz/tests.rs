@@ -82,6 +82,11 @@ proptest! {
     }
 
     #[test]
+    fn any_script_of_payloads_is_answered(data in prop::collection::vec(any::<u8>(), 0..600)) {
+        super::payloads(&data);
+    }
+
+    #[test]
     fn no_bytes_bring_it_down(data in prop::collection::vec(any::<u8>(), 0..200)) {
         super::stanzas(&data);
     }
