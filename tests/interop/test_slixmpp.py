@@ -1,9 +1,10 @@
-"""slixmpp over clear TCP, STARTTLS and direct TLS: both ways, on line and away."""
+"""slixmpp over clear TCP, STARTTLS and direct TLS: both ways, on line and away, and over a restart of the exchange."""
 
 import asyncio
 
 import pytest
 
+from exchange import Exchange
 from slix import CARRIERS, Person
 
 
@@ -60,3 +61,36 @@ async def test_a_wrong_password_is_refused(exchange, numbers):
     wrong.connect(exchange.host, exchange.ports["tcp"])
     await asyncio.wait_for(wrong.refused, 20)
     await wrong.disconnect()
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_a_session_is_resumed_after_a_restart_of_the_exchange(tmp_path, carrier):
+    exchange = Exchange(tmp_path / "data").start()
+    try:
+        numbers = [exchange.account(), exchange.account()]
+        a = Person(exchange, numbers[0], carrier)
+        a.register_plugin("xep_0198")
+        begun, resumed = [], asyncio.get_running_loop().create_future()
+        a.add_event_handler("session_start", begun.append)
+        a.add_event_handler("session_resumed", resumed.set_result)
+        await a.log_in()
+        b = await Person(exchange, numbers[1], carrier).log_in()
+        await b.write(numbers[0], "before")
+        assert await a.hear() == (numbers[1], "before")
+        await asyncio.to_thread(exchange.restart)
+        await asyncio.wait_for(a.gone, 20)
+        b = await Person(exchange, numbers[1], carrier).log_in()
+        await b.write(numbers[0], "while it was away")
+        a.connect(exchange.host, exchange.ports["tls" if carrier == "direct-tls" else "tcp"])
+        await asyncio.wait_for(resumed, 20)
+        assert await a.hear() == (numbers[1], "while it was away")
+        await a.write(numbers[1], "and back")
+        assert await b.hear() == (numbers[0], "and back")
+        # It is the same session: nothing was begun anew, and nothing came twice.
+        assert len(begun) == 1 and a.bodies.empty()
+        [line] = [line for line in exchange.who() if line["number"] == int(numbers[0])]
+        assert (line["resource"], line["state"]) == ("slix", "bound")
+        await a.log_out()
+        await b.log_out()
+    finally:
+        exchange.stop()
