@@ -44,7 +44,8 @@ impl Kind {
 }
 
 impl Router {
-    /// Sends an error back for a letter, and is done with it.
+    /// Sends an error back for a letter, and is done with it. Its sender hears of the refusal before the letter counts as
+    /// handled, whatever way the error takes: the promise travels with it.
     pub(crate) fn refuse(&mut self, letter: Letter<'_>, error: &StanzaError) {
         if letter.kind.may_be_refused()
             && let Ok(stanza) = Stanza::parse(letter.stanza)
@@ -54,13 +55,13 @@ impl Router {
             let (id, to) = (stanza.id(), stanza.to());
             error.write_reply(&mut bytes, letter.kind.name(), id.as_deref(), to.as_deref(), Some(&sender));
             let resource = sender.split_once('/').map(|(_, resource)| resource);
-            self.route(Letter {
+            return self.route(Letter {
                 kind: letter.kind.error(),
                 from: letter.to,
                 to: letter.from,
                 resource,
                 stanza: &bytes,
-                ack: None,
+                ack: letter.ack,
             });
         }
         self.processed(letter.ack);

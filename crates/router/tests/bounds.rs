@@ -6,8 +6,8 @@ mod world;
 use std::time::Duration;
 
 use store::StoreError;
-use switchboard_router::{AccountChange, BindError, RouterConfig, SessionId};
-use world::World;
+use switchboard_router::{AccountChange, BindError, Router, RouterConfig, SessionId};
+use world::{World, number};
 use xmpp::error::StreamErrorKind;
 
 fn cfg() -> RouterConfig {
@@ -68,6 +68,27 @@ fn what_the_store_refuses_is_refused_to_the_sender() {
         world.send(sender, "<message to='10002@localhost' id='m2'><body>b</body></message>");
         world.settle();
         assert_eq!(world.waiting(10_002), 1);
+    }
+}
+
+#[test]
+fn who_is_refused_hears_so_before_the_message_counts_as_handled() {
+    for choices in 0..64_usize {
+        let mut world = World::with(4, cfg());
+        // As on QUIC: the carrier is neither on the sender's home nor on the recipient's.
+        let homes = [10_001, 10_002].map(|of| Router::home(number(of), 4));
+        let elsewhere = (0..4).find(|at| !homes.contains(at)).expect("four loops");
+        assert_ne!(homes[0], homes[1], "choose other numbers");
+        let a = world.bind(10_001, Some("phone"), true, Some(elsewhere));
+        world.settle();
+        world.store_refuses = Some(StoreError::Full);
+        let seq = world.send(a, "<message to='10002@localhost' type='chat' id='m'><body>no</body></message>");
+        let mut turn = choices;
+        while !world.clients[&a].processed.contains(&seq) {
+            assert!(world.step(turn & 1), "it is never processed");
+            turn >>= 1;
+        }
+        assert_eq!(conditions(&mut world, a), ["resource-constraint"], "choices {choices:b}");
     }
 }
 
@@ -324,7 +345,7 @@ fn rereading(world: &mut World, session: SessionId) {
     world.store_step();
     world.settle();
     world.store_refuses = None;
-    assert_eq!(unprocessed(world, session), 0);
+    assert_eq!(unprocessed(world, session), 1, "it counts as handled once its sender has heard of the refusal");
 }
 
 #[test]
