@@ -51,6 +51,33 @@ test("unread messages are counted until they are looked at", async () => {
   await a.marked("one", "read");
 });
 
+test("what comes while a conversation is being opened is shown", async () => {
+  const [a, b] = await pair(browser, exchange);
+  await a.say("before");
+  await b.hears("before");
+  await b.page.evaluate(() => (location.hash = "#/"));
+  // The first page is read from disk, and then it takes its time.
+  await b.page.evaluate(async () => {
+    const { History } = await import("/src/store/history.js");
+    const { page } = History.prototype;
+    const opened = new Promise((resolve) => (window.goOn = resolve));
+    History.prototype.page = async function (...asked) {
+      const records = await page.apply(this, asked);
+      window.isRead = true;
+      await opened;
+      return records;
+    };
+  });
+  const opening = b.open(a.number);
+  await b.page.waitForFunction(() => window.isRead);
+  await a.say("meanwhile");
+  await a.marked("meanwhile", "delivered");
+  await b.page.evaluate(() => window.goOn());
+  await opening;
+  await b.hears("meanwhile");
+  await a.marked("meanwhile", "read");
+});
+
 test("reply, correct, retract, copy", async () => {
   const [a, b] = await pair(browser, exchange);
   await a.say("The train leaves at nine");

@@ -24,6 +24,8 @@ export class Conversation {
   #records = [];
   #quotes = new Map();
   #started = false;
+  /** Keys of messages that came while the first page was read from disk. */
+  #early = [];
   #loading = false;
   #exhausted = false;
   #unreadFrom = null;
@@ -95,6 +97,7 @@ export class Conversation {
     this.#records = [];
     this.#quotes.clear();
     this.#started = this.#loading = this.#exhausted = false;
+    this.#early = [];
     this.#below = 0;
     this.#scroller.clear();
     this.#view.setAttribute("aria-label", t("chat.messages", { name: this.#model.name(peer) }));
@@ -113,6 +116,7 @@ export class Conversation {
     this.#scroller.toEnd();
     if (this.#unreadFrom !== null) this.#scroller.toItem("unread");
     this.#look();
+    if (this.#early.length > 0) await this.#changed({ peer, keys: this.#early.splice(0) });
     if (records.length < FIRST) await this.#loadOlder();
     if (!this.#model.profiles.has(peer) && this.#model.phase === "online") this.#model.ask("profile", peer).catch(() => {});
     return undefined;
@@ -169,7 +173,8 @@ export class Conversation {
   // What changes.
 
   async #changed({ peer, keys }) {
-    if (peer !== this.#peer || !this.#started) return;
+    if (peer !== this.#peer) return;
+    if (!this.#started) return void this.#early.push(...keys);
     const records = await this.#model.history.records(keys);
     if (peer !== this.#peer) return;
     const known = new Set(this.#records.map((r) => r.key));
