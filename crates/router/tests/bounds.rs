@@ -345,7 +345,11 @@ fn rereading(world: &mut World, session: SessionId) {
     world.store_step();
     world.settle();
     world.store_refuses = None;
-    assert_eq!(unprocessed(world, session), 1, "it counts as handled once its sender has heard of the refusal");
+    assert_eq!(
+        unprocessed(world, session),
+        1,
+        "it counts as handled once its sender has heard of the refusal"
+    );
 }
 
 #[test]
