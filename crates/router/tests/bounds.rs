@@ -518,7 +518,7 @@ fn who_asks_after_a_number_that_is_not_in_memory_is_answered() {
         assert_eq!(inbox(&mut world, one)[1..], [gone]);
         // Its roster is on the disk of a number that has been deleted meanwhile, while nobody listened.
         world.end(one);
-        let op = store::Op::DeleteAccount { number: world::number(10_002) };
+        let op = store::Op::DeleteAccount { number: number(10_002) };
         store::Backend::run_one(&mut world.store, world.now.wall, op).expect("it is there");
         let one = world.bind(10_001, Some("x"), false, None);
         world.settle();
@@ -606,7 +606,7 @@ fn a_deleted_account_is_nobody() {
     world.settle();
     assert!(world.roster(10_001)["10002@localhost"].subscription.is_to());
     inbox(&mut world, one);
-    let op = store::Op::DeleteAccount { number: world::number(10_002) };
+    let op = store::Op::DeleteAccount { number: number(10_002) };
     store::Backend::run_one(&mut world.store, world.now.wall, op).expect("it is there");
     world.account_changed(10_002, AccountChange::Deleted);
     world.settle();
