@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p bench -- chat|idle|offline|churn [--against prosody,ejabberd]` starts each server on loopback,
 //! puts the same load on each in turn, and prints a JSON line a figure, then the ratios. `bench networks` compares the exchange with
-//! itself on the kernel's network and on our own; `bench stack` does so for the TCP/IP stack,
+//! itself on the kernel's network and on our own; `bench ladder` reads and draws captures; `bench stack` does so for the TCP/IP stack,
 //! beside smoltcp and the kernel. The method and the last figures
 //! stand in docs/benchmarks.md. Loads are bounded in count and time; traffic stays on loopback.
 
@@ -10,6 +10,7 @@ mod archive;
 mod chat;
 mod churn;
 mod idle;
+mod ladder;
 mod load;
 mod networks;
 mod offline;
@@ -83,6 +84,12 @@ enum Case {
         #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(10..=50_000))]
         log_ins: u32,
     },
+    /// Captures: how fast they are listed and drawn, and in how much memory; ours only.
+    Ladder {
+        /// Packets of each; with full segments a million take a gigabyte of the folder for temporary files.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+        packets: u32,
+    },
     /// The exchange on kernel TCP, on our own TCP, over QUIC on each: an idle session all told, CPU a relayed message, log-ins. As root.
     Networks {
         /// Instead: so many sessions on our own stack, in this process.
@@ -155,6 +162,14 @@ impl Sides {
     }
 }
 
+/// Whether a case was measured; if not, why is said.
+fn told(case: &str, outcome: &io::Result<()>) -> bool {
+    if let Err(error) = outcome {
+        eprintln!("bench: {case}: not measured: {error}");
+    }
+    outcome.is_ok()
+}
+
 fn main() -> ExitCode {
     let whole = match Command::parse().case {
         Case::Chat { sides, pairs, seconds, rate } => {
@@ -163,13 +178,8 @@ fn main() -> ExitCode {
         }
         Case::Idle { sides, sessions } => sides.run(|side, report| idle::run(side, sessions, report)),
         Case::Offline { sides, messages } => sides.run(|side, report| offline::run(side, messages, report)),
-        Case::Archive { rows } => {
-            let outcome = archive::run(rows, &mut Report::default());
-            if let Err(error) = &outcome {
-                eprintln!("bench: archive: not measured: {error}");
-            }
-            outcome.is_ok()
-        }
+        Case::Archive { rows } => told("archive", &archive::run(rows, &mut Report::default())),
+        Case::Ladder { packets } => told("ladder", &ladder::run(packets, &mut Report::default())),
         Case::Stack { apart: Some(case), side, .. } => {
             let side = side.as_deref().and_then(Side::by_name);
             let outcome = side

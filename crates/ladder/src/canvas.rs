@@ -3,13 +3,19 @@
 //! Not here: what is drawn (`text`).
 
 use crate::label::{Ink, Piece};
-use std::fmt::Write;
+use std::io::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that a text takes on a terminal.
 #[must_use]
 pub fn width(text: &str) -> usize {
-    text.width()
+    // What is drawn is nearly all of these.
+    if text.bytes().all(is_plain) { text.len() } else { text.width() }
+}
+
+/// A character of ASCII that takes a column.
+fn is_plain(octet: u8) -> bool {
+    matches!(octet, b' '..=b'~')
 }
 
 /// Columns of a label's pieces.
@@ -40,6 +46,11 @@ impl Line {
         Line { cells: vec![Cell::BLANK; columns] }
     }
 
+    /// As when it was made.
+    pub(crate) fn clear(&mut self) {
+        self.cells.fill(Cell::BLANK);
+    }
+
     /// What stands in a column.
     pub(crate) fn at(&self, column: usize) -> Option<char> {
         self.cells.get(column).and_then(|cell| cell.glyph)
@@ -55,7 +66,7 @@ impl Line {
     /// Puts a text, and returns the column behind it. What has no width, or would command a terminal, is left out.
     pub(crate) fn text(&mut self, mut column: usize, text: &str, ink: Ink) -> usize {
         for glyph in text.chars() {
-            let columns = glyph.width().unwrap_or(0);
+            let columns = if matches!(glyph, ' '..='~') { 1 } else { glyph.width().unwrap_or(0) };
             if columns == 0 || column + columns > self.cells.len() {
                 continue;
             }
@@ -77,20 +88,24 @@ impl Line {
     }
 
     /// Appends the line without its blank end; `colour`: with the escape sequences of a terminal.
-    pub(crate) fn render(&self, colour: bool, out: &mut String) {
+    pub(crate) fn render(&self, colour: bool, out: &mut Vec<u8>) {
         let used = self.cells.iter().rposition(|cell| *cell != Cell::BLANK && cell.glyph != Some(' '));
         let mut ink = Ink::Plain;
         for cell in &self.cells[..used.map_or(0, |last| last + 1)] {
             if colour && cell.ink != ink && cell.glyph != Some(' ') {
-                let _ = write!(out, "\x1b[{}m", sgr(cell.ink)); // a String takes all
+                let _ = write!(out, "\x1b[{}m", sgr(cell.ink)); // a Vec takes all
                 ink = cell.ink;
             }
-            out.extend(cell.glyph);
+            match cell.glyph {
+                Some(glyph) if glyph.is_ascii() => out.push(glyph as u8),
+                Some(glyph) => out.extend_from_slice(glyph.encode_utf8(&mut [0; 4]).as_bytes()),
+                None => {}
+            }
         }
         if ink != Ink::Plain {
-            out.push_str("\x1b[0m");
+            out.extend_from_slice(b"\x1b[0m");
         }
-        out.push('\n');
+        out.push(b'\n');
     }
 }
 

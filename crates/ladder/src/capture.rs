@@ -19,6 +19,14 @@ pub const BUFFER_MAX: usize = 16 << 20;
 /// Interfaces of one section, at most.
 pub const INTERFACES_MAX: usize = 4096;
 
+/// What compressed files begin with: people keep captures so.
+const COMPRESSED: [(&[u8], &str); 4] = [
+    (&[0x1f, 0x8b], "gzip"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    (&[0xfd, b'7', b'z', b'X'], "xz"),
+    (b"BZh", "bzip2"),
+];
+
 /// What packets of an interface start with: the numbers of the registry of link types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkType {
@@ -80,6 +88,10 @@ pub struct Break {
 pub enum BreakReason {
     /// The file ends within a record.
     Cut,
+    /// There is nothing in it.
+    Empty,
+    /// It is compressed, and by what.
+    Compressed(&'static str),
     /// It does not begin as a capture does.
     NotACapture,
     /// A record says that it is longer than any can be.
@@ -97,6 +109,10 @@ pub enum BreakReason {
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.why {
+            BreakReason::Empty => return f.write_str("this is no capture: it is empty"),
+            BreakReason::Compressed(by) => {
+                return write!(f, "this is compressed by {by}: it must be decompressed first");
+            }
             BreakReason::NotACapture => {
                 return f.write_str("this is no capture: it begins neither as pcap nor as pcapng does");
             }
@@ -260,10 +276,12 @@ struct Found {
 }
 
 fn begin<R: Read>(source: &mut Source<R>) -> Result<Kind, BreakReason> {
-    let magic = match source.peek(4)? {
-        Some(&[a, b, c, d]) => [a, b, c, d],
-        _ => return Err(BreakReason::NotACapture),
+    let Some(magic) = source.peek(4)?.and_then(|bytes| bytes.first_chunk().copied()) else {
+        return Err(if source.left() == 0 { BreakReason::Empty } else { BreakReason::NotACapture });
     };
+    if let Some((_, by)) = COMPRESSED.iter().find(|(begins, _)| magic.starts_with(begins)) {
+        return Err(BreakReason::Compressed(by));
+    }
     if magic == pcapng::SECTION_HEADER {
         return Ok(Kind::PcapNg(pcapng::Section::default()));
     }

@@ -14,7 +14,7 @@ use crate::analysis::Marks;
 use crate::item::{Hosts, Packet, Side};
 use crate::label::{LabelOptions, flag_words};
 use crate::moment::{Moment, Sent, Standing};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use std::time::Duration;
 pub struct JsonLadder<W: Write> {
     out: W,
     label: LabelOptions,
+    /// The line that is written.
+    line: String,
 }
 
 /// A text between quotation marks, escaped.
@@ -50,17 +52,39 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-fn state(standing: Option<Standing>) -> String {
-    standing.map_or_else(|| "null".to_owned(), |standing| quoted(standing.state.name()))
+/// The name of a state, or nothing.
+struct State(Option<Standing>);
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(standing) => write!(f, "\"{}\"", standing.state.name()),
+            None => f.write_str("null"),
+        }
+    }
 }
 
-fn seconds(time: Duration) -> String {
-    format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+/// A time in seconds, to the nanosecond.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
+    }
 }
 
-fn marks(marks: &Marks) -> String {
-    let words: Vec<_> = marks.iter().map(|mark| quoted(mark.word())).collect();
-    format!("[{}]", words.join(","))
+/// The words of marks, which are of letters and hyphens.
+struct Words<'a>(&'a Marks);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, mark) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(f, "{comma}\"{}\"", mark.word())?;
+        }
+        f.write_str("]")
+    }
 }
 
 impl<W: Write> JsonLadder<W> {
@@ -75,7 +99,7 @@ impl<W: Write> JsonLadder<W> {
             quoted(&hosts.names[0]),
             quoted(&hosts.names[1])
         )?;
-        Ok(JsonLadder { out, label })
+        Ok(JsonLadder { out, label, line: String::new() })
     }
 
     /// Writes a moment.
@@ -86,87 +110,95 @@ impl<W: Write> JsonLadder<W> {
         match moment {
             Moment::Sent(sent) => self.sent(sent),
             Moment::Arrived(arrived) => {
-                let time = arrived.at.map_or_else(|| "null".to_owned(), seconds);
+                let time = arrived.at.map_or_else(|| "null".to_owned(), |at| Seconds(at).to_string());
                 writeln!(
                     self.out,
                     "{{\"kind\":\"arrived\",\"id\":{},\"time\":{time},\"at\":\"{}\",\"state\":{},\"marks\":{}}}",
                     arrived.id,
                     side(arrived.side),
-                    state(arrived.standing),
-                    marks(&arrived.marks),
+                    State(arrived.standing),
+                    Words(&arrived.marks),
                 )
             }
             Moment::Event { at, side: place, what, standing } => writeln!(
                 self.out,
                 "{{\"kind\":\"event\",\"time\":{},\"at\":\"{}\",\"what\":{},\"state\":{}}}",
-                seconds(*at),
+                Seconds(*at),
                 side(*place),
                 quoted(what),
-                state(*standing),
+                State(*standing),
             ),
             Moment::Note(text) => writeln!(self.out, "{{\"kind\":\"note\",\"text\":{}}}", quoted(text)),
         }
     }
 
     fn sent(&mut self, sent: &Sent) -> io::Result<()> {
-        let mut line = format!(
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let _ = write!(
+            line,
             "{{\"kind\":\"sent\",\"id\":{},\"time\":{},\"from\":\"{}\"",
             sent.id,
-            seconds(sent.at),
+            Seconds(sent.at),
             side(sent.from)
-        );
-        let mut field = |name: &str, value: String| {
-            let _ = write!(line, ",\"{name}\":{value}"); // a String takes all
+        ); // a String takes all
+        let mut field = |name: &str, value: fmt::Arguments<'_>| {
+            let _ = write!(line, ",\"{name}\":{value}"); // likewise
         };
         match &sent.packet {
             Packet::Segment { header, len } => {
-                field("protocol", quoted("tcp"));
-                field("flags", quoted(&flag_words(header.flags)));
-                field("seq", header.seq.to_string());
-                field("ack", header.ack.to_string());
+                field("protocol", format_args!("\"tcp\""));
+                field("flags", format_args!("\"{}\"", flag_words(header.flags)));
+                field("seq", format_args!("{}", header.seq));
+                field("ack", format_args!("{}", header.ack));
                 if let Some(finding) = &sent.finding {
-                    field("relative_seq", finding.seq.to_string());
-                    field("relative_ack", finding.ack.to_string());
-                    field("window", finding.window.to_string());
-                    field("window_is_raw", finding.window_is_raw.to_string());
+                    field("relative_seq", format_args!("{}", finding.seq));
+                    field("relative_ack", format_args!("{}", finding.ack));
+                    field("window", format_args!("{}", finding.window));
+                    field("window_is_raw", format_args!("{}", finding.window_is_raw));
                 }
                 if !self.label.hide_lengths {
-                    field("length", len.to_string());
+                    field("length", format_args!("{len}"));
                 }
                 let o = &header.options;
                 if let Some(mss) = o.mss {
-                    field("mss", mss.to_string());
+                    field("mss", format_args!("{mss}"));
                 }
                 if let Some(shift) = o.window_scale {
-                    field("window_scale", shift.to_string());
+                    field("window_scale", format_args!("{shift}"));
                 }
                 if o.sack_permitted {
-                    field("sack_permitted", "true".to_owned());
+                    field("sack_permitted", format_args!("true"));
                 }
                 if let Some(stamps) = o.timestamps {
-                    field("timestamps", format!("[{},{}]", stamps.tsval, stamps.tsecr));
+                    field("timestamps", format_args!("[{},{}]", stamps.tsval, stamps.tsecr));
                 }
                 if !o.sack.is_empty() {
                     let blocks: Vec<_> = o.sack.iter().map(|b| format!("[{},{}]", b.left, b.right)).collect();
-                    field("sack", format!("[{}]", blocks.join(",")));
+                    field("sack", format_args!("[{}]", blocks.join(",")));
                 }
             }
             Packet::Datagram { len, says } => {
-                field("protocol", quoted("udp"));
+                field("protocol", format_args!("\"udp\""));
                 if !self.label.hide_lengths {
-                    field("length", len.to_string());
+                    field("length", format_args!("{len}"));
                 }
                 if let Some(says) = says {
-                    field("says", quoted(says));
+                    field("says", format_args!("{}", quoted(says)));
                 }
             }
-            Packet::Other(what) => field("what", quoted(what)),
+            Packet::Other(what) => field("what", format_args!("{}", quoted(what))),
         }
-        field("state", state(sent.standing));
-        field("marks", marks(&sent.finding.map_or(Marks::NONE, |finding| finding.marks)));
-        field("lost", sent.lost.as_deref().map_or_else(|| "null".to_owned(), quoted));
-        line.push('}');
-        writeln!(self.out, "{line}")
+        field("state", format_args!("{}", State(sent.standing)));
+        field("marks", format_args!("{}", Words(&sent.finding.map_or(Marks::NONE, |finding| finding.marks))));
+        match sent.lost.as_deref() {
+            Some(why) => field("lost", format_args!("{}", quoted(why))),
+            None => field("lost", format_args!("null")),
+        }
+        line.push_str("}\n");
+        let written = self.out.write_all(line.as_bytes());
+        self.line = line;
+        written
     }
 
     /// Ends, and gives the writer back.

@@ -5,6 +5,7 @@
 use crate::analysis::Finding;
 use crate::item::Packet;
 use crate::moment::Sent;
+use std::borrow::Cow;
 use std::fmt::Write;
 use tcp::SeqNum;
 use wire::tcp::{Flags, Header};
@@ -41,7 +42,7 @@ pub enum Ink {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
     /// The text.
-    pub text: String,
+    pub text: Cow<'static, str>,
     /// Its ink.
     pub ink: Ink,
 }
@@ -66,7 +67,7 @@ pub struct Label {
 
 /// The control bits in words: `SYN+ACK`, in the order that people say them.
 #[must_use]
-pub fn flag_words(flags: Flags) -> String {
+pub fn flag_words(flags: Flags) -> Cow<'static, str> {
     const WORDS: [(Flags, &str); 9] = [
         (Flags::SYN, "SYN"),
         (Flags::FIN, "FIN"),
@@ -78,9 +79,21 @@ pub fn flag_words(flags: Flags) -> String {
         (Flags::CWR, "CWR"),
         (Flags::AE, "AE"),
     ];
-    let words: Vec<_> =
-        WORDS.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, word)| *word).collect();
-    if words.is_empty() { "no flags".to_owned() } else { words.join("+") }
+    // Most segments by far.
+    const ACK: Flags = Flags::ACK;
+    match flags {
+        ACK => return Cow::Borrowed("ACK"),
+        both if both == Flags::PSH | ACK => return Cow::Borrowed("PSH+ACK"),
+        _ => {}
+    }
+    let mut words = String::with_capacity(8);
+    for (_, word) in WORDS.iter().filter(|(flag, _)| flags.contains(*flag)) {
+        if !words.is_empty() {
+            words.push('+');
+        }
+        words.push_str(word);
+    }
+    if words.is_empty() { Cow::Borrowed("no flags") } else { Cow::Owned(words) }
 }
 
 /// The label of a packet.
@@ -93,23 +106,26 @@ pub fn label(sent: &Sent, options: LabelOptions) -> Label {
             extras: Vec::new(),
         },
         (Packet::Datagram { len, says }, _) => {
-            let mut main = vec![Piece { text: "UDP".to_owned(), ink: Ink::Flags }];
+            let mut main = vec![Piece { text: "UDP".into(), ink: Ink::Flags }];
             if !options.hide_lengths {
-                field(&mut main, "len", len);
+                field(&mut main, " len ", len);
             }
-            let extras =
-                says.iter().map(|text| Piece { text: format!("\"{text}\""), ink: Ink::Plain }).collect();
+            let extras = says
+                .iter()
+                .map(|text| Piece { text: format!("\"{text}\"").into(), ink: Ink::Plain })
+                .collect();
             Label { main, extras }
         }
         (Packet::Other(what), _) => {
-            Label { main: vec![Piece { text: what.clone(), ink: Ink::Remark }], extras: Vec::new() }
+            Label { main: vec![Piece { text: what.clone().into(), ink: Ink::Remark }], extras: Vec::new() }
         }
     }
 }
 
-fn field(pieces: &mut Vec<Piece>, name: &str, value: impl std::fmt::Display) {
-    pieces.push(Piece { text: format!(" {name} "), ink: Ink::Faint });
-    pieces.push(Piece { text: value.to_string(), ink: Ink::Plain });
+/// A name between two spaces, and a value.
+fn field(pieces: &mut Vec<Piece>, name: &'static str, value: impl std::fmt::Display) {
+    pieces.push(Piece { text: name.into(), ink: Ink::Faint });
+    pieces.push(Piece { text: value.to_string().into(), ink: Ink::Plain });
 }
 
 fn segment(header: &Header, len: u32, finding: &Finding, options: LabelOptions) -> Label {
@@ -130,26 +146,26 @@ fn segment(header: &Header, len: u32, finding: &Finding, options: LabelOptions) 
         false if relative > u32::MAX - (1 << 20) => i64::from(relative) - (1 << 32),
         false => i64::from(relative),
     };
-    field(&mut main, "seq", number(header.seq, finding.seq));
+    field(&mut main, " seq ", number(header.seq, finding.seq));
     if flags.ack() {
-        field(&mut main, "ack", number(header.ack, finding.ack));
+        field(&mut main, " ack ", number(header.ack, finding.ack));
     }
     if len > 0 && !options.hide_lengths {
-        field(&mut main, "len", len);
+        field(&mut main, " len ", len);
     }
     if !flags.rst() {
         // A window whose scale nobody saw is the bare field.
         let unit = if finding.window_is_raw { "*" } else { "" };
-        field(&mut main, "win", format_args!("{}{unit}", finding.window));
+        field(&mut main, " win ", format_args!("{}{unit}", finding.window));
     }
     let mut extras = Vec::new();
     for mark in finding.marks.iter() {
         let ink = if mark.is_trouble() { Ink::Trouble } else { Ink::Remark };
-        extras.push(Piece { text: format!("[{mark}]"), ink });
+        extras.push(Piece { text: format!("[{mark}]").into(), ink });
     }
     let words = option_words(header, finding, options.absolute);
     if !words.is_empty() {
-        extras.push(Piece { text: format!("<{words}>"), ink: Ink::Faint });
+        extras.push(Piece { text: format!("<{words}>").into(), ink: Ink::Faint });
     }
     Label { main, extras }
 }

@@ -274,7 +274,7 @@ impl<W: Write> SvgLadder<W> {
         let below = (columns > 78).then(|| words.extras.clone());
         if below.is_none() {
             for piece in words.extras {
-                main.push(Piece { text: " ".to_owned(), ink: Ink::Plain });
+                main.push(Piece { text: " ".into(), ink: Ink::Plain });
                 main.push(piece);
             }
         }

@@ -1,7 +1,8 @@
 //! The ladder as text: Unicode or plain ASCII, as wide as the terminal.
 //! Owns: columns and characters. Invariants: no line is wider than asked for (at least [`WIDTH_MIN`]); a block is drawn when its last
 //! packet has arrived, so memory is bounded; escape sequences only where colour was asked for, and never from what others wrote.
-//! Not here: what happens when (`moment`), which row it is on (`layout`), what an arrow says (`label`).
+//! Not here: what happens when (`moment`), which row it is on (`layout`), what an arrow says (`label`), which line and column an arrow
+//! takes (`plan`).
 //!
 //! ```text
 //!    0.000      SYN-SENT   ├─ SYN seq 0 win 65535 ───────────────────╲          │
@@ -9,11 +10,15 @@
 //!   <-time-> <--state-->   <-------------- canvas ---------------------------->   <--state-->
 //! ```
 
+mod plan;
+
 use crate::canvas::{Line, pieces_width, width, wrap};
 use crate::item::{Hosts, Side};
-use crate::label::{Ink, Label, LabelOptions, Piece, label};
+use crate::label::{Ink, LabelOptions, Piece, label};
 use crate::layout::{Arrow, Block, Bracket, Layout, Place, Row};
 use crate::moment::{Moment, Sent};
+use plan::{Fitted, HEAD, Plan, Way, lost_len, spaced};
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -28,10 +33,8 @@ pub const WIDTH_DEFAULT: usize = 100;
 const STATE: usize = 12;
 /// Columns between a state and its line: a space, a bracket, a space.
 const GAP: usize = 3;
-/// What an arrow needs behind its label at least.
-const TAIL: usize = 7;
-/// What is left of an arrow when it has come down: `───►`.
-const HEAD: usize = 4;
+/// Lines that are kept to be drawn on again: as many as an ordinary block has.
+const SPARE_MAX: usize = 64;
 
 /// How a ladder is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +125,12 @@ pub struct TextLadder<W: Write> {
     chain: Option<usize>,
     /// Whose wait has its name already.
     captioned: [bool; 2],
+    /// Labels of arrows that are not drawn yet, in the order in which they were sent.
+    labels: VecDeque<Fitted>,
+    /// Lines that were written, to be drawn on again.
+    spare: Vec<Line>,
+    /// The line that is written.
+    rendered: Vec<u8>,
     /// Between which columns the lines stand.
     canvas: usize,
     time: usize,
@@ -142,6 +151,9 @@ impl<W: Write> TextLadder<W> {
             shown_at: None,
             chain: None,
             captioned: [false; 2],
+            labels: VecDeque::new(),
+            spare: Vec::new(),
+            rendered: Vec::new(),
             canvas,
             time,
         }
@@ -170,7 +182,7 @@ impl<W: Write> TextLadder<W> {
         self.draw(&block)?;
         let mut line = self.blank();
         self.lifelines(&mut line, self.glyphs().ragged);
-        self.write(&line)?;
+        self.write(line)?;
         self.out.flush()?;
         Ok(self.out)
     }
@@ -193,8 +205,9 @@ impl<W: Write> TextLadder<W> {
         }
     }
 
-    fn blank(&self) -> Line {
-        Line::new(self.lifeline(Side::Right) + 1 + GAP + STATE)
+    fn blank(&mut self) -> Line {
+        let columns = self.lifeline(Side::Right) + 1 + GAP + STATE;
+        self.spare.pop().unwrap_or_else(|| Line::new(columns))
     }
 
     fn lifelines(&self, line: &mut Line, glyph: char) {
@@ -203,10 +216,14 @@ impl<W: Write> TextLadder<W> {
         }
     }
 
-    fn write(&mut self, line: &Line) -> io::Result<()> {
-        let mut text = String::new();
-        line.render(self.options.colour, &mut text);
-        self.out.write_all(text.as_bytes())
+    fn write(&mut self, mut line: Line) -> io::Result<()> {
+        self.rendered.clear();
+        line.render(self.options.colour, &mut self.rendered);
+        if self.spare.len() < SPARE_MAX {
+            line.clear();
+            self.spare.push(line);
+        }
+        self.out.write_all(&self.rendered)
     }
 
     /// The hosts' names over their lines, and the states they begin in.
@@ -226,11 +243,11 @@ impl<W: Write> TextLadder<W> {
         line.text(left_at, &names[0], Ink::Flags);
         if left_at + width(&names[0]) + 2 > right_at {
             // Two long names (IPv6) take a line each.
-            self.write(&line)?;
+            self.write(line)?;
             line = self.blank();
         }
         line.text(right_at, &names[1], Ink::Flags);
-        self.write(&line)?;
+        self.write(line)?;
         let mut line = self.blank();
         self.lifelines(&mut line, self.glyphs().top);
         for side in Side::BOTH {
@@ -238,7 +255,7 @@ impl<W: Write> TextLadder<W> {
                 self.put_state(&mut line, side, state.name(), Ink::Faint);
             }
         }
-        self.write(&line)
+        self.write(line)
     }
 
     fn put_state(&self, line: &mut Line, side: Side, text: &str, ink: Ink) {
@@ -261,6 +278,7 @@ impl<W: Write> TextLadder<W> {
                 let label = self.label_of(sent);
                 let end = label.end();
                 let fits = label.below.is_empty();
+                self.labels.push_back(label);
                 let turn = self.turn(end);
                 let limit = self.chain.map(|chain| chain.saturating_sub(1));
                 let share = fits && limit.is_some_and(|limit| end < limit);
@@ -285,7 +303,7 @@ impl<W: Write> TextLadder<W> {
     }
 
     fn draw(&mut self, block: &Block) -> io::Result<()> {
-        let labels: Vec<Fitted> = block.arrows.iter().map(|arrow| self.label_of(&arrow.sent)).collect();
+        let labels: Vec<Fitted> = self.labels.drain(..block.arrows.len()).collect();
         let plan = Plan::new(self, block, &labels);
         let mut lines: Vec<Line> = (0..plan.lines).map(|_| self.blank()).collect();
         for line in &mut lines {
@@ -308,7 +326,7 @@ impl<W: Write> TextLadder<W> {
             let end = plan.first_line.get(index + 1).copied().unwrap_or(plan.lines);
             self.put_brackets(&mut lines[plan.first_line[index]..end], row);
         }
-        for line in &lines {
+        for line in lines {
             self.write(line)?;
         }
         Ok(())
@@ -325,7 +343,7 @@ impl<W: Write> TextLadder<W> {
         if let Some(why) = &sent.lost
             && why != "lost"
         {
-            label.extras.push(Piece { text: format!("({why})"), ink: Ink::Trouble });
+            label.extras.push(Piece { text: format!("({why})").into(), ink: Ink::Trouble });
         }
         Fitted::new(label, self.canvas, lost_len(sent))
     }
@@ -336,8 +354,7 @@ impl<W: Write> TextLadder<W> {
             && self.shown_at != Some(time)
         {
             self.shown_at = Some(time);
-            let text = format!("{:>1$.2$}", time.as_secs_f64(), self.time, self.options.decimals);
-            line.text(0, &text, Ink::Faint);
+            line.text(0, &self.clock(time), Ink::Faint);
         }
         for side in Side::BOTH {
             if let Some(standing) = row.standings[side.index()] {
@@ -345,6 +362,18 @@ impl<W: Write> TextLadder<W> {
                 self.put_state(line, side, standing.state.name(), ink);
             }
         }
+    }
+
+    /// Seconds with their decimals, rounded, to the width of their column.
+    fn clock(&self, time: Duration) -> String {
+        let decimals = self.options.decimals.min(9);
+        let (whole, unit) = (10_u128.pow(decimals as u32), 10_u128.pow(9 - decimals as u32));
+        let units = (time.as_nanos() + unit / 2) / unit;
+        let columns = self.time.saturating_sub(decimals + 1);
+        if decimals == 0 {
+            return format!("{units:>0$}", self.time);
+        }
+        format!("{:>columns$}.{:0>decimals$}", units / whole, units % whole)
     }
 
     /// What stands between the lines and is no arrow, over whatever passes there.
@@ -421,7 +450,7 @@ impl<W: Write> TextLadder<W> {
     /// What an arrow says, over everything else.
     fn put_label(&self, lines: &mut [Line], arrow: &Arrow, label: &Fitted, way: &Way) {
         let from = arrow.sent.from;
-        self.put_text(&mut lines[way.start], from, 1, &padded(&label.main));
+        self.put_padded(&mut lines[way.start], from, 1, &label.main);
         for (line, below) in lines[way.start + 1..].iter_mut().zip(&label.below) {
             self.put_text(line, from, 2, below);
         }
@@ -429,13 +458,25 @@ impl<W: Write> TextLadder<W> {
             let marks: Vec<_> = arrow
                 .marks
                 .iter()
-                .map(|mark| Piece { text: format!("[{mark}]"), ink: Ink::Trouble })
+                .map(|mark| Piece { text: format!("[{mark}]").into(), ink: Ink::Trouble })
                 .collect();
             // At the receiver, where it shows.
-            let marks = padded(&spaced(&marks));
-            let x = (self.canvas - 2).saturating_sub(pieces_width(&marks));
-            self.put_text(&mut lines[way.end], from, x, &marks);
+            let marks = spaced(&marks);
+            let x = (self.canvas - 2).saturating_sub(pieces_width(&marks) + 2);
+            self.put_padded(&mut lines[way.end], from, x, &marks);
         }
+    }
+
+    /// Puts pieces between two spaces, so that the first begins (for a right-hand sender: the second ends) `x` columns from the sender's
+    /// line.
+    fn put_padded(&self, line: &mut Line, from: Side, x: usize, pieces: &[Piece]) {
+        let column = match from {
+            Side::Left => self.lifeline(Side::Left) + 1 + x,
+            Side::Right => (self.lifeline(Side::Right) - x).saturating_sub(pieces_width(pieces) + 2),
+        };
+        line.put(column, ' ', Ink::Plain);
+        let end = line.pieces(column + 1, pieces);
+        line.put(end, ' ', Ink::Plain);
     }
 
     /// Puts pieces so that they begin (for a right-hand sender: end) `x` columns from the sender's line.
@@ -485,190 +526,6 @@ impl<W: Write> TextLadder<W> {
     }
 }
 
-/// A label that fits beside its arrow.
-struct Fitted {
-    /// What stands on the arrow.
-    main: Vec<Piece>,
-    /// What stands in the lines below.
-    below: Vec<Vec<Piece>>,
-}
-
-impl Fitted {
-    /// Fits a label into `canvas` columns, of which `spare` are taken already.
-    fn new(label: Label, canvas: usize, spare: usize) -> Fitted {
-        let room = canvas.saturating_sub(3 + TAIL + spare);
-        let mut main = label.main;
-        let mut moved: Vec<Piece> = Vec::new();
-        // Fields are pairs of a name and a value; the flags stay.
-        while pieces_width(&main) > room && main.len() > 3 {
-            let field = main.split_off(main.len() - 2);
-            let text: String = field.iter().map(|piece| piece.text.as_str()).collect();
-            moved.insert(0, Piece { text: text.trim().to_owned(), ink: Ink::Plain });
-        }
-        moved.extend(label.extras);
-        let extras = spaced(&moved);
-        if extras.is_empty() || pieces_width(&main) + 1 + pieces_width(&extras) <= room {
-            if !extras.is_empty() {
-                main.push(blank_piece());
-            }
-            main.extend(extras);
-            return Fitted { main, below: Vec::new() };
-        }
-        let columns = canvas - 6;
-        let mut below: Vec<Vec<Piece>> = Vec::new();
-        for piece in moved {
-            for text in wrap(&piece.text, columns) {
-                let piece = Piece { text, ink: piece.ink };
-                match below.last_mut() {
-                    Some(line) if pieces_width(line) + 1 + width(&piece.text) <= columns => {
-                        line.push(blank_piece());
-                        line.push(piece);
-                    }
-                    _ => below.push(vec![piece]),
-                }
-            }
-        }
-        Fitted { main, below }
-    }
-
-    /// How far from the sender's line it reaches on the arrow: a stroke, a space, its pieces, a space.
-    fn end(&self) -> usize {
-        3 + pieces_width(&self.main)
-    }
-
-    /// How far it reaches in the line below.
-    fn below_end(&self) -> usize {
-        2 + self.below.last().map_or(0, |line| pieces_width(line))
-    }
-}
-
-/// Where an arrow's line is.
-#[derive(Debug, Clone, Copy)]
-struct Way {
-    /// The line of its beginning and of its end.
-    start: usize,
-    end: usize,
-    /// Columns from the sender's line to where it turns down.
-    turn: usize,
-    /// The first line after which it falls by a column a line; before, it goes straight down.
-    slope_from: usize,
-}
-
-impl Way {
-    /// How far from the sender's line it is on a line between `start` and `end`.
-    fn x(&self, line: usize) -> usize {
-        self.turn + line.saturating_sub(self.slope_from)
-    }
-}
-
-/// Which line each row begins on, and every arrow's way.
-struct Plan {
-    first_line: Vec<usize>,
-    lines: usize,
-    ways: Vec<Way>,
-}
-
-impl Plan {
-    fn new<W: Write>(ladder: &TextLadder<W>, block: &Block, labels: &[Fitted]) -> Plan {
-        let canvas = ladder.canvas;
-        // What is below a label has lines of its own, but the last may stand beside the end of the arrow if that is next.
-        let mut own_lines = vec![0; block.rows.len()];
-        let mut beside_end = vec![false; block.arrows.len()];
-        for (index, (arrow, label)) in block.arrows.iter().zip(labels).enumerate() {
-            let next_is_its_own = arrow.end == arrow.start + 1
-                && block.arrows.get(index + 1).is_none_or(|next| next.start > arrow.end);
-            beside_end[index] = !label.below.is_empty()
-                && next_is_its_own
-                && label.below_end() + 2 + HEAD <= canvas
-                && arrow.marks.is_empty();
-            own_lines[arrow.start] = label.below.len() - usize::from(beside_end[index]);
-        }
-        let mut first_line = Vec::with_capacity(block.rows.len());
-        let mut lines = 0;
-        for (row, own_lines) in block.rows.iter().zip(&own_lines) {
-            first_line.push(lines);
-            lines += match &row.place {
-                Place::Note(text) => ladder.note_lines(text).len().max(1),
-                Place::Event(_, what) => wrap(what, canvas - 4).len().max(1),
-                Place::Arrows | Place::Pause(_) => 1 + own_lines,
-            };
-        }
-        let span = |arrow: &Arrow| (first_line[arrow.start], first_line[arrow.end]);
-        // The least turn of each: behind its own label, and right of what leaves while it is under way.
-        let mut least: Vec<usize> = labels.iter().map(|label| label.end() + 1).collect();
-        for index in (0..block.arrows.len()).rev() {
-            let arrow = &block.arrows[index];
-            if beside_end[index] {
-                least[index] = least[index].max(labels[index].below_end() + 2);
-            }
-            let (start, end) = span(arrow);
-            let next = block.arrows[index + 1..]
-                .iter()
-                .zip(&least[index + 1..])
-                .find(|(next, _)| next.sent.from == arrow.sent.from && next.sent.lost.is_none());
-            if let Some((next, least_of_next)) = next
-                && span(next).0 <= end
-                && arrow.sent.lost.is_none()
-            {
-                let fallen = span(next).0 - start;
-                least[index] = least[index].max((least_of_next + 2).saturating_sub(fallen));
-            }
-        }
-        let mut ways: Vec<Way> = Vec::with_capacity(block.arrows.len());
-        for (index, arrow) in block.arrows.iter().enumerate() {
-            let (start, end) = span(arrow);
-            let mut turn = least[index].max(canvas * 2 / 3);
-            // Left of what is under way.
-            let beside = block.arrows[..index]
-                .iter()
-                .zip(&ways)
-                .filter(|(other, way)| {
-                    other.sent.from == arrow.sent.from && other.sent.lost.is_none() && way.end >= start
-                })
-                .map(|(_, way)| way.x(start))
-                .min();
-            if let Some(beside) = beside {
-                turn = turn.min(beside.saturating_sub(2)).max(least[index]);
-            }
-            let turn_max = canvas.saturating_sub(HEAD + 1 + lost_len(&arrow.sent));
-            turn = turn.min(turn_max.max((labels[index].end() + 1).min(canvas - 3)));
-            let fall_max = (canvas - HEAD).saturating_sub(turn);
-            let slope_from = start.max(end.saturating_sub(fall_max));
-            ways.push(Way { start, end, turn, slope_from });
-        }
-        Plan { first_line, lines, ways }
-    }
-}
-
-/// What the word behind the cross takes.
-fn lost_len(sent: &Sent) -> usize {
-    if sent.lost.is_some() { 3 } else { 0 }
-}
-
-fn blank_piece() -> Piece {
-    Piece { text: " ".to_owned(), ink: Ink::Plain }
-}
-
-/// Pieces with a space between each two.
-fn spaced(pieces: &[Piece]) -> Vec<Piece> {
-    let mut spaced = Vec::with_capacity(pieces.len() * 2);
-    for piece in pieces {
-        if !spaced.is_empty() {
-            spaced.push(blank_piece());
-        }
-        spaced.push(piece.clone());
-    }
-    spaced
-}
-
-/// Pieces between two spaces.
-fn padded(pieces: &[Piece]) -> Vec<Piece> {
-    let mut padded = vec![blank_piece()];
-    padded.extend_from_slice(pieces);
-    padded.push(blank_piece());
-    padded
-}
-
 /// A span for people: three digits are enough.
 #[must_use]
 pub fn span_words(span: Duration) -> String {
@@ -689,7 +546,7 @@ pub fn span_words(span: Duration) -> String {
 #[must_use]
 pub fn one_line(sent: &Sent, options: LabelOptions) -> String {
     let label = label(sent, options);
-    let mut text: String = label.main.iter().map(|piece| piece.text.as_str()).collect();
+    let mut text: String = label.main.iter().map(|piece| piece.text.as_ref()).collect();
     for piece in &label.extras {
         text.push(' ');
         text.push_str(&piece.text);

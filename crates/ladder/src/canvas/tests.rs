@@ -5,8 +5,9 @@ fn wide_characters_take_two_columns() {
     let mut line = Line::new(6);
     line.text(0, "握手x", Ink::Plain);
     line.put(5, '|', Ink::Plain);
-    let mut out = String::new();
+    let mut out = Vec::new();
     line.render(false, &mut out);
+    let out = String::from_utf8(out).expect("text");
     assert_eq!(out, "握手x|\n");
     assert_eq!(width(out.trim_end()), 6);
 }

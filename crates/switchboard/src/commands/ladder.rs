@@ -83,7 +83,10 @@ impl Tally {
 
     fn lines(&self) -> impl Iterator<Item = String> {
         let counted = Skipped::ALL.into_iter().zip(self.skipped);
-        counted.filter(|(_, count)| *count > 0).map(|(why, count)| format!("{count} packets {}", why.words()))
+        counted.filter(|(_, count)| *count > 0).map(|(why, count)| {
+            let packets = if count == 1 { "packet" } else { "packets" };
+            format!("{count} {packets} {}", why.words())
+        })
     }
 }
 
@@ -171,7 +174,10 @@ fn list(args: &Ladder, source: &mut Source, out: &mut BufWriter<Stdout>) -> io::
             Err(why) => tally.count(why),
         }
     };
+    // Where nothing could be read, why not is all that there is to say.
+    let unread = flows.list().is_empty() && matches!(end, End::Broken(_));
     match args.drawing.format {
+        _ if unread => {}
         Format::Json => list::json(out, flows.list())?,
         _ => list::text(out, flows.list(), args.drawing.ascii)?,
     }
