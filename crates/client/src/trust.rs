@@ -35,7 +35,13 @@ pub struct Trust {
 
 impl Trust {
     /// TLS as this trusts; `alpn` for connections that are XMPP from their first byte.
-    pub(crate) fn config(&self, alpn: bool) -> Result<ClientConfig, Error> {
+    ///
+    /// # Errors
+    /// A file of certificates that is not there, or holds none.
+    ///
+    /// # Panics
+    /// Never: the provider has the suites.
+    pub fn config(&self, alpn: bool) -> Result<ClientConfig, Error> {
         let provider = Arc::new(ring::default_provider());
         let verifier = self.verifier(&provider)?;
         let mut config = ClientConfig::builder_with_provider(provider)

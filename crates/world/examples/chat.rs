@@ -1,5 +1,5 @@
 //! Lives one seed and prints it, a line an event:
-//! `cargo run --release -p switchboard-world --example chat -- --seed N [--clients N] [--quic PER-MILLION]`.
+//! `cargo run --release -p switchboard-world --example chat -- --seed N [--clients N] [--quic PER-MILLION] [--tls PER-MILLION]`.
 
 use std::process::ExitCode;
 
@@ -18,11 +18,12 @@ fn main() -> ExitCode {
             ("--seed", Some(value)) => seed = Some(value),
             ("--clients", Some(value)) => options.clients_max = value,
             ("--quic", Some(value)) => options.quic = u32::try_from(value).unwrap_or(u32::MAX),
+            ("--tls", Some(value)) => options.tls = u32::try_from(value).unwrap_or(u32::MAX),
             _ => seed = None,
         }
     }
     let Some(seed) = seed else {
-        eprintln!("usage: chat --seed N [--clients N] [--quic PER-MILLION]");
+        eprintln!("usage: chat --seed N [--clients N] [--quic PER-MILLION] [--tls PER-MILLION]");
         return ExitCode::from(2);
     };
     let outcome = live(seed, options);

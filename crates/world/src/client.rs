@@ -1,21 +1,23 @@
 //! A client: somebody with a number, who connects, logs in, writes what they planned, takes what comes, and connects again when
 //! the connection is lost.
-//! Spec: what `client::session` speaks; over clear TCP, or QUIC. Owns: the connection, the plan, what is not acknowledged yet.
+//! Spec: what `client::session` speaks. Owns: the connection, the plan, what is not acknowledged yet.
 //! Invariants: a message is written once; one whose connection ended before its acknowledgement stays unknown, for the oracle to
 //! expect it or not; what came is released as soon as it was seen.
-//! Not here: the conversation itself (`client::session`), whether all is well (`oracle`).
+//! Not here: the conversation itself (`client::session`), what carries it (`carrier`), whether all is well (`oracle`).
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use client::element::Element;
 use client::message::Message;
 use client::session::{Account, Event, Facts, Session};
 use sim::rng::Rng;
-use stack::{Stack, TcpHandle};
-use tcp::{Instant, SendFlags};
+use stack::Stack;
+use tcp::Instant;
 
+pub use crate::carrier::Over;
+use crate::carrier::{Carrier, Heard};
 use crate::quic::Quic;
 
 /// A log-in that takes longer than this is given up and tried again.
@@ -26,15 +28,6 @@ const CATCH_UP: &str = "<iq type='set' id='catch-up'><query xmlns='urn:xmpp:mam:
 /// After a loss, the next attempt comes this late, at most and at least.
 const RETRY_MAX: Duration = Duration::from_secs(8);
 const RETRY_MIN: Duration = Duration::from_millis(200);
-
-/// What carries a client's conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// TCP in the clear.
-    Tcp,
-    /// QUIC.
-    Quic,
-}
 
 /// What a client went through, for whoever watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +76,6 @@ pub struct Planned {
     pub id: String,
     /// Its text.
     pub body: String,
-}
-
-enum Carrier {
-    Tcp(TcpHandle),
-    Quic(Box<Quic>),
 }
 
 struct Line {
@@ -157,10 +145,7 @@ impl Client {
 
     /// Its own address and port, as it knows them.
     pub fn local(&self, stack: &Stack) -> Option<SocketAddr> {
-        match &self.line.as_ref()?.carrier {
-            Carrier::Tcp(socket) => stack.tcp_local_addr(*socket),
-            Carrier::Quic(quic) => stack.udp_local_addr(quic.socket()),
-        }
+        self.line.as_ref()?.carrier.local(stack)
     }
 
     /// From `at` on it wants to be online.
@@ -238,11 +223,7 @@ impl Client {
         let line = self.line.as_mut().and_then(|line| {
             let session = line.session.as_ref().and_then(Session::next_deadline).map(from_core);
             let log_in = (!line.is_ready).then(|| line.begun + LOG_IN_WITHIN);
-            let quic = match &mut line.carrier {
-                Carrier::Tcp(_) => None,
-                Carrier::Quic(quic) => quic.next_deadline(),
-            };
-            [session, log_in, quic].into_iter().flatten().min()
+            [session, log_in, line.carrier.next_deadline()].into_iter().flatten().min()
         });
         let leaving = self.leaving.iter_mut().filter_map(|quic| quic.next_deadline()).min();
         [retry, planned, line, leaving].into_iter().flatten().min().map(|at| at.max(now))
@@ -250,22 +231,11 @@ impl Client {
 
     fn connect(&mut self, now: Instant, stack: &mut Stack) {
         self.retry_at = None;
-        let carrier = match self.over {
-            Over::Tcp => open_tcp(now, stack, self.exchange, self.bind).map(Carrier::Tcp),
-            Over::Quic => {
-                let any = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
-                stack.udp_bind(self.bind.unwrap_or(any)).map_err(std::io::Error::from).map(|socket| {
-                    Carrier::Quic(Box::new(Quic::connect(now, socket, self.exchange, &self.account.domain)))
-                })
-            }
-        };
-        match carrier {
+        let to = (self.exchange, self.account.domain.as_str());
+        match Carrier::open(self.over, (now, stack), to, self.bind) {
             Ok(carrier) => {
-                let session = match self.over {
-                    Over::Tcp => Some(self.make_session(now, None)),
-                    // It begins when the handshake is done.
-                    Over::Quic => None,
-                };
+                // Where TLS comes first, it begins when the handshake is done.
+                let session = (!self.over.is_secure_from_the_start()).then(|| self.make_session(now, None));
                 let line =
                     Line { carrier, session, out: Vec::new(), begun: now, is_ready: false, is_over: false };
                 self.line = Some(line);
@@ -278,8 +248,9 @@ impl Client {
     }
 
     fn make_session(&mut self, now: Instant, exporter: Option<[u8; 32]>) -> Session {
-        let encrypted = self.over == Over::Quic;
-        let facts = Facts { framed: false, encrypted, local: true, can_start_tls: false, exporter };
+        let encrypted = self.over.is_secure_from_the_start();
+        let can_start_tls = self.over == Over::StartTls;
+        let facts = Facts { framed: false, encrypted, local: true, can_start_tls, exporter };
         let nonce = format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64());
         Session::new(to_core(now), self.account.clone(), facts, nonce)
     }
@@ -292,40 +263,16 @@ impl Client {
     /// Takes what came, and what time says.
     fn hear(&mut self, now: Instant, stack: &mut Stack) {
         let Some(line) = &mut self.line else { return };
-        let mut bytes = Vec::new();
-        let mut ended = None;
-        let mut connected = None;
-        match &mut line.carrier {
-            Carrier::Tcp(socket) => {
-                let mut buffer = [0; 16 * 1024];
-                loop {
-                    match stack.tcp_recv(now, *socket, &mut buffer) {
-                        Ok(0) => {
-                            ended = Some("the end of the stream".to_owned());
-                            break;
-                        }
-                        Ok(len) => bytes.extend_from_slice(&buffer[..len]),
-                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                        // Not open yet.
-                        Err(error) if error.kind() == std::io::ErrorKind::NotConnected => break,
-                        Err(error) => {
-                            ended = Some(error.kind().to_string());
-                            break;
-                        }
+        let Heard { secured, bytes, ended } = line.carrier.hear(now, stack);
+        if let Some(binding) = secured {
+            match &mut line.session {
+                Some(session) => session.handle_secured(to_core(now), Some(binding)),
+                None => {
+                    let session = self.make_session(now, secured);
+                    if let Some(line) = &mut self.line {
+                        line.session = Some(session);
                     }
                 }
-            }
-            Carrier::Quic(quic) => {
-                let heard = quic.hear(now, stack);
-                bytes = heard.bytes;
-                connected = heard.connected;
-                ended = heard.ended.then(|| "the end of the stream".to_owned());
-            }
-        }
-        if connected.is_some() {
-            let session = self.make_session(now, connected);
-            if let Some(line) = &mut self.line {
-                line.session = Some(session);
             }
         }
         let Some(line) = &mut self.line else { return };
@@ -384,8 +331,7 @@ impl Client {
                     line.is_over = true;
                     self.experiences.push_back(Experience::Ended { why: end.to_string() });
                 }
-                // It is never offered to be taken.
-                Event::StartTls => {}
+                Event::StartTls => line.carrier.start_tls(&self.account.domain),
             }
         }
     }
@@ -410,41 +356,13 @@ impl Client {
                 line.out.extend_from_slice(&bytes);
             }
         }
-        match &mut line.carrier {
-            Carrier::Tcp(socket) => {
-                while !line.out.is_empty() {
-                    match stack.tcp_send(now, *socket, &line.out, SendFlags::default()) {
-                        Ok(len) => drop(line.out.drain(..len)),
-                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                        Err(_) => line.out.clear(),
-                    }
-                }
-            }
-            Carrier::Quic(quic) => {
-                let len = quic.write(&line.out);
-                line.out.drain(..len);
-            }
-        }
+        line.carrier.say(now, stack, &mut line.out);
         if line.is_over {
             let line = self.line.take();
-            match line.map(|line| line.carrier) {
-                Some(Carrier::Tcp(socket)) => {
-                    let _ = stack.tcp_close(now, socket); // it is ours, so it is there
-                }
-                Some(Carrier::Quic(mut quic)) => {
-                    quic.finish();
-                    quic.act(now, stack);
-                    quic.close(now);
-                    quic.act(now, stack);
-                    self.leaving.push(quic);
-                }
-                None => {}
-            }
+            self.leaving.extend(line.and_then(|line| line.carrier.close(now, stack)));
             // What was not acknowledged may have arrived, or not.
             self.unacknowledged.clear();
             self.retry_later(now);
-        } else if let Carrier::Quic(quic) = &mut line.carrier {
-            quic.act(now, stack);
         }
     }
 }
@@ -453,22 +371,6 @@ impl Client {
 fn archived(stanza: &Element) -> Option<Message> {
     let result = stanza.child("result", "urn:xmpp:mam:2")?;
     Message::read(result.child("forwarded", "urn:xmpp:forward:0")?.child("message", xmpp::ns::CLIENT)?)
-}
-
-fn open_tcp(
-    now: Instant,
-    stack: &mut Stack,
-    to: SocketAddr,
-    bind: Option<SocketAddr>,
-) -> std::io::Result<TcpHandle> {
-    let Some(bind) = bind else { return stack.tcp_connect_to(now, to) };
-    let socket = stack.tcp_socket()?;
-    let made = stack.tcp_bind(socket, bind).map_err(std::io::Error::from);
-    let made = made.and_then(|_| Ok(stack.tcp_connect(now, socket, to)?));
-    if made.is_err() {
-        let _ = stack.tcp_close(now, socket); // it was made a moment ago
-    }
-    made.map(|()| socket)
 }
 
 /// The world's time as the cores of the chat know it.

@@ -41,6 +41,8 @@ pub struct Options {
     pub clients_max: u64,
     /// Clients over QUIC, in a million. Any make the life one of its kind: its digest is another every time.
     pub quic: u32,
+    /// Clients over TLS, likewise: half of them from the first byte, half by STARTTLS.
+    pub tls: u32,
     /// Whether links fail, the disk fills up and the exchange is killed.
     pub faults: bool,
     /// What happened is kept, a line an event, so many at most.
@@ -49,7 +51,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clients_max: 60, quic: 0, faults: true, lines_max: 0 }
+        Self { clients_max: 60, quic: 0, tls: 0, faults: true, lines_max: 0 }
     }
 }
 
@@ -144,12 +146,23 @@ fn draw_clients(rng: &mut Rng, world: &mut World, clients: u64, options: Options
             peace = peace.max(schedule.healed_at().unwrap_or(start));
             world.set_schedule(site, schedule);
         }
-        let over = if rng.chance(options.quic) { Over::Quic } else { Over::Tcp };
+        let over = draw_carrier(rng, options);
         let client = world.add_client(site, over, Some("phone"));
         let first = start + rng.duration(Duration::from_secs(10));
         world.with_client(client, |client| client.log_in(first));
     }
     peace
+}
+
+fn draw_carrier(rng: &mut Rng, options: Options) -> Over {
+    let drawn = rng.below(1_000_000);
+    let (quic, tls) = (u64::from(options.quic), u64::from(options.tls));
+    match drawn {
+        drawn if drawn < quic => Over::Quic,
+        drawn if drawn < quic + tls / 2 => Over::Tls,
+        drawn if drawn < quic + tls => Over::StartTls,
+        _ => Over::Tcp,
+    }
 }
 
 /// Everybody writes to a few others, at drawn times.

@@ -1,8 +1,7 @@
 //! A client's end of QUIC: one connection, one stream, over a socket of its host's stack.
 //! Spec: RFC 9000 and RFC 9001 through `quinn-proto`; XEP-0467 (ALPN `xmpp-client`, the stream is the client's).
-//! Owns: the endpoint and its connection. Invariants: sans-IO like everything in the box; any certificate is believed, since
-//! nobody in the box lies about who they are.
-//! Not here: what the stream says (`client`).
+//! Owns: the endpoint and its connection. Invariants: sans-IO like everything in the box.
+//! Not here: what the stream says (`client`), whom to believe (`tls`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,12 +18,12 @@ use stack::{Stack, UdpHandle};
 use tcp::Instant;
 use wire::ip::Ecn;
 
+use crate::tls::EXPORTER_LABEL;
+
 /// How often a client lets itself be heard (the exchange gives up after five minutes, a NAT box sooner).
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Silence after which the client gives up.
 const IDLE: Duration = Duration::from_secs(60);
-/// RFC 9266.
-const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 /// Datagrams sent by one call of [`Quic::act`].
 const TRANSMITS_MAX: usize = 256;
 
@@ -52,54 +51,9 @@ pub struct Heard {
     pub ended: bool,
 }
 
-#[derive(Debug)]
-struct Believe;
-
-impl rustls::client::danger::ServerCertVerifier for Believe {
-    fn verify_server_cert(
-        &self,
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &[rustls_pki_types::CertificateDer<'_>],
-        _: &rustls_pki_types::ServerName<'_>,
-        _: &[u8],
-        _: rustls_pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
 fn config() -> ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider speaks TLS 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Believe))
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"xmpp-client".to_vec()];
-    let crypto = QuicClientConfig::try_from(tls).expect("TLS 1.3 with the initial cipher suite");
+    let crypto =
+        QuicClientConfig::try_from(crate::tls::config()).expect("TLS 1.3 with the initial cipher suite");
     let mut config = ClientConfig::new(Arc::new(crypto));
     let mut transport = TransportConfig::default();
     transport.keep_alive_interval(Some(KEEP_ALIVE));

@@ -1,7 +1,7 @@
 //! The box: the exchange, the hosts of its clients, a link to each, the disk, the clock. One event after another.
 //! Owns: all of it. Invariants: at any time everything that is due has been done before the clock moves; what happens at one moment
 //! happens in the order of the sites, then the exchange, then its store; a site's link carries whole packets of IPv4.
-//! Not here: what clients plan (`client`, `life`), what must hold (`oracle`).
+//! Not here: a client's host and cable (`site`), what clients plan (`client`, `life`), what must hold (`oracle`).
 //!
 //! ```text
 //!   Client - Stack - [Nat] - Link --.
@@ -18,6 +18,7 @@ use device::Device;
 use device::memory::{self, Memory};
 use server::network::Network;
 use server::network::stack::StackNetwork;
+use server::network::trace::{Answer as Traced, Flow, Question};
 use server::steered::{Setup, Steered};
 use sim::clock::Clock;
 use sim::digest::Digest;
@@ -25,9 +26,7 @@ use sim::fault::Schedule;
 use sim::link::{Conditions, End, Link, LinkConfig};
 use sim::rng::{Rng, split_mix};
 use sim::trace::{Passed, Trace};
-use stack::config::RouteConfig;
 use stack::frame::FrameQueue;
-use stack::{InterfaceConfig, InterfaceId, Prefix, Secret, Stack};
 use store::{Answer, Op};
 use tcp::Instant;
 use wire::meta::{Capabilities, Nanos, RxFrame, RxMeta};
@@ -37,11 +36,15 @@ use xmpp::time::{Now, Wallclock};
 use crate::client::{Client, Experience, Over, to_core};
 use crate::disk::Disk;
 use crate::nat::Nat;
+use crate::site::{INTERFACE, host};
+pub use crate::site::{Seen, Site};
 
 /// Where the exchange is.
 pub const EXCHANGE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// Its port, for TCP and for QUIC.
 pub const PORT: u16 = 5222;
+/// Its port for TLS from the first byte.
+pub const TLS_PORT: u16 = 5223;
 /// The domain of all numbers.
 pub const DOMAIN: &str = "localhost";
 /// Everybody's password: nobody here guesses.
@@ -50,8 +53,6 @@ pub const PASSWORD: &str = "correct horse battery staple";
 const EPOCH_MILLIS: u64 = 1_767_225_600_000;
 /// PBKDF2 rounds: the fewest that a client accepts (RFC 7677 4).
 const ITERATIONS: u32 = 4096;
-/// The interface of every host.
-const INTERFACE: InterfaceId = InterfaceId(0);
 /// Frames that a host sends before the link takes them.
 const SINK_MAX: usize = 256;
 /// Frames taken from the exchange in one go.
@@ -90,37 +91,6 @@ impl Default for Config {
     }
 }
 
-/// A client's host and its link.
-pub struct Site {
-    address: Ipv4Addr,
-    stack: Stack,
-    /// The cable to the exchange: A is here, B is there.
-    pub link: Link,
-    nat: Option<Nat>,
-    schedule: Option<Schedule>,
-    /// What passed on the cable, outside of a NAT box if there is one.
-    pub trace: Trace,
-    clients: Vec<usize>,
-    next: Option<Instant>,
-}
-
-impl Site {
-    /// The host's own address.
-    pub fn address(&self) -> Ipv4Addr {
-        self.address
-    }
-
-    /// The address that the exchange sees.
-    pub fn outside(&self) -> Ipv4Addr {
-        self.nat.as_ref().map_or(self.address, Nat::outside)
-    }
-
-    /// The host's stack.
-    pub fn stack(&self) -> &Stack {
-        &self.stack
-    }
-}
-
 /// Something that a client went through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happened {
@@ -156,26 +126,16 @@ pub struct World {
     pub digest: Digest,
 }
 
-fn host(address: Ipv4Addr, seed: u64, now: Instant) -> Stack {
-    let mut interface = InterfaceConfig::ip(Capabilities::default());
-    interface.addresses.push(Prefix::new(IpAddr::V4(address), 24).expect("24 is a length"));
-    let everywhere =
-        RouteConfig { prefix: Prefix::DEFAULT_V4, gateway: None, interface: INTERFACE, metric: 0 };
-    let config =
-        stack::Config { interfaces: vec![interface], routes: vec![everywhere], ..stack::Config::default() };
-    Stack::new(&config, &Secret::from_seed(seed), now).expect("one interface with one address")
-}
-
 impl World {
     /// A world without anybody in it. The exchange runs.
     pub fn new(mut config: Config, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let at = vec![SocketAddr::new(IpAddr::V4(EXCHANGE), PORT)];
+        let [at, tls] = [PORT, TLS_PORT].map(|port| vec![SocketAddr::new(IpAddr::V4(EXCHANGE), port)]);
         let exchange = &mut config.exchange;
         // What the networks are called in a configuration counts for the listeners' addresses only.
         exchange.networks = vec![server::config::NetworkSpec::Kernel];
         exchange.listen =
-            server::config::Listen { tcp: at.clone(), quic: at, ..server::config::Listen::none() };
+            server::config::Listen { tcp: at.clone(), tls, quic: at, ..server::config::Listen::none() };
         exchange.domain = DOMAIN.to_owned();
         exchange.security.clear_text = server::config::ClearText::Always;
         exchange.security.scram_iterations = ITERATIONS;
@@ -271,6 +231,19 @@ impl World {
         self.exchange.as_ref().map(Steered::who).unwrap_or_default()
     }
 
+    /// Every segment that the exchange got from `remote` or sent there, in this order, from the first call on; each call must come
+    /// within ten seconds of the one before.
+    pub fn seen_by_exchange(&mut self, remote: SocketAddr) -> Vec<Seen> {
+        let question = Question { flow: Flow { protocol: Flow::TCP, remote }, after: 0, snap: 0 };
+        let Some(Traced::Watched(traced)) = self.exchange.as_mut().map(|exchange| exchange.trace(question))
+        else {
+            return Vec::new();
+        };
+        let seen =
+            traced.frames.iter().filter_map(|frame| Some(Seen { sent: frame.sent, state: frame.state? }));
+        seen.collect()
+    }
+
     /// Connections that the exchange holds.
     pub fn connections(&self) -> usize {
         self.exchange.as_ref().map_or(0, Steered::connections)
@@ -297,6 +270,7 @@ impl World {
             nat: nat.map(Nat::new),
             schedule: None,
             trace: Trace::new(self.config.frames_max),
+            seen: Vec::new(),
             clients: Vec::new(),
             next: Some(self.clock.now()),
         });
@@ -332,7 +306,7 @@ impl World {
             password: PASSWORD.to_owned(),
             resource: resource.map(str::to_owned),
         };
-        let exchange = SocketAddr::new(IpAddr::V4(EXCHANGE), PORT);
+        let exchange = SocketAddr::new(IpAddr::V4(EXCHANGE), over.port());
         let index = self.clients.len();
         self.clients.push(Client::new(account, over, exchange, self.rng.fork()));
         self.sites[site].clients.push(index);
@@ -455,8 +429,9 @@ impl World {
             match to {
                 End::A => {
                     if site.nat.as_mut().is_none_or(|nat| nat.come_in(&mut frame)) {
-                        let frame = RxFrame { bytes: &frame, meta: RxMeta::default() };
-                        site.stack.handle_frame(now, INTERFACE, frame);
+                        let arrived = RxFrame { bytes: &frame, meta: RxMeta::default() };
+                        site.stack.handle_frame(now, INTERFACE, arrived);
+                        site.see(&frame, false, self.config.frames_max);
                     }
                 }
                 End::B => deliver(&mut self.ports, now, &frame, self.config.astray),
@@ -481,6 +456,7 @@ impl World {
                 break;
             }
             while let Some((mut frame, _)) = self.sink.pop() {
+                site.see(&frame, true, self.config.frames_max);
                 if site.nat.as_mut().is_none_or(|nat| nat.go_out(&mut frame)) {
                     send(site, &mut self.digest, (now, index), End::A, &frame);
                 }

@@ -1,4 +1,4 @@
-//! Two clients and the exchange: the smallest chat, over TCP and over QUIC, in the open and behind a NAT box.
+//! Two clients and the exchange: the smallest chat, over each carrier, in the open and behind a NAT box.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn relay(over: Over, nat: Option<Ipv4Addr>, loops: usize) {
     relay_in(pair(over, nat, loops), over, nat);
 }
 
-fn relay_in(mut world: World, over: Over, nat: Option<Ipv4Addr>) {
+fn relay_in(mut world: World, over: Over, nat: Option<Ipv4Addr>) -> World {
     assert_eq!((world.client(0).number(), world.client(1).number()), (10_001, 10_002));
     // The exchange has noted where each number is, as it sees it.
     let who = world.who();
@@ -52,10 +52,15 @@ fn relay_in(mut world: World, over: Over, nat: Option<Ipv4Addr>) {
     let local = world.client(0).local(world.site(0).stack()).expect("connected");
     assert_eq!(remotes[0].0, Some(10_001));
     assert_eq!(remotes[0].1.ip(), nat.unwrap_or(Ipv4Addr::new(10, 1, 0, 2)));
-    assert_eq!(remotes[0].1 == local, nat.is_none() && over == Over::Tcp, "{} and {local}", remotes[0].1);
+    assert_eq!(remotes[0].1 == local, nat.is_none() && over != Over::Quic, "{} and {local}", remotes[0].1);
     assert!(who.iter().all(|line| line.network == "sim" && line.state == "bound"), "{who:?}");
-    let carrier = if over == Over::Tcp { "tcp" } else { "quic" };
-    assert!(who.iter().all(|line| line.carrier == carrier), "{who:?}");
+    let carrier = match over {
+        Over::Tcp | Over::StartTls => "tcp",
+        Over::Tls => "tls",
+        Over::Quic => "quic",
+    };
+    let encrypted = over != Over::Tcp;
+    assert!(who.iter().all(|line| line.carrier == carrier && line.encrypted == encrypted), "{who:?}");
 
     world.take_happened();
     say(&mut world, "m1", "the first words");
@@ -89,11 +94,27 @@ fn relay_in(mut world: World, over: Over, nat: Option<Ipv4Addr>) {
     let gone = world
         .run_until(WITHIN, |world| world.connections() == 0 && world.clients().iter().all(|c| c.is_away()));
     assert_eq!(gone, Ok(true), "{:?}", world.who());
+    world
 }
 
 #[test]
 fn a_message_is_relayed_over_tcp() {
     (1..=3).for_each(|loops| relay(Over::Tcp, None, loops));
+}
+
+/// What is said once TLS is there cannot be read on the way; in the clear it can.
+#[test]
+fn a_message_is_relayed_over_tls() {
+    for over in [Over::Tcp, Over::Tls, Over::StartTls] {
+        for loops in 1..=2 {
+            let world = relay_in(pair(over, None, loops), over, None);
+            for needle in ["the first words", "<presence", "<challenge"] {
+                let mut frames = (0..2).flat_map(|site| world.site(site).trace.frames());
+                let seen = frames.any(|passed| String::from_utf8_lossy(&passed.frame).contains(needle));
+                assert_eq!(seen, over == Over::Tcp, "{over:?}: {needle}");
+            }
+        }
+    }
 }
 
 #[test]

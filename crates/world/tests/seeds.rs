@@ -6,8 +6,9 @@ use switchboard_world::life::{Options, Outcome, live};
 
 /// Lines printed with a failure; the command prints all.
 const LINES_MAX: usize = 200;
-/// In every other life, one client in four speaks QUIC.
+/// In every other life, one client in four speaks QUIC, and one in four TLS.
 const QUIC: u32 = 250_000;
+const TLS: u32 = 250_000;
 
 fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -17,8 +18,8 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn options(seed: u64) -> Options {
-    let quic = if seed % 2 == 1 { QUIC } else { 0 };
-    Options { clients_max: number("SWITCHBOARD_CLIENTS", 60), quic, ..Options::default() }
+    let (quic, tls) = if seed % 2 == 1 { (QUIC, TLS) } else { (0, 0) };
+    Options { clients_max: number("SWITCHBOARD_CLIENTS", 60), quic, tls, ..Options::default() }
 }
 
 fn report(seed: u64, outcome: &Outcome) -> String {
@@ -27,9 +28,10 @@ fn report(seed: u64, outcome: &Outcome) -> String {
     let again = live(seed, Options { lines_max: LINES_MAX, ..options });
     format!(
         "seed {seed}: {violation}\nreplay: cargo run --release -p switchboard-world --example chat -- --seed {seed} \
-         --clients {} --quic {}\n{}\n{}",
+         --clients {} --quic {} --tls {}\n{}\n{}",
         options.clients_max,
         options.quic,
+        options.tls,
         again.drawn,
         again.lines.join("\n")
     )

@@ -70,6 +70,11 @@ impl EventLoop {
         Some(self.frames(line, 0, HEADERS))
     }
 
+    /// Frames of a conversation on the first network, which need not be a line yet.
+    pub(crate) fn watch(&mut self, question: Question) -> Answer {
+        self.networks[0].trace(question)
+    }
+
     fn frames(&mut self, line: Line, after: u64, snap: usize) -> Answer {
         let Some((network, flow)) = self.flow(line) else { return Answer::Hidden };
         self.networks[network].trace(Question { flow, after, snap })

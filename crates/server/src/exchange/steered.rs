@@ -27,6 +27,7 @@ use crate::event_loop::{self, EventLoop, Shared};
 use crate::letter::Letter;
 use crate::mailbox::Bell;
 use crate::network::Network;
+use crate::network::trace::{Answer, Question};
 use crate::store_thread::{self, Parker, StoreDesk};
 
 /// Rounds of all loops and the store at one moment; a house that needs more does not come to rest.
@@ -224,6 +225,16 @@ impl Steered {
         let mut all: Vec<_> = self.loops.iter().flat_map(EventLoop::who).collect();
         all.sort_by_key(|line| (line.number.is_none(), line.number, line.since, line.remote));
         all
+    }
+
+    /// Watches a conversation from now on, for ten seconds after each call, and tells its frames as the loop saw them that has any.
+    pub fn trace(&mut self, question: Question) -> Answer {
+        let mut answers =
+            self.loops.iter_mut().map(|event_loop| event_loop.watch(question)).collect::<Vec<_>>();
+        let has_some =
+            |answer: &Answer| matches!(answer, Answer::Watched(traced) if !traced.frames.is_empty());
+        let at = answers.iter().position(has_some).unwrap_or(0);
+        answers.swap_remove(at)
     }
 
     /// Asks every client to go, as SIGTERM does.
