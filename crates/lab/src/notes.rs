@@ -105,8 +105,8 @@ pub const CLAIMS: &[Claim] = &[
         is: Words {
             en: "SYN is a flag, one bit; \"SYN = 1\" means that it is set. The number is the initial sequence number (ISN), 32 bits, drawn anew for every \
                  connection. The acknowledgment is one more because the SYN takes one place in the sequence.",
-            zh: "SYN 是标志位，只有一个比特；“SYN = 1”表示置位。那个号码是初始序列号（ISN），32 位，每条连接重新选取。\
-                 确认号加一，是因为 SYN 占用一个序列号。",
+            zh: "SYN 是标志位，只有一个比特；“SYN = 1”表示置位。那个数字是初始序号（ISN），32 位，每条连接重新选取。\
+                 确认号加一，是因为 SYN 占用一个序号。",
         },
         shown_by: &[
             "handshake",
@@ -125,7 +125,7 @@ pub const CLAIMS: &[Claim] = &[
         verdict: Verdict::Wrong,
         is: Words {
             en: "The close sends FIN, not SYN. Like a SYN it takes one place in the sequence, so its acknowledgment is one more.",
-            zh: "关闭时发的是 FIN，不是 SYN。它和 SYN 一样占用一个序列号，所以确认号加一。",
+            zh: "关闭时发的是 FIN，不是 SYN。它和 SYN 一样占用一个序号，所以确认号加一。",
         },
         shown_by: &["close", "close-lost-fin"],
     },
@@ -152,7 +152,7 @@ pub const CLAIMS: &[Claim] = &[
         is: Words {
             en: "The ACK cannot wait for a FIN of which nobody knows when it comes. But if the server closes in the same breath, they do share a segment, and \
                  three suffice. And when both close at once, the FINs cross.",
-            zh: "ACK 不能等一个不知何时才来的 FIN。但如果服务器立即也关闭，两者就能合在一起，三次就够。两端同时关闭时，两个 FIN 会相遇。",
+            zh: "ACK 不能等一个不知何时才来的 FIN。但如果服务器立即也关闭，两者就能合在一起，三次就够。两端同时关闭时，两个 FIN 在途中交错。",
         },
         shown_by: &["half-close", "close-three", "simultaneous-close"],
     },
@@ -166,7 +166,7 @@ pub const CLAIMS: &[Claim] = &[
         is: Words {
             en: "A FIN that comes again during the wait is answered, and the wait begins anew. Without TIME_WAIT it would meet a RST, and an old duplicate \
                  could get into a new connection of the same four-tuple.",
-            zh: "等待期间再来的 FIN 会得到应答，并且重新计时。没有 TIME_WAIT，它会得到 RST；旧的重复报文还可能混进同一四元组的新连接。",
+            zh: "等待期间再来的 FIN 会得到应答，并且重新计时。没有 TIME_WAIT，它会得到 RST；旧的重复报文段还可能混进同一四元组的新连接。",
         },
         shown_by: &["close-lost-last-ack", "time-wait", "time-wait-absent"],
     },

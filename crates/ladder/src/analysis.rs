@@ -401,6 +401,11 @@ impl Analysis {
             (lane.base, lane.nxt, lane.nxt_at, lane.shift) = (Some(iss), Some(iss + 1), at, Some(scale));
             lane.unbroken = lane.nxt;
         }
+        // Who has forgotten an answer that nobody acknowledged answers anew, from another number.
+        let unheard = self.lanes[from.other().index()].ack.is_none();
+        if header.flags.ack() && other_number && unheard {
+            self.lanes[from.index()] = Lane::default();
+        }
         let lane = &mut self.lanes[from.index()];
         if lane.base.is_none_or(|base| base == seq) {
             lane.base = Some(seq);

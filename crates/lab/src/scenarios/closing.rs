@@ -53,7 +53,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "simultaneous-close",
         title: Words {
             en: "both close at once: the FINs cross, and both ends wait 2*MSL",
-            zh: "同时关闭：两个 FIN 相遇，两端都要等待 2*MSL",
+            zh: "同时关闭：两个 FIN 在途中交错，两端都要等待 2*MSL",
         },
         script: simultaneous_close,
     },
@@ -87,7 +87,7 @@ fn close(stage: &mut Stage) {
         A,
         Seg::is_fin,
         "close() sends FIN, not SYN: \"I shall send no more\". Like a SYN it takes one place in the sequence, so that it can be acknowledged.",
-        "close() 发出的是 FIN，不是 SYN：“我不再发送数据了”。它和 SYN 一样占用一个序列号，因此可以被确认。",
+        "close() 发出的是 FIN，不是 SYN：“我不再发送数据了”。它和 SYN 一样占用一个序号，因此可以被确认。",
     );
     stage.cue(
         B,
@@ -100,7 +100,7 @@ fn close(stage: &mut Stage) {
     let between = (stage.state(A), stage.state(B));
     let end = stage.recv(B, server);
     stage.note(
-        "The end of the stream reads as zero bytes, not as an error: the server knows that nothing more will come.",
+        "The end of the stream reads as zero bytes, not as an error and not as None: the server knows that nothing more will come.",
         "流结束时 recv() 返回零字节，不是错误，也不是 None：服务器由此得知不会再有数据。",
     );
     stage.cue(
@@ -128,7 +128,7 @@ fn close(stage: &mut Stage) {
     stage.check(
         between == (State::FinWait2, State::CloseWait) && after == (State::TimeWait, State::Closed),
         "FIN-WAIT-2 and CLOSE-WAIT while one half is open, then TIME-WAIT and CLOSED",
-        "半开期间为 FIN-WAIT-2 与 CLOSE-WAIT，之后为 TIME-WAIT 与 CLOSED",
+        "半关闭期间为 FIN-WAIT-2 与 CLOSE-WAIT，之后为 TIME-WAIT 与 CLOSED",
     );
     stage.check(
         waiting == [1, 0],
@@ -255,7 +255,7 @@ fn close_lost_fin(stage: &mut Stage) {
         A,
         Seg::is_fin,
         "FIN has a sequence number, so it is watched by the retransmission timer as data is.",
-        "FIN 占用序列号，因此和数据一样受重传计时器看管。",
+        "FIN 占用序号，因此和数据一样受重传计时器看管。",
     );
     stage.close(A, client);
     stage.run_for(Duration::from_secs(1));
@@ -319,7 +319,7 @@ fn simultaneous_close(stage: &mut Stage) {
         A,
         Seg::is_fin,
         "Neither FIN answers the other. Each end finds a FIN where it expected an ACK: CLOSING.",
-        "两个 FIN 互不相干。双方等的是 ACK，等来的却是 FIN：进入 CLOSING。",
+        "两个 FIN 都不是对另一个的应答。双方等的是 ACK，等来的却是 FIN：进入 CLOSING。",
     );
     stage.close(A, client);
     stage.close(B, server);
@@ -346,6 +346,12 @@ fn abort(stage: &mut Stage) {
         Seg::is_reset,
         "RST closes at once, at both ends: no acknowledgment, no TIME_WAIT. What was under way is thrown away.",
         "RST 让两端立即关闭：没有确认，也没有 TIME_WAIT。途中的数据全部丢弃。",
+    );
+    stage.cue(
+        A,
+        Seg::is_reset,
+        "The server's bytes were on their way. They find nobody who knows the connection, so a second RST answers them.",
+        "服务器的数据已在途中。到达时没有人认识这条连接，于是又得到一个 RST。",
     );
     stage.abort(A, client);
     stage.run_for(Duration::from_millis(100));

@@ -15,7 +15,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "handshake",
         title: Words {
             en: "three segments open a connection: SYN, SYN+ACK, ACK; why three, and what the numbers say",
-            zh: "三次握手：SYN、SYN+ACK、ACK；为什么是三次，各个号码的含义",
+            zh: "三次握手：SYN、SYN+ACK、ACK；为什么是三次，各个序号的含义",
         },
         script: handshake,
     },
@@ -80,8 +80,8 @@ fn handshake(stage: &mut Stage) {
         Seg::is_syn,
         "SYN is a flag, one bit. The number beside it is the initial sequence number (ISN), drawn anew for every connection so that \
          segments of an old one, and guesses, do not fit. The ladder counts from it: relative 0.",
-        "SYN 是标志位，只有一个比特。旁边的号码是初始序列号（ISN），每条连接重新选取，使旧连接的报文段和猜测都对不上。\
-         图中以它为起点，记作相对序列号 0。",
+        "SYN 是标志位，只有一个比特。旁边的数字是初始序号（ISN），每条连接重新选取，使旧连接的报文段和猜测都对不上。\
+         图中以它为起点，记作相对序号 0。",
     );
     stage.cue(
         B,
@@ -89,13 +89,13 @@ fn handshake(stage: &mut Stage) {
         "The server's own SYN and the acknowledgment of the client's share one segment: that is why there are three and not four. \
          The SYN takes one place in the sequence, so the acknowledgment names the next number expected: ISN + 1.",
         "服务器自己的 SYN 和对客户端 SYN 的确认合在一个报文段里：所以是三次而不是四次。\
-         SYN 占用一个序列号，因此确认号是期望收到的下一个号码：ISN + 1。",
+         SYN 占用一个序号，因此确认号是期望收到的下一个序号：ISN + 1。",
     );
     stage.cue(
         A,
         Seg::is_ack,
         "Two would not do: only this third segment tells the server that its own number arrived, and that the SYN was not an old duplicate.",
-        "两次不够：只有第三个报文段才能让服务器知道自己的序列号已送达，并且那个 SYN 不是旧的重复报文。",
+        "两次不够：只有第三个报文段才能让服务器知道自己的序号已送达，并且那个 SYN 不是旧的重复报文段。",
     );
     let listener = stage.listen(B);
     let client = stage.connect();
@@ -104,14 +104,20 @@ fn handshake(stage: &mut Stage) {
     let [client_isn, server_isn] = isns(stage);
     stage.note(
         format!("The real initial sequence numbers were {client_isn} (client) and {server_isn} (server); --absolute shows them."),
-        format!("真实的初始序列号：客户端 {client_isn}，服务器 {server_isn}；用 --absolute 可以看到。"),
+        format!("真实的初始序号：客户端 {client_isn}，服务器 {server_isn}；用 --absolute 可以看到。"),
+    );
+    stage.note(
+        "Beside each SYN stands what its end can do: mss, the longest text that it takes in one segment; SACK; timestamps; and by how many \
+         bits its window field is shifted. The last three are used only if both offer them.",
+        "每个 SYN 旁边是该端的能力：mss，即一个报文段中最多能接收的数据长度（最大报文段长度）；选择确认 SACK；时间戳；\
+         窗口字段左移的位数。后三项要两端都提供才会使用。",
     );
     let syn_ack = stage.latest(B, Seg::is_syn_ack).map(|(seg, _)| seg.header.ack);
     let last = stage.latest(A, Seg::is_ack).map(|(seg, _)| seg.header.ack);
     stage.check(
         syn_ack == Some(client_isn.wrapping_add(1)) && last == Some(server_isn.wrapping_add(1)),
         "each acknowledgment is the other's initial sequence number and one",
-        "每个确认号都等于对方的初始序列号加一",
+        "每个确认号都等于对方的初始序号加一",
     );
     let segments = stage.count(A, |_| true) + stage.count(B, |_| true);
     stage.check(segments == 3, "three segments, no more", "一共三个报文段");
@@ -135,7 +141,7 @@ fn lost_syn(stage: &mut Stage) {
         A,
         Seg::is_syn,
         "The same SYN, with the same initial sequence number.",
-        "同一个 SYN，初始序列号不变。",
+        "同一个 SYN，初始序号不变。",
     );
     let listener = stage.listen(B);
     stage.connect();
@@ -165,10 +171,11 @@ fn lost_syn_ack(stage: &mut Stage) {
     stage.connect();
     stage.run_until_quiet(Duration::from_secs(2));
     stage.note(
-        "Both timers ran out at almost the same time. The second SYN comes late, and the connection is open: the server answers with an ACK \
-         that repeats what is true, a challenge ACK (RFC 5961), and nothing is harmed.",
-        "两个计时器几乎同时到期。第二个 SYN 来晚了，连接已经建立：服务器用一个重申现状的 ACK 应答，\
-         即 challenge ACK（RFC 5961），不会造成损害。",
+        "Both timers ran out at almost the same time. The server's second SYN+ACK opens the client's end. The client's second SYN still finds \
+         the server in SYN-RECEIVED, and is answered by SYN+ACK once more. That one reaches an end which is open already: it says again \
+         what is true, a challenge ACK (RFC 5961 4.2), and nothing is harmed.",
+        "两个计时器几乎同时到期。服务器重传的 SYN+ACK 使客户端建立连接。客户端重传的 SYN 到达时，服务器仍处于 SYN-RECEIVED，\
+         于是又回了一个 SYN+ACK。它到达的一端已经建立连接：客户端用重申现状的挑战 ACK（challenge ACK，RFC 5961 4.2）应答，没有造成损害。",
     );
     let accepted = stage.try_accept(listener).is_some();
     stage.check(accepted, "the connection opens", "连接建立");
@@ -176,6 +183,11 @@ fn lost_syn_ack(stage: &mut Stage) {
         stage.count(A, Seg::is_syn) == 2 && stage.count(B, Seg::is_syn_ack) >= 2,
         "both ends sent again",
         "两端都重传过",
+    );
+    stage.check(
+        stage.count(A, Seg::is_ack) == 2,
+        "the client acknowledged twice: once to open, once when the SYN+ACK came again",
+        "客户端确认了两次：一次建立连接，一次应答又来的 SYN+ACK",
     );
     stage.check(
         stage.state(A) == State::Established && stage.state(B) == State::Established,
@@ -254,6 +266,7 @@ fn simultaneous_open(stage: &mut Stage) {
         socket
     };
     let (a, b) = (make(stage, A, left), make(stage, B, right));
+    stage.name_hosts(("one end", "一端"), ("the other", "另一端"));
     stage.watch(left, right);
     stage.cue(
         A,
@@ -325,7 +338,7 @@ fn syn_flood(stage: &mut Stage) {
         Seg::is_syn_ack,
         "The table is full, so the server keeps nothing of this one: its initial sequence number is a cookie, a keyed hash of addresses, \
          ports and time. Whoever sends it back plus one has received it, so is no forgery.",
-        "表已满，服务器对这次握手什么都不保存：初始序列号本身就是 cookie，是地址、端口和时间的带密钥散列。\
+        "表已满，服务器对这次握手什么都不保存：初始序号本身就是 cookie，是地址、端口和时间的带密钥散列。\
          谁能把它加一送回来，谁就真的收到过它，不是伪造的。",
     );
     let client = stage.connect();
@@ -337,12 +350,12 @@ fn syn_flood(stage: &mut Stage) {
     stage.check(
         half_open == ROOM,
         format!("the flood took the {ROOM} places that there are, and no more"),
-        format!("洪水占满了 {ROOM} 个位置，没有更多"),
+        format!("洪泛占满了 {ROOM} 个位置，没有更多"),
     );
     stage.check(
         got == Some(Read::Bytes(b"hello".to_vec())),
         "an honest client connects through the flood, and its data arrives",
-        "真正的客户端在洪水中连上，数据送达",
+        "真正的客户端在洪泛中仍能连上，数据送达",
     );
     let counts = stage.stack(B).tcp_counts();
     stage.check(

@@ -71,6 +71,18 @@ fn tcp_vs_udp(stage: &mut Stage) {
     let socket = stage.stack_mut(A).tcp_socket().expect("there is room for a socket");
     stage.set(A, socket, TcpOption::NoDelay(true));
     let early = stage.send(A, socket, b"too early");
+    stage.cue(
+        B,
+        |seg| !seg.header.options.sack.is_empty(),
+        "The segment before this one is missing. The receiver says again what it waits for, and by SACK what it has beyond.",
+        "前面的一个报文段没有到。接收方重申它在等什么，并用 SACK 说明之后已经收到了哪些。",
+    );
+    stage.cue(
+        A,
+        Seg::is_data,
+        "So the lost segment goes again. Neither program hears of it.",
+        "于是重传丢失的报文段。两端的程序都不知道这件事。",
+    );
     stage.connect_socket(socket).expect("the server can be reached");
     stage.run_until_arrived();
     let server = stage.accept(listener);
@@ -118,11 +130,15 @@ fn tcp_vs_udp(stage: &mut Stage) {
         }
     }
     let udp_lost = lost_in(stage);
+    stage.note(
+        "Nobody acknowledges a datagram, so nobody knows which are lost, and nobody sends them again.",
+        "没有人确认数据报，所以没有人知道丢了哪些，也没有人重传。",
+    );
     stage.event(
         B,
         stage.lang().pick(
             format!("{} of {MESSAGES} messages; nobody was told of the others", got.len()),
-            format!("收到 {MESSAGES} 条中的 {} 条；其余的没有任何人得知", got.len()),
+            format!("收到 {MESSAGES} 条中的 {} 条；其余的丢失了，没有通知任何一端", got.len()),
         ),
     );
     stage.check(
@@ -184,6 +200,10 @@ fn udp_connect(stage: &mut Stage) {
             .lang()
             .pick("recv(): nothing; the sender is not the one", "recv()：没有数据；发送者不是所连接的对端"),
     );
+    stage.note(
+        "To the stranger the host says what it says where no socket is: ICMP port unreachable.",
+        "主机对陌生的发送者的回答，和没有套接字时一样：ICMP 端口不可达。",
+    );
     stage.check(silent, "connect() on a UDP socket sends nothing", "UDP 的 connect() 不发送任何报文");
     stage.check(
         heard == Ok(5),
@@ -218,7 +238,7 @@ fn simplex(stage: &mut Stage) {
     let back = stage.stack_mut(A).udp_recv(from, &mut buffer).is_ok();
     stage.note(
         "What needs no answer can be said: a broadcast. The listener's words vanish.",
-        "不需要回答的话可以说：广播。听者的话则消失了。",
+        "不需要应答的内容可以发送：广播。接收方的回话则消失在途中。",
     );
     stage.act("2. TCP over the same link.", "二、同一链路上的 TCP。");
     let listener = stage.listen(B);
@@ -227,6 +247,12 @@ fn simplex(stage: &mut Stage) {
         Seg::is_syn,
         "The SYN arrives; its answer cannot. Each repeat waits twice as long.",
         "SYN 到了，应答却回不来。每次重传的等待时间加倍。",
+    );
+    stage.cue(
+        B,
+        Seg::is_syn_ack,
+        "The server, in SYN-RECEIVED, has a timer of its own, and answers every repeated SYN besides.",
+        "处于 SYN-RECEIVED 的服务器有自己的计时器，此外还应答每个重传的 SYN。",
     );
     let client = stage.connect();
     stage.run_for(Duration::from_secs(200));
@@ -297,7 +323,7 @@ fn duplex(stage: &mut Stage, duplex: Duplex) {
     match duplex {
         Duplex::Half => stage.note(
             "Both spoke at the same time, and the wire carried one after the other: TCP does not mind, it only waits longer.",
-            "双方同时说话，线路只能一个一个地传：TCP 不在乎，只是等得久一些。",
+            "双方同时说话，线路只能一个一个地传：TCP 不受影响，只是等得久一些。",
         ),
         _ => stage.note(
             "Both spoke at the same time, and their segments passed each other on the wire. A TCP connection is full-duplex: two streams, \

@@ -6,6 +6,7 @@
 use crate::stage::Stage;
 use crate::{Act, Scenario, Words};
 use ladder::item::{Event, Hosts, Item, Packet, Passage, Side, Step};
+use ladder::state::State;
 use server::admin::Line;
 use sim::link::{Conditions, End, LinkConfig};
 use sim::trace::Passed;
@@ -13,7 +14,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 use tcp::Instant;
 use world::client::{Experience, Over, Planned};
-use world::world::{Config, Happened, World};
+use world::world::{Config, Happened, Seen, World};
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario {
@@ -41,6 +42,8 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Frames kept a client.
 const FRAMES_MAX: usize = 10_000;
 const TEXT: &str = "hello, 10002";
+/// What acts are numbered by in Chinese.
+const ORDINALS_ZH: [&str; 5] = ["一", "二", "三", "四", "五"];
 
 /// A world with 10001 and 10002, both logged in.
 fn open(seed: u64, over: Over, nat: Option<Ipv4Addr>) -> World {
@@ -54,7 +57,20 @@ fn open(seed: u64, over: Over, nat: Option<Ipv4Addr>) -> World {
         let now = world.now();
         world.with_client(client, |client| client.log_in(now));
     }
+    // The first segments leave, and have not arrived: from here on the exchange notes the states of its own ends.
+    let settled = world.settle().is_ok();
+    debug_assert!(settled);
+    for site in 0..2 {
+        let _ = seen_by_exchange(&mut world, site); // nothing yet
+    }
     world
+}
+
+/// What the exchange saw of a site's connection.
+fn seen_by_exchange(world: &mut World, site: usize) -> Vec<Seen> {
+    let first = world.site(site).trace.frames().next();
+    let outside = first.and_then(|passed| crate::frame::Seg::read(&passed.frame)).map(|seg| seg.src);
+    outside.map(|outside| world.seen_by_exchange(outside)).unwrap_or_default()
 }
 
 fn both_are_ready(world: &World) -> bool {
@@ -73,23 +89,39 @@ fn who_line(line: &Line) -> String {
 const ACK_ONLY_MAX: usize = 28 + 50;
 
 /// The frames of a site as items, before `since` and from it on; lengths only where a seed gives them.
-fn items(world: &World, site: usize, since: Instant, origin: Instant, over: Over) -> [Vec<Item>; 2] {
-    let frames = world.site(site).trace.frames();
-    let (mut before, mut after): (Vec<_>, Vec<_>) = frames.partition(|passed| passed.at < since);
-    if over == Over::Quic {
-        before.clear(); // how many datagrams a handshake takes is a matter of chance, and nothing follows from them
-        // Nor from when QUIC acknowledges: every second packet at once, and which is the second goes on from the handshake.
-        after.retain(|passed| passed.frame.len() > ACK_ONLY_MAX);
+fn items(world: &mut World, site: usize, since: Instant, origin: Instant, over: Over) -> [Vec<Item>; 2] {
+    let exchange = seen_by_exchange(world, site);
+    let site = world.site(site);
+    // On these cables nothing gets lost or overtaken: what one end sent is what the other got, in the same order.
+    let states = |seen: &[Seen], sent: bool| -> Vec<State> {
+        seen.iter().filter(|seen| seen.sent == sent).map(|seen| seen.state.into()).collect()
+    };
+    let [mut up, mut down] = [
+        (states(site.seen(), true).into_iter(), states(&exchange, false).into_iter()),
+        (states(&exchange, true).into_iter(), states(site.seen(), false).into_iter()),
+    ];
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for passed in site.trace.frames() {
+        let mut step = step(passed, origin, over);
+        if matches!(step.packet, Packet::Segment { .. }) {
+            let ends = if passed.from == End::A { &mut up } else { &mut down };
+            (step.sender, step.receiver) = (ends.0.next(), ends.1.next());
+        }
+        let is_old = passed.at < since;
+        // How many datagrams a handshake of QUIC takes is a matter of chance, and nothing follows from them. Nor from when it
+        // acknowledges: every second packet at once, and which is the second goes on from the handshake.
+        if over != Over::Quic || (!is_old && passed.frame.len() > ACK_ONLY_MAX) {
+            if is_old { &mut before } else { &mut after }.push(Item::Step(step));
+        }
     }
     [before, after]
-        .map(|frames| frames.into_iter().map(|passed| Item::Step(step(passed, origin, over))).collect())
 }
 
 fn step(passed: &Passed, origin: Instant, over: Over) -> Step {
     let at = passed.at.since(origin);
     let from = if passed.from == End::A { Side::Left } else { Side::Right };
-    let packet = match (crate::frame::Seg::read(&passed.frame), over) {
-        (Some(seg), Over::Tcp) => Packet::Segment { header: seg.header, len: seg.len },
+    let packet = match crate::frame::Seg::read(&passed.frame) {
+        Some(seg) if over != Over::Quic => Packet::Segment { header: seg.header, len: seg.len },
         _ => Packet::Other("UDP (QUIC)".to_owned()),
     };
     Step { passage: Passage::Arrived(at + DELAY), ..Step::seen(from, at, packet) }
@@ -99,9 +131,15 @@ fn step(passed: &Passed, origin: Instant, over: Over) -> Step {
 struct Picture {
     title: String,
     names: [String; 2],
+    /// Where it begins, if it is of TCP.
+    states: [Option<State>; 2],
     before: Vec<Item>,
     items: Vec<Item>,
 }
+
+/// The states in which a connection is before it is opened, and those of one that is.
+const CLOSED: [Option<State>; 2] = [Some(State::Closed), Some(State::Listen)];
+const OPEN: [Option<State>; 2] = [Some(State::Established); 2];
 
 impl Picture {
     fn into_act(mut self) -> Act {
@@ -109,7 +147,7 @@ impl Picture {
         self.items.sort_by_key(Item::at);
         Act {
             title: self.title,
-            hosts: Hosts { names: self.names, states: [None; 2], time_wait: None },
+            hosts: Hosts { names: self.names, states: self.states, time_wait: None },
             before: self.before,
             items: self.items,
         }
@@ -174,8 +212,8 @@ fn relay_over(stage: &mut Stage, over: Over) {
     let exchange = lang.pick("the exchange", "服务器");
     let name = |line: &Line| format!("{} {}", line.number.unwrap_or_default(), line.remote);
     let (carrier_en, carrier_zh) = match over {
-        Over::Tcp => ("TCP", "TCP"),
         Over::Quic => ("UDP (QUIC)", "UDP（QUIC）"),
+        Over::Tcp | Over::Tls | Over::StartTls => ("TCP", "TCP"),
     };
     let [Some(first), Some(second)] =
         [10_001, 10_002].map(|n| relayed.who.iter().find(|line| line.number == Some(n)))
@@ -185,7 +223,7 @@ fn relay_over(stage: &mut Stage, over: Over) {
     };
     if over == Over::Tcp {
         capture(stage, &world, origin);
-        let [mut items, _] = items(&world, 0, relayed.written, origin, over);
+        let [mut items, _] = items(&mut world, 0, relayed.written, origin, over);
         items.push(note(
             relayed.written,
             "10001 is logged in. It was never asked for its address: the exchange reads it from the packets."
@@ -197,11 +235,15 @@ fn relay_over(stage: &mut Stage, over: Over) {
             "一、10001 通过 TCP 连接并登录；10002 也一样。",
         );
         let names = [name(first), format!("{exchange} 10.0.0.1:5222")];
-        stage.push_act(Picture { title: title.to_owned(), names, before: Vec::new(), items }.into_act());
+        stage.push_act(
+            Picture { title: title.to_owned(), names, states: CLOSED, before: Vec::new(), items }.into_act(),
+        );
     }
+    // The log-in over TCP was the first act.
+    let act = if over == Over::Quic { 3 } else { 1 };
     let who: Vec<String> = relayed.who.iter().map(who_line).collect();
     for (site, line) in [(0, first), (1, second)] {
-        let [before, mut items] = items(&world, site, relayed.written, origin, over);
+        let [before, mut items] = items(&mut world, site, relayed.written, origin, over);
         if site == 0 {
             let call = format!("10001 -> 10002: \"{TEXT}\"");
             let at = relayed.written.since(origin);
@@ -226,16 +268,17 @@ fn relay_over(stage: &mut Stage, over: Over) {
         }
         let title = match site {
             0 => lang.pick(
-                format!("10001 writes, over {carrier_en}."),
-                format!("10001 发消息，走 {carrier_zh}。"),
+                format!("{}. 10001 writes, over {carrier_en}.", act + 1),
+                format!("{}、10001 发消息，走 {carrier_zh}。", ORDINALS_ZH[act]),
             ),
             _ => lang.pick(
-                format!("10002 hears, over {carrier_en}."),
-                format!("10002 收到消息，走 {carrier_zh}。"),
+                format!("{}. 10002 hears, over {carrier_en}.", act + 2),
+                format!("{}、10002 收到消息，走 {carrier_zh}。", ORDINALS_ZH[act + 1]),
             ),
         };
         let names = [name(line), format!("{exchange} 10.0.0.1:5222")];
-        stage.push_act(Picture { title, names, before, items }.into_act());
+        let states = if over == Over::Quic { [None; 2] } else { OPEN };
+        stage.push_act(Picture { title, names, states, before, items }.into_act());
     }
     let locals: Vec<_> = (0..2).filter_map(|n| world.client(n).local(world.site(n).stack())).collect();
     let noted = [first, second].iter().zip(&locals).all(|(line, local)| line.remote.port() == local.port());
@@ -279,7 +322,7 @@ fn relay_nat(stage: &mut Stage) {
         .iter()
         .any(|h| h.client == 0 && matches!(&h.what, Experience::Arrived(m) if m.body == "and back"));
     capture(stage, &world, origin);
-    let [before, mut items] = items(&world, 0, relayed.written, origin, Over::Tcp);
+    let [before, mut items] = items(&mut world, 0, relayed.written, origin, Over::Tcp);
     let at = relayed.written.since(origin);
     items.insert(
         0,
@@ -300,7 +343,7 @@ fn relay_nat(stage: &mut Stage) {
     );
     let (nat, exchange) = lang.pick(("10001 behind NAT", "the exchange"), ("NAT 后的 10001", "服务器"));
     let names = [format!("{nat} {noted}"), format!("{exchange} 10.0.0.1:5222")];
-    stage.push_act(Picture { title: String::new(), names, before, items }.into_act());
+    stage.push_act(Picture { title: String::new(), names, states: OPEN, before, items }.into_act());
     stage.check(
         believed.ip() != noted.ip() && noted.ip() == std::net::IpAddr::V4(outer),
         format!("the exchange noted {noted}, not {believed}, which the client believes in"),

@@ -48,7 +48,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "nagle",
         title: Words {
             en: "small writes with Nagle's algorithm, and without: one small segment under way at a time, or one a write",
-            zh: "Nagle 算法：有它时最多一个小报文段在途，没有它时一次写一个",
+            zh: "Nagle 算法：有它时最多一个小报文段在途，没有它时每次写入发一个",
         },
         script: nagle,
     },
@@ -56,7 +56,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "delayed-ack",
         title: Words {
             en: "an ACK may wait a little for company: 40 ms, or the second full segment, or an answer to ride on",
-            zh: "延迟确认：ACK 稍等同伴：40 毫秒，或第二个满长报文段，或可以搭载的应答",
+            zh: "延迟确认：ACK 可以稍等：最多 40 毫秒，或等到第二个最大长度报文段，或由应答捎带",
         },
         script: delayed_ack,
     },
@@ -64,7 +64,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "keep-alive",
         title: Words {
             en: "nobody speaks: probes find out whether the peer is still there; when its cable is cut, that it is not",
-            zh: "保活：双方都不说话，探测对端是否还在；拔掉网线后发现它不在了",
+            zh: "保活：双方都不发数据，探测对端是否还在；网线拔掉后发现它不在了",
         },
         script: keep_alive,
     },
@@ -72,7 +72,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "path-mtu",
         title: Words {
             en: "the path is narrower than the link: ICMP says so, and TCP cuts its segments to fit",
-            zh: "路径 MTU：途中比链路窄，ICMP 告知，TCP 缩小报文段",
+            zh: "路径 MTU：路径比本地链路窄，ICMP 告知，TCP 缩短报文段",
         },
         script: path_mtu,
     },
@@ -80,7 +80,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "reset-attack",
         title: Words {
             en: "somebody who cannot see the connection guesses a RST: in the window it gets a challenge ACK, and fails",
-            zh: "RST 攻击：看不到连接的人猜测 RST；落在窗口内只得到 challenge ACK，攻击失败",
+            zh: "RST 攻击：看不到连接的人猜测 RST；落在窗口内只得到挑战 ACK，攻击失败",
         },
         script: reset_attack,
     },
@@ -114,8 +114,10 @@ fn retransmit(stage: &mut Stage) {
         A,
         Seg::is_data,
         "Nothing follows it, so nobody can tell that it is missing. Only the sender's timer can: RTO, from the measured round trip, at \
-         least 200 ms here (RFC 6298). The first time it is a probe that asks (RFC 8985 7), then the timeout, then twice the timeout.",
-        "后面没有数据，没有人能发现它丢了。只有发送方的计时器能：RTO 由测得的往返时间算出，这里至少 200 毫秒（RFC 6298）。第一次是探测（RFC 8985 第 7 节），然后是超时，再然后是两倍的超时。",
+         least 200 ms here, as in Linux (RFC 6298 says a second). The first time it is a probe that asks (RFC 8985 7), then the timeout, then \
+         twice the timeout.",
+        "后面没有数据，没有人能发现它丢了。只有发送方的超时重传计时器能：RTO 由测得的往返时间算出，这里和 Linux 一样至少 200 毫秒（RFC 6298 规定一秒）。\
+         第一次是探测（RFC 8985 第 7 节），然后是超时，再然后是两倍的超时。",
     );
     stage.send(A, client, b"important").expect("open");
     let begin = stage.elapsed();
@@ -133,13 +135,13 @@ fn retransmit(stage: &mut Stage) {
     let grows = gaps.len() >= 2 && gaps.windows(2).all(|pair| pair[1] > pair[0] * 1.5);
     stage.check(
         grows,
-        format!("each wait after the probe is longer than the one before: {}", seconds(&gaps)),
-        format!("探测之后，每次等待都比前一次长：{}", seconds(&gaps)),
+        format!("each wait after the probe is longer than the one before: {}", seconds(&gaps, ", ")),
+        format!("探测之后，每次等待都比前一次长：{}", seconds(&gaps, "、")),
     );
 }
 
-fn seconds(gaps: &[f64]) -> String {
-    gaps.iter().map(|gap| format!("{gap:.3} s")).collect::<Vec<_>>().join(", ")
+fn seconds(gaps: &[f64], between: &str) -> String {
+    gaps.iter().map(|gap| format!("{gap:.3} s")).collect::<Vec<_>>().join(between)
 }
 
 fn fast_retransmit(stage: &mut Stage) {
@@ -168,7 +170,7 @@ fn fast_retransmit(stage: &mut Stage) {
             "repaired {} ms after it was sent, within two round trips and a little: no timer ran out",
             took.as_millis()
         ),
-        format!("发出后 {} 毫秒就补好，两个多往返：没有等计时器", took.as_millis()),
+        format!("发出后 {} 毫秒就补好，只用两个多往返时间：没有等计时器", took.as_millis()),
     );
 }
 
@@ -226,8 +228,16 @@ fn zero_window(stage: &mut Stage) {
         |seg| !seg.is_syn() && seg.header.flags.ack() && seg.len <= 1,
         "No answer this time: the last one was less than half a second ago. Answers to segments with old numbers are limited, lest two \
          ends answer each other for ever (RFC 5961 7, and so does Linux). The next probe is answered.",
-        "这一次没有应答：距上次应答不到半秒。对旧序列号报文段的应答要限速，以免两端无休止地互相应答（RFC 5961 第 7 节，Linux 也如此）。\
+        "这一次没有应答：距上次应答不到半秒。对旧序号报文段的应答要限速，以免两端无休止地互相应答（RFC 5961 第 7 节，Linux 也如此）。\
          下一次探测会得到应答。",
+    );
+    stage.cue(
+        B,
+        |seg| seg.is_ack() && seg.header.window > 0,
+        "The program reads, and the window is told anew at once, since there is room for more than a full segment. It is never opened by a few \
+         bytes, or tiny segments would follow: the silly window syndrome (RFC 9293 3.8.6.2.2).",
+        "程序读取后，接收方立即通告新窗口，因为空间超过一个最大长度报文段。窗口从不只打开几个字节，\
+         否则随后都是很小的报文段：糊涂窗口综合征（RFC 9293 3.8.6.2.2）。",
     );
     stage.send(A, client, &data).expect("open");
     stage.run_for(Duration::from_secs(2));
@@ -288,6 +298,13 @@ fn nagle(stage: &mut Stage) {
                 "The ACK is here: all that was collected leaves as one segment.",
                 "ACK 到了：攒下的数据合成一个报文段发出。",
             );
+        } else {
+            stage.cue(
+                A,
+                Seg::is_data,
+                "Each byte travels alone, behind 52 bytes of headers (IPv4, TCP with timestamps). Nobody waits, and the wire carries more.",
+                "每个字节单独上路，前面是 52 字节的首部（IPv4，带时间戳的 TCP）。谁也不用等，但线路上的开销更大。",
+            );
         }
         for letter in ["h", "e", "l", "l", "o"] {
             stage.send(A, client, letter.as_bytes()).expect("open");
@@ -301,9 +318,12 @@ fn nagle(stage: &mut Stage) {
             if nodelay { "without Nagle the word arrives" } else { "with Nagle the word arrives" },
             if nodelay { "不用 Nagle 时单词到达" } else { "使用 Nagle 时单词到达" },
         );
-        stage.close(A, client);
-        stage.close(B, server);
+        // The closing is another scenario's.
         stage.pause_drawing();
+        let now = stage.now();
+        for (end, socket) in [(A, client), (B, server)] {
+            stage.stack_mut(end).tcp_close(now, socket).expect("it is open");
+        }
         stage.run_for(Duration::from_millis(200));
     }
     stage.check(
@@ -324,7 +344,7 @@ fn delayed_ack(stage: &mut Stage) {
         B,
         Seg::is_ack,
         "Nothing to ride on came within 40 ms, so it leaves alone.",
-        "四十毫秒内没有可以搭载的数据，于是单独发出。",
+        "40 毫秒内没有可以捎带它的数据，于是单独发出。",
     );
     stage.send(A, client, b"one").expect("open");
     let first = stage.elapsed();
@@ -352,7 +372,7 @@ fn delayed_ack(stage: &mut Stage) {
         B,
         Seg::is_ack,
         "Two full segments: every second one is acknowledged at once (RFC 9293 3.8.6.3).",
-        "两个满长报文段：每第二个立即确认（RFC 9293 3.8.6.3）。",
+        "两个最大长度报文段：每第二个立即确认（RFC 9293 3.8.6.3）。",
     );
     stage.send(A, client, &[b'x'; 2 * FULL]).expect("open");
     let third = stage.elapsed();
@@ -365,8 +385,8 @@ fn delayed_ack(stage: &mut Stage) {
         format!("alone: after {} ms, of which 10 are the way there", ms(alone)),
         format!("单独：{} 毫秒之后，其中 10 毫秒是路程", ms(alone)),
     );
-    stage.check(bare == 0, "with an answer to ride on: no bare ACK", "有应答可搭载：没有单独的 ACK");
-    stage.check(ms(pair) == 10, "the second full segment: at once", "第二个满长报文段：立即确认");
+    stage.check(bare == 0, "with an answer to ride on: no bare ACK", "有应答可捎带：没有单独的 ACK");
+    stage.check(ms(pair) == 10, "the second full segment: at once", "第二个最大长度报文段：立即确认");
 }
 
 fn keep_alive(stage: &mut Stage) {
@@ -380,7 +400,7 @@ fn keep_alive(stage: &mut Stage) {
         |_| true,
         "After a minute of silence: a segment with an old number, which must be answered. Off unless a program asks for it; two hours by \
          default.",
-        "沉默一分钟之后：发一个旧序列号的报文段，对方必须应答。默认关闭；默认间隔两小时。",
+        "沉默一分钟之后：发一个旧序号的报文段，对方必须应答。默认关闭；默认间隔两小时。",
     );
     stage.run_for(Duration::from_secs(65));
     let alive = stage.state(A);
@@ -427,7 +447,7 @@ fn path_mtu(stage: &mut Stage) {
         A,
         Seg::is_data,
         "A full segment for the link, and too big for the path: TCP forbids fragments (DF), so a router on the way must drop it.",
-        "对链路来说正好满长，对路径来说太大：TCP 禁止分片（DF），途中的路由器只能丢弃它。",
+        "对链路来说正是最大长度，对路径来说太长：TCP 禁止分片（DF），途中的路由器只能丢弃它。",
     );
     let begin = stage.elapsed();
     stage.send(A, client, &[b'x'; 3 * FULL]).expect("open");
@@ -462,21 +482,25 @@ fn reset_attack(stage: &mut Stage) {
     let rcv_nxt = ack.header.ack;
     stage.note(
         format!(
-            "Somebody knows addresses and ports ({}, {PORT}), and guesses sequence numbers. He cannot see what passes.",
+            "Somebody knows addresses and ports ({}, {PORT}), and guesses sequence numbers, without seeing what passes.",
             local.port()
         ),
-        format!("有人知道地址和端口（{}、{PORT}），靠猜序列号。他看不到报文。", local.port()),
+        format!("有人知道地址和端口（{}、{PORT}），靠猜序号。他看不到报文。", local.port()),
     );
     // Far outside the window: dropped without a word.
     stage.inject(B, forge(remote, local, Flags::RST, rcv_nxt.wrapping_add(1 << 30), 0, b""));
     stage.run_for(Duration::from_millis(50));
     let silent = stage.count(A, Seg::is_ack) == 1;
+    stage.note(
+        "Far outside the window: dropped, without an answer that could tell anything.",
+        "远在窗口之外：直接丢弃，没有任何应答，也就不泄露任何信息。",
+    );
     stage.cue(
         A,
         Seg::is_ack,
         "In the window, but not exact. Formerly that sufficed to kill a connection. Now it is answered by a challenge ACK: a real peer \
          that has reset would answer it with the exact number (RFC 5961 3.2).",
-        "在窗口内，但不精确。从前这就足以断开连接。现在得到的是 challenge ACK：如果对端真的复位了，会用精确的号码回答（RFC 5961 3.2）。",
+        "在窗口内，但不精确。从前这就足以断开连接。现在得到的是挑战 ACK（challenge ACK）：如果对端真的复位了，会用精确的序号应答（RFC 5961 3.2）。",
     );
     stage.inject(B, forge(remote, local, Flags::RST, rcv_nxt.wrapping_add(1000), 0, b""));
     stage.run_for(Duration::from_secs(1));
@@ -485,7 +509,7 @@ fn reset_attack(stage: &mut Stage) {
         A,
         Seg::is_ack,
         "A forged SYN is challenged too, whatever its number (RFC 5961 4.2).",
-        "伪造的 SYN 无论号码如何，也同样被质询（RFC 5961 4.2）。",
+        "伪造的 SYN 无论序号如何，也同样得到挑战 ACK（RFC 5961 4.2）。",
     );
     stage.inject(B, forge(remote, local, Flags::SYN, rcv_nxt.wrapping_add(500), 0, b""));
     stage.run_for(Duration::from_secs(1));
@@ -494,16 +518,16 @@ fn reset_attack(stage: &mut Stage) {
     stage.run_for(Duration::from_millis(100));
     let got = stage.recv(A, client);
     stage.note(
-        "The exact number would still do it; to guess it is one chance in four thousand million. Somebody who sees the packets need not \
+        "The exact number would still do it; to guess it is one chance in four billion. Somebody who sees the packets need not \
          guess: TLS hides what is said, and keeps no connection from being cut. What authenticates the segments themselves does: TCP-AO \
          (RFC 5925), IPsec, or QUIC instead of TCP.",
-        "精确的号码仍然有效，但猜中的机会只有四十亿分之一。能看到报文的人不必猜：TLS 只保护内容，不能防止连接被切断；\
+        "精确的序号仍然有效，但猜中的机会只有四十亿分之一。能看到报文的人不必猜：TLS 只保护内容，不能防止连接被切断；\
          要防止，就得对报文段本身做认证：TCP-AO（RFC 5925）、IPsec，或者用 QUIC 代替 TCP。",
     );
     stage.inject(B, forge(remote, local, Flags::RST, rcv_nxt.wrapping_add(10), 0, b""));
     stage.run_for(Duration::from_millis(50));
     stage.check(silent, "outside the window: no answer", "窗口之外：没有应答");
-    stage.check(challenged, "inside the window: a challenge ACK", "窗口之内：challenge ACK");
+    stage.check(challenged, "inside the window: a challenge ACK", "窗口之内：挑战 ACK");
     stage.check(
         states == (State::Established, State::Established) && got == Read::Bytes(b"still here".to_vec()),
         "the connection lived through both, and data passes",
@@ -512,6 +536,6 @@ fn reset_attack(stage: &mut Stage) {
     stage.check(
         stage.state(A) == State::Closed,
         "the exact number closed it: RST is believed when it is right",
-        "精确的号码关闭了它：正确的 RST 会被接受",
+        "精确的序号关闭了它：正确的 RST 会被接受",
     );
 }

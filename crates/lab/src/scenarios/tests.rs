@@ -56,6 +56,26 @@ fn a_seed_gives_one_play() {
     }
 }
 
+/// The exchange runs on our own stack, too: what is drawn beside its segments is what it was in, not what one could infer.
+#[test]
+fn states_of_a_relay_are_the_hosts_own() {
+    for name in ["relay", "relay-nat"] {
+        let play = find(name).expect("it is in the catalogue").play(1, Lang::En);
+        let mut segments = 0;
+        for act in &play.acts {
+            for item in act.before.iter().chain(&act.items) {
+                if let Item::Step(step) = item
+                    && matches!(step.packet, ladder::item::Packet::Segment { .. })
+                {
+                    segments += 1;
+                    assert!(step.sender.is_some() && step.receiver.is_some(), "{name}: {step:?}");
+                }
+            }
+        }
+        assert!(segments > 20, "{name}: {segments} segments");
+    }
+}
+
 fn is_chinese(text: &str) -> bool {
     text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
 }
@@ -84,6 +104,28 @@ fn every_explanation_exists_in_chinese_and_in_english() {
         assert!(is_chinese(scenario.title.zh) && !is_chinese(scenario.title.en), "{}", scenario.name);
         for (en, zh) in en.iter().zip(&zh) {
             assert!(is_chinese(zh) && !is_chinese(en), "{}:\n{en}\n{zh}", scenario.name);
+        }
+    }
+}
+
+/// Chinese text has Chinese punctuation: none of ASCII beside a Chinese character.
+#[test]
+fn chinese_is_punctuated_as_chinese() {
+    let mut texts: Vec<String> = catalogue().map(|scenario| scenario.title.zh.to_owned()).collect();
+    texts.extend(catalogue().flat_map(|scenario| explanations(&scenario.play(1, Lang::Zh))));
+    texts.extend(
+        crate::notes::CLAIMS.iter().flat_map(|claim| [claim.says.zh, claim.is.zh]).map(str::to_owned),
+    );
+    for text in texts {
+        let chars: Vec<char> = text.chars().collect();
+        for pair in chars.windows(2) {
+            let wrong = |a: char, b: char| is_chinese(&a.to_string()) && ",;:?!()\"".contains(b);
+            assert!(
+                !wrong(pair[0], pair[1]) && !wrong(pair[1], pair[0]),
+                "{}{} in: {text}",
+                pair[0],
+                pair[1]
+            );
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "time-wait",
         title: Words {
             en: "who closes first waits 2*MSL; why two; an old duplicate during the wait, and one after it",
-            zh: "先关闭的一方等待 2*MSL；为什么是两个 MSL；等待期间和之后的旧重复报文",
+            zh: "先关闭的一方等待 2*MSL；为什么是两个 MSL；等待期间和之后的旧重复报文段",
         },
         script: time_wait,
     },
@@ -64,10 +64,10 @@ fn time_wait(stage: &mut Stage) {
     stage.run_for(Duration::from_millis(100));
     let waiting = (stage.state(A), stage.state(B));
     stage.note(
-        "MSL is the longest that a segment can live in the network. The wait is two of them: one until the last ACK has arrived or died, \
+        "MSL, the maximum segment lifetime, is the longest that a segment can live in the network. The wait is two of them: one until the last ACK has arrived or died, \
          and one more until a FIN that the other sent again, just before, has arrived or died. Four minutes by RFC 9293 (MSL is two), \
          sixty seconds here, as in Linux.",
-        "MSL 是报文段在网络中的最大生存时间。等待两个 MSL：一个让最后的 ACK 到达或消亡，\
+        "MSL 是最长报文段寿命，即报文段在网络中能存活的最长时间。等待两个 MSL：一个让最后的 ACK 到达或消亡，\
          再一个让对方在此之前重传的 FIN 到达或消亡。按 RFC 9293 是四分钟（MSL 为两分钟），这里和 Linux 一样是六十秒。",
     );
     let Some((fin, _)) = stage.latest(B, Seg::is_fin) else { return };
@@ -84,10 +84,10 @@ fn time_wait(stage: &mut Stage) {
     stage.cue(
         A,
         Seg::is_ack,
-        "During the wait: an old duplicate of the server's meets an end that still knows the connection. It is answered by an ACK, taken \
-         for nothing, and cannot get into a new connection, since the four-tuple is not given out again.",
-        "等待期间：服务器的旧重复报文遇到仍记得这条连接的一端。得到一个 ACK，数据被丢弃；\
-         四元组还没有放出，所以它不可能混进新连接。",
+        "During the wait: an old duplicate of the server's meets an end that still knows the connection. It is answered by an ACK and its \
+         data thrown away; and it cannot get into a new connection, since the four-tuple is not given out meanwhile.",
+        "等待期间：服务器的旧重复报文段遇到仍记得这条连接的一端。得到一个 ACK，数据被丢弃；\
+         在此期间四元组不会再分配，所以它不可能混进新连接。",
     );
     stage.cue(
         B,
@@ -95,7 +95,7 @@ fn time_wait(stage: &mut Stage) {
         "The server has forgotten the connection, so that ACK meets a RST. The wait goes on all the same: in TIME_WAIT a RST is not \
          believed, or an old duplicate could end the wait by way of its answer (RFC 1337).",
         "服务器早已忘掉这条连接，所以那个 ACK 得到 RST。等待照样继续：TIME_WAIT 不理会 RST，\
-         否则一个旧的重复报文就能借此结束等待（RFC 1337）。",
+         否则一个旧的重复报文段就能借此结束等待（RFC 1337）。",
     );
     stage.inject_old(B, old.clone());
     stage.run_for(Duration::from_secs(1));
@@ -126,9 +126,13 @@ fn time_wait(stage: &mut Stage) {
     stage.check(
         during == 0 && still == State::TimeWait,
         "the duplicate during the wait harmed nothing",
-        "等待期间的重复报文没有造成损害",
+        "等待期间的重复报文段没有造成损害",
     );
-    stage.check(after == 1, "the duplicate after the wait was answered by RST", "等待之后的重复报文得到 RST");
+    stage.check(
+        after == 1,
+        "the duplicate after the wait was answered by RST",
+        "等待之后的重复报文段得到 RST",
+    );
 }
 
 fn absent(stage: &mut Stage) {

@@ -254,3 +254,16 @@ fn an_ordinary_conversation_goes_the_short_way() {
         assert!(analysis.on_next(from, Duration::from_millis(20), &plain), "{plain:?}");
     }
 }
+
+/// A server that gave up a handshake answers the next SYN as a new one: nothing is missing before its new number.
+#[test]
+fn an_answer_that_was_forgotten_is_given_anew_from_another_number() {
+    let asked = (0, Left, Flags::SYN, 100, 0, 0, 500);
+    let answered = |at, seq| (at, Right, Flags::SYN | ACK, seq, 101, 0, 500);
+    let again = (63_000, Left, Flags::SYN, 100, 0, 0, 500);
+    let talk = [asked, answered(10, 300), again, answered(63_010, 9000)];
+    assert_eq!(last(&talk), [], "not a gap");
+    let mut analysis = Analysis::new(Vantage::Capture);
+    let found = talk.map(|seg| analysis.on_segment(seg.1, Duration::ZERO, &header(&seg), seg.5));
+    assert_eq!(found[3].seq, 0, "it counts from the new number");
+}
