@@ -129,6 +129,7 @@ async def test_an_avatar_reaches_contacts_both_ways(exchange, numbers):
     a = person(exchange, numbers[0], *plugins)
     b = person(exchange, numbers[1], *plugins)
     published = queue(b, "avatar_metadata_publish", lambda message: message["pubsub_event"]["items"]["item"]["id"])
+    hashes = queue(b, "vcard_avatar_update", lambda presence: presence["vcard_temp_update"]["photo"])
     await a.log_in()
     await b.log_in()
     await befriend(a, b)
@@ -139,7 +140,9 @@ async def test_an_avatar_reaches_contacts_both_ways(exchange, numbers):
     assert await next_of(published) == digest
     got = await b.plugin["xep_0084"].retrieve_avatar(JID(f"{numbers[0]}@localhost"), digest)
     assert got["pubsub"]["items"]["item"]["avatar_data"]["value"] == picture
-    # XEP-0398: it is the vCard's too.
+    # XEP-0398: it is the vCard's too, as presence says.
+    while await next_of(hashes) != digest:
+        pass
     card = await b.plugin["xep_0054"].get_vcard(JID(f"{numbers[0]}@localhost"), cached=False)
     assert card["vcard_temp"]["PHOTO"]["BINVAL"] == picture
     await a.log_out()

@@ -79,7 +79,7 @@ async def log_out_politely(exchange, numbers, tmp_path):
     watch = ResetWatch(exchange.network.interface, ports, tmp_path / "resets.pcap")
     all_of_them = LOG_OUTS_ON_STACK if exchange.network.is_stack else LOG_OUTS
     # slixmpp spends a fifth of a second of its own on each log-in; xmpp.js a hundredth.
-    by_slixmpp = all_of_them // 10
+    by_slixmpp = all_of_them // 50
     by_xmpp_js = all_of_them - by_slixmpp
 
     gate = asyncio.Semaphore(AT_ONCE)

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Exchange, PASSWORD, pair } from "./house.mjs";
+import { Exchange, PASSWORD, open, pair } from "./house.mjs";
 
 const ATTACKS = [
   `<img src=x onerror="window.pwned=1">`,
@@ -18,20 +18,7 @@ const ATTACKS = [
   `\u202Egnp.cat`,
 ];
 
-let browser;
-let exchange;
-before(async () => {
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+const { browser, exchange } = await open();
 
 async function unharmed(page) {
   const found = await page.evaluate(() => ({

@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import assert from "node:assert/strict";
+import { after, afterEach } from "node:test";
 
 import { chromium } from "playwright-core";
 
@@ -329,6 +330,21 @@ export class Person {
     await message.getByRole("button", { name: "Actions for this message" }).click();
     await this.page.getByRole("menuitem", { name: action, exact: true }).click();
   }
+}
+
+/** Opens the house for a file of tests: a browser and an exchange for all of them. Who came for a test leaves after it. */
+export async function open() {
+  const browser = await Browser.start();
+  const exchange = await Exchange.start();
+  afterEach(async () => {
+    browser.check();
+    await browser.clear();
+  });
+  after(async () => {
+    await browser.end();
+    await exchange.end();
+  });
+  return { browser, exchange };
 }
 
 /** Two people who know each other, on an exchange. */

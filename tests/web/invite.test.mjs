@@ -1,24 +1,11 @@
 // From an invite to the first message, as someone does it who has never been here.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Exchange, PHONE } from "./house.mjs";
+import { PHONE, open } from "./house.mjs";
 
-let browser;
-let exchange;
-before(async () => {
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+const { browser, exchange } = await open();
 
 test("invite, name, password, in, and the first message crosses", async () => {
   const a = await browser.person(exchange);

@@ -3,27 +3,14 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Exchange } from "./house.mjs";
+import { open } from "./house.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SHOTS = process.env.SWITCHBOARD_SCREENSHOTS;
 
-let browser;
-let exchange;
-before(async () => {
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+const { browser, exchange } = await open();
 
 test("an administrator sees every line, live, and one down to its segments", async () => {
   const admin = await browser.person(exchange);

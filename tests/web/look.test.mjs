@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Exchange, PHONE, WIDE, pair } from "./house.mjs";
+import { PHONE, WIDE, open, pair } from "./house.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** Written only when asked for: a check changes no file. */
@@ -15,21 +15,8 @@ const SHOTS = process.env.SWITCHBOARD_SCREENSHOTS;
 /** Large enough to show all, small enough for a document. */
 const SHOWN = { width: 1040, height: 660 };
 
-let browser;
-let exchange;
-before(async () => {
-  if (SHOTS) await mkdir(SHOTS, { recursive: true });
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+if (SHOTS) await mkdir(SHOTS, { recursive: true });
+const { browser, exchange } = await open();
 
 /** Fails on any violation, and on what overflows the window. */
 async function examine(page, name) {

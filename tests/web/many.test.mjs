@@ -1,26 +1,13 @@
 // Many and fast: ten thousand messages, and how soon the page is there.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Exchange } from "./house.mjs";
+import { open } from "./house.mjs";
 
 const COUNT = 10_000;
 
-let browser;
-let exchange;
-before(async () => {
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+const { browser, exchange } = await open();
 
 test("ten thousand messages scroll, and a hundred of them exist", async (t) => {
   const a = await browser.person(exchange);

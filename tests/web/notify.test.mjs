@@ -1,24 +1,11 @@
 // Notifications: a word from the system when nobody looks, none when somebody does or nobody asked for them.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Exchange, pair } from "./house.mjs";
+import { open, pair } from "./house.mjs";
 
-let browser;
-let exchange;
-before(async () => {
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+const { browser, exchange } = await open();
 
 /** Allows notifications, and notes every one that the page asks for; the browser shows them all the same. */
 async function watch(person) {

@@ -1,24 +1,11 @@
 // Staying: logged in over reloads and restarts, in many tabs, with nothing lost and nothing twice.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Cable, Exchange, PASSWORD, pair } from "./house.mjs";
+import { Cable, PASSWORD, open, pair } from "./house.mjs";
 
-let browser;
-let exchange;
-before(async () => {
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+const { browser, exchange } = await open();
 
 /** The carrier's lines of a number, as the exchange tells them. */
 async function lines(number) {

@@ -1,24 +1,11 @@
 // What people do in a conversation, in two browsers and on a phone.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Browser, Exchange, PHONE, pair } from "./house.mjs";
+import { PHONE, open, pair } from "./house.mjs";
 
-let browser;
-let exchange;
-before(async () => {
-  browser = await Browser.start();
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  browser.check();
-  await browser.clear();
-});
-after(async () => {
-  await browser.end();
-  await exchange.end();
-});
+const { browser, exchange } = await open();
 
 test("messages cross, with their marks, and typing is seen", async () => {
   const [a, b] = await pair(browser, exchange);

@@ -11,25 +11,20 @@ use crate::tally::Tally;
 /// the address sanitizer, which needs a nightly compiler and finds little in code without `unsafe`.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Ccodegen-units=1";
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions";
+/// Gives them to our own crates alone: what they depend on is not what is searched.
+const WRAPPER: &str = "fuzz/instrument.sh";
 
 /// Memory a target may take before that counts as a finding, in MiB.
 const MEMORY_MAX_MIB: u32 = 1024;
 
 pub(crate) fn run(seconds: u32, seed: Option<u32>) -> Result<Tally, String> {
     let target = shell::target().join("fuzz");
-    // A target given by name, so that build scripts and macros are built without the instrumentation.
-    let host = host_triple()?;
-    let mut build = shell::command(&[
-        "cargo",
-        "build",
-        "--release",
-        "--manifest-path",
-        "fuzz/Cargo.toml",
-        "--target",
-        &host,
-    ]);
-    build.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &target);
+    let mut build = shell::command(&["cargo", "build", "--release", "--manifest-path", "fuzz/Cargo.toml"]);
+    build
+        .env("RUSTC_WRAPPER", shell::root().join(WRAPPER))
+        .env("SWITCHBOARD_FUZZ_FLAGS", FLAGS)
+        .env("CARGO_TARGET_DIR", &target);
     shell::run_command(&mut build)?;
     let mut names: Vec<String> = fs::read_dir(shell::root().join("fuzz/targets"))
         .map_err(|error| format!("fuzz/targets: {error}"))?
@@ -38,7 +33,7 @@ pub(crate) fn run(seconds: u32, seed: Option<u32>) -> Result<Tally, String> {
     names.sort();
     let mut tally = Tally::default();
     for name in &names {
-        let program = target.join(&host).join("release").join(name);
+        let program = target.join("release").join(name);
         let corpus = shell::root().join("fuzz/corpus").join(name);
         let artifacts = shell::root().join("fuzz/artifacts").join(name);
         fs::create_dir_all(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
@@ -65,10 +60,4 @@ pub(crate) fn run(seconds: u32, seed: Option<u32>) -> Result<Tally, String> {
         tally.count(name, shell::run_command(&mut fuzz));
     }
     if names.is_empty() { Err("fuzz/targets is empty".to_owned()) } else { Ok(tally) }
-}
-
-fn host_triple() -> Result<String, String> {
-    let version = shell::output(&["rustc", "-vV"])?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| "rustc -vV names no host".to_owned())
 }

@@ -17,15 +17,16 @@ const PACKAGES: [&str; 8] =
 
 pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     let mut tally = Tally::default();
+    build()?;
     if names.is_empty() || names.contains(&"kernel") {
-        tally.add(kernel_peer::run()?);
+        tally.add(kernel_peer::run());
         tally.add(net_examples::run()?);
     }
     if names == ["kernel"] {
         return Ok(tally);
     }
     if names.is_empty() || names.contains(&"web") {
-        tally.add(web::run(&[], false)?);
+        tally.add(web::test(&[], false)?);
     }
     if names == ["web"] {
         return Ok(tally);
@@ -34,7 +35,6 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     web::install_browser()?;
     let python = python_environment()?;
     shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/interop"])?;
-    shell::run(&["cargo", "build", "--release", "--bin", "switchboard"])?;
     let foreign = build_tokio_xmpp()?;
     // In a network namespace that goes with its last process: the TUN interfaces of the exchange's own stack are made there, and
     // nothing leaves it.
@@ -47,11 +47,17 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     }
     let mut pytest = shell::command(&words);
     pytest
-        .env("SWITCHBOARD_BIN", shell::target().join("release/switchboard"))
+        .env("SWITCHBOARD_BIN", shell::built("switchboard"))
         .env("SWITCHBOARD_TOKIO_XMPP", foreign)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     tally.test_command("foreign clients", &mut pytest);
     Ok(tally)
+}
+
+/// Builds what the foreign programs meet, all at once.
+pub(crate) fn build() -> Result<(), String> {
+    let targets = ["--bin", "switchboard", "--example", "kernel_peer", "--example", "http"];
+    shell::run_command(&mut shell::optimised("build", &targets))
 }
 
 /// Installs Debian's packages that are not there yet.

@@ -6,14 +6,12 @@
 use crate::shell;
 use crate::tally::Tally;
 
-/// Builds the peer and runs it in a network namespace of its own. Needs root, or `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`.
-pub(crate) fn run() -> Result<Tally, String> {
-    shell::run(&["cargo", "build", "--release", "-p", "switchboard-net", "--example", "kernel_peer"])?;
-    let peer = shell::target().join("release/examples/kernel_peer");
+/// Runs the peer in a network namespace of its own. Needs root, or `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`.
+pub(crate) fn run() -> Tally {
     let mut tally = Tally::default();
-    let mut device = shell::command(&["cargo", "test", "-p", "switchboard-device", "--test", "tun_kernel"]);
+    let mut device = shell::optimised("test", &["--test", "tun_kernel"]);
     tally.test_command("tun and tap", device.env("SWITCHBOARD_NO_SKIPPING", "1"));
-    let mut command = shell::command(&["unshare", "--net", "--", &peer.to_string_lossy()]);
+    let mut command = shell::command(&["unshare", "--net", "--", &shell::built("examples/kernel_peer")]);
     tally.test_command("kernel as peer", &mut command);
-    Ok(tally)
+    tally
 }

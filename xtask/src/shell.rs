@@ -16,6 +16,20 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
+/// What is built optimised is built so, all of it: with one profile and with the features of the whole workspace, so that CI builds no
+/// crate twice.
+const OPTIMISED: [&str; 5] = ["--profile", "ci", "--workspace", "--features", "switchboard-net/tokio"];
+
+/// `cargo VERB` on some targets of the workspace, optimised.
+pub(crate) fn optimised(verb: &str, targets: &[&str]) -> Command {
+    command(&[&["cargo", verb][..], &OPTIMISED, targets].concat())
+}
+
+/// Where it puts a program or an example.
+pub(crate) fn built(name: &str) -> String {
+    target().join("ci").join(name).to_string_lossy().into_owned()
+}
+
 /// A command that runs in the workspace's root.
 pub(crate) fn command(words: &[&str]) -> Command {
     let (program, arguments) = words.split_first().expect("a command has a program");

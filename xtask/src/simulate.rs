@@ -18,23 +18,15 @@ pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
     let start = from.unwrap_or(clock * 1000);
     println!("seeds {start} to {}; again: cargo xtask simulate --from {start}", start + u64::from(SEEDS) - 1);
     let mut tally = Tally::default();
-    let mut lives = shell::command(&["cargo", "test", "--release", "-p", "switchboard-sim"]);
-    lives.env("SWITCHBOARD_SEEDS", SEEDS.to_string()).env("SWITCHBOARD_SEED_START", start.to_string());
-    tally.test_command("lives", &mut lives);
-    let mut chats =
-        shell::command(&["cargo", "test", "--release", "-p", "switchboard-world", "--test", "seeds"]);
-    chats
-        .env("SWITCHBOARD_SEEDS", CHATS.to_string())
-        .env("SWITCHBOARD_SEED_START", start.to_string())
-        .env("SWITCHBOARD_CLIENTS", CLIENTS.to_string());
-    tally.test_command("whole chats", &mut chats);
-    tally.tests(
-        "a million connections",
-        &["cargo", "test", "--release", "-p", "switchboard-stack", "--test", "million"],
+    let mut tests = shell::optimised(
+        "test",
+        &["--no-fail-fast", "--test", "seeds", "--test", "million", "--test", "sessions"],
     );
-    tally.tests(
-        "a hundred thousand sessions",
-        &["cargo", "test", "--release", "-p", "switchboard-world", "--test", "sessions"],
-    );
+    tests
+        .env("SWITCHBOARD_SEEDS", SEEDS.to_string())
+        .env("SWITCHBOARD_CHATS", CHATS.to_string())
+        .env("SWITCHBOARD_CLIENTS", CLIENTS.to_string())
+        .env("SWITCHBOARD_SEED_START", start.to_string());
+    tally.test_command("lives, whole chats, a million connections, a hundred thousand sessions", &mut tests);
     Ok(tally)
 }

@@ -2,7 +2,7 @@
 //! where it cannot.
 //! Not here: the tests themselves (`tests/web/*.test.mjs`).
 
-use crate::interop::install_packages;
+use crate::interop::{build, install_packages};
 use crate::shell;
 use crate::tally::Tally;
 
@@ -12,17 +12,22 @@ const PACKAGES: [&str; 4] = ["chromium", "fonts-noto-core", "fonts-noto-cjk", "f
 /// Where the screenshots are that the documents show.
 const SCREENSHOTS: &str = "docs/screenshots";
 
-/// Runs the files of `tests/web` whose name begins with one of `names`, or all of them.
+/// Builds, and runs the files of `tests/web` whose name begins with one of `names`, or all of them.
 pub(crate) fn run(names: &[&str], screenshots: bool) -> Result<Tally, String> {
+    build()?;
+    test(names, screenshots)
+}
+
+/// The same for what is built.
+pub(crate) fn test(names: &[&str], screenshots: bool) -> Result<Tally, String> {
     let mut tally = Tally::default();
     install_browser()?;
-    shell::run(&["cargo", "build", "--release", "--bin", "switchboard"])?;
     let files = test_files(names)?;
     // One file after the other: each measures, and has a browser and an exchange of its own.
     let mut words = vec!["node", "--test", "--test-concurrency=1", "--test-reporter=spec"];
     words.extend(files.iter().map(String::as_str));
     let mut node = shell::command(&words);
-    node.env("SWITCHBOARD_BIN", shell::target().join("release/switchboard"));
+    node.env("SWITCHBOARD_BIN", shell::built("switchboard"));
     if screenshots {
         node.env("SWITCHBOARD_SCREENSHOTS", shell::root().join(SCREENSHOTS));
     }

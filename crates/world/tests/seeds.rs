@@ -1,4 +1,4 @@
-//! Whole chats, one a seed: none may break a rule. `SWITCHBOARD_SEEDS` says how many (default 6), `SWITCHBOARD_SEED_START` where to
+//! Whole chats, one a seed: none may break a rule. `SWITCHBOARD_CHATS` says how many (default 6), `SWITCHBOARD_SEED_START` where to
 //! begin (default 0, so that a plain test run is the same everywhere; CI hands in a fresh one, which is printed), and
 //! `SWITCHBOARD_CLIENTS` how many clients each has at most (default 60).
 
@@ -40,7 +40,7 @@ fn report(seed: u64, outcome: &Outcome) -> String {
 #[test]
 fn no_chat_breaks_a_rule() {
     let start = number("SWITCHBOARD_SEED_START", 0);
-    let count = number("SWITCHBOARD_SEEDS", 6);
+    let count = number("SWITCHBOARD_CHATS", 6);
     println!("seeds {start}..{}", start.wrapping_add(count));
     let mut all = [0; 5];
     let (mut kills, mut refused) = (0, 0);
