@@ -94,6 +94,10 @@ pub(crate) trait Feature {
     fn on_arrived(_: &mut Router, _: &mut Letter<'_>, _marks: &mut Vec<u8>) {}
     /// A message is about to be given to these lines of an account: copies for others of it are written.
     fn copy(_: &mut Router, _: &Letter<'_>, _: &[LineId], _: &mut Copies) {}
+    /// What somebody had of a message has come back: the message, where that was a copy written by [`copy`](Self::copy).
+    fn original(_: &Stanza<'_>) -> Option<Vec<u8>> {
+        None
+    }
 
     /// A message is about to be given to those who are there, or to one. True: it is mine now.
     fn hold(_: &mut Router, _: Letter<'_>, _: Option<LineId>) -> bool {
@@ -352,6 +356,14 @@ pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
             let mut copies = Copies::new();
             $($name::It::copy(router, letter, given, &mut copies);)*
             copies
+        }
+
+        /// The message, whether this is it or a copy that somebody had of it.
+        pub(crate) fn original(stanza: Vec<u8>) -> Vec<u8> {
+            let Ok(parsed) = Stanza::parse(&stanza) else { return stanza };
+            let mut original = None;
+            $(original = original.or_else(|| $name::It::original(&parsed));)*
+            original.unwrap_or(stanza)
         }
 
         pub(crate) fn hold(router: &mut Router, letter: Letter<'_>, line: Option<LineId>) -> bool {

@@ -192,7 +192,7 @@ impl Router {
                     if let Some((at, shared)) = self.find_shared(number, mark) {
                         shared.part_from(session);
                         if shared.holders.is_empty() && !matches!(shared.row, Row::Kept(_)) {
-                            shared.stanza = Some(stanza.into());
+                            shared.stanza = Some(features::original(stanza).into());
                         }
                         self.review(number, at);
                     }

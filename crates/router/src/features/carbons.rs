@@ -86,6 +86,18 @@ impl Feature for It {
             copies.extend(router.write_copies("received", letter, &[], &others));
         }
     }
+
+    fn original(stanza: &Stanza<'_>) -> Option<Vec<u8>> {
+        // Nobody else can write in the account's own name (section 11).
+        let to = stanza.to()?;
+        if stanza.from()? != to.split_once('/')?.0 {
+            return None;
+        }
+        let forwarded = stanza.child("received", ns::CARBONS)?.child("forwarded", ns::FORWARD)?;
+        let mut message = Vec::new();
+        forwarded.child("message", ns::CLIENT)?.write_alone(&mut message);
+        read_forwarded(&message)
+    }
 }
 
 /// 6.1. Chat rooms' messages (type `groupchat`) are not among them, nor is what they relay from one to one.
@@ -150,9 +162,18 @@ impl Router {
     }
 }
 
+/// How every message begins.
+const START: &[u8] = b"<message";
+
+/// The message as it was before [`write_forwarded`].
+fn read_forwarded(message: &[u8]) -> Option<Vec<u8>> {
+    let mut start = START.to_vec();
+    write::attr(&mut start, "xmlns", ns::CLIENT);
+    Some([START, message.strip_prefix(&start[..])?].concat())
+}
+
 /// XEP-0297 section 3: the message says which namespace it is in, since what is around it is in another.
 fn write_forwarded(out: &mut Vec<u8>, message: &[u8]) {
-    const START: &[u8] = b"<message";
     out.extend_from_slice(START);
     write::attr(out, "xmlns", ns::CLIENT);
     out.extend_from_slice(message.strip_prefix(START).unwrap_or_default());
