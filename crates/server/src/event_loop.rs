@@ -275,6 +275,11 @@ impl EventLoop {
         self.has_mail = true;
     }
 
+    /// What it has done so far.
+    pub(crate) fn counts(&self) -> &LoopCounts {
+        &self.counts
+    }
+
     /// One turn. Answers whether there is to be another.
     pub(crate) fn turn(&mut self, now: Now) -> bool {
         self.now = now;

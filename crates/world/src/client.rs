@@ -183,6 +183,11 @@ impl Client {
         self.plan.is_empty() && self.unacknowledged.is_empty()
     }
 
+    /// Octets that it has said and its host has not taken, since the exchange reads no more of them.
+    pub fn unsent(&self) -> usize {
+        self.line.as_ref().map_or(0, |line| line.out.len())
+    }
+
     /// Which of its sessions this is, from 1 on.
     pub fn session(&self) -> u32 {
         self.sessions

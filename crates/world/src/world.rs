@@ -116,6 +116,8 @@ pub struct World {
     disk: Disk,
     /// When the group that is being committed is done.
     store_due: Option<Instant>,
+    /// The loop that does not turn.
+    stalled: Option<usize>,
     sites: Vec<Site>,
     by_address: BTreeMap<Ipv4Addr, usize>,
     clients: Vec<Client>,
@@ -153,6 +155,7 @@ impl World {
             ports: Vec::new(),
             disk: Disk::default(),
             store_due: None,
+            stalled: None,
             sites: Vec::new(),
             by_address: BTreeMap::new(),
             clients: Vec::new(),
@@ -211,7 +214,7 @@ impl World {
     pub fn kill(&mut self) {
         self.exchange = None;
         self.ports.clear();
-        self.store_due = None;
+        (self.store_due, self.stalled) = (None, None);
     }
 
     /// Whether the exchange runs.
@@ -224,6 +227,30 @@ impl World {
         if let Some(exchange) = &mut self.exchange {
             exchange.leave();
         }
+    }
+
+    /// From now on a loop of the exchange does not turn, as if its thread got no time, or all do again.
+    pub fn stall(&mut self, this: Option<usize>) {
+        self.stalled = this;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.stall(this);
+        }
+    }
+
+    /// Stanzas that a loop of the exchange has read from clients.
+    pub fn stanzas_read(&self, this: usize) -> u64 {
+        self.exchange.as_ref().map_or(0, |exchange| exchange.stanzas_read(this))
+    }
+
+    /// Clients whose number has its home on a loop, and whose connection is there too.
+    pub fn clients_of_loop(&self, this: usize) -> Vec<usize> {
+        let Some(exchange) = &self.exchange else { return Vec::new() };
+        let lines = exchange.lines_of(this);
+        let is_there = |client: &Client| {
+            let home = AccountNumber::new(client.number()).map(|number| exchange.home_of(number));
+            home == Some(this) && lines.iter().any(|line| line.number == Some(client.number()))
+        };
+        (0..self.clients.len()).filter(|client| is_there(&self.clients[*client])).collect()
     }
 
     /// Every line of the exchange, as `switchboard who` shows them.
@@ -480,7 +507,8 @@ impl World {
             self.store_due = None;
             busy = true;
         }
-        let frames = self.ports.iter().any(|port| port.waiting() > 0);
+        let is_read = |at| self.stalled != Some(at);
+        let frames = self.ports.iter().enumerate().any(|(at, port)| is_read(at) && port.waiting() > 0);
         if frames || exchange.has_mail() || exchange.next_deadline().is_some_and(|at| at <= clocks.mono) {
             exchange.turn(clocks).map_err(|_| Restless)?;
             busy = true;

@@ -40,8 +40,7 @@ impl Crowd {
         config.exchange.limits.unacked_max = 500;
         let mut world = World::new(config, 11);
         for at in 0..2 * PAIRS + 2 {
-            let octets = (at as u32 + 2).to_be_bytes();
-            let address = Ipv4Addr::new(10, 1, octets[2], octets[3]);
+            let address = Ipv4Addr::new(10, 1, (at / 250) as u8, (at % 250) as u8 + 2);
             let site = world.add_site(address, None, LinkConfig::default(), conditions(false));
             let client = world.add_client(site, Over::Tcp, Some("phone"));
             world
@@ -138,4 +137,55 @@ fn one_who_does_not_read_disturbs_nobody_and_loses_nothing() {
     // Two cables of ten milliseconds; nothing else is between them.
     assert!(alone < Duration::from_millis(25), "{alone:?}");
     assert!(beside <= alone + Duration::from_millis(1), "{beside:?} beside it, {alone:?} without");
+}
+
+#[test]
+fn a_full_queue_between_loops_stops_reading_the_sender_until_it_is_read() {
+    /// More than the queue, the loop and both hosts' buffers hold.
+    const MESSAGES: u32 = 4_000;
+    /// What comes in one go before the queue is known to be full, and half of what one client may have in flight.
+    const READ_MAX: u64 = 128;
+    let mut config = Config { loops: 2, ..Config::default() };
+    config.exchange.engine.mailbox_max = 4;
+    let mut world = World::new(config, 5);
+    for at in 0..16_u8 {
+        let address = Ipv4Addr::new(10, 1, 0, at + 2);
+        let site = world.add_site(address, None, LinkConfig::default(), conditions(false));
+        let client = world.add_client(site, Over::Tcp, Some("phone"));
+        world.with_client(client, |client| client.log_in(Clock::START));
+    }
+    let ready =
+        world.run_until(Duration::from_secs(30), |world| world.clients().iter().all(|c| c.is_ready()));
+    assert_eq!(ready, Ok(true));
+    world.take_happened();
+    let (here, there) = (world.clients_of_loop(0), world.clients_of_loop(1));
+    let ([writer, neighbour, friend, ..], [reader, ..]) = (&here[..], &there[..]) else {
+        panic!("sixteen clients are on both loops: {here:?}, {there:?}")
+    };
+    let (writer, neighbour, friend, reader) = (*writer, *neighbour, *friend, *reader);
+    let mut crowd =
+        Crowd { world, oracle: Oracle::default(), planned: Default::default(), latencies: Vec::new() };
+
+    // The other loop's thread gets no time, and somebody writes to who is there.
+    crowd.world.stall(Some(1));
+    let before = crowd.world.stanzas_read(0);
+    let start = crowd.world.now();
+    (1..=MESSAGES).for_each(|number| crowd.plan(writer, reader, number, start));
+    crowd.live(Duration::from_secs(5), |_, _| false);
+    let (unsent, read) = (crowd.world.client(writer).unsent(), crowd.world.stanzas_read(0) - before);
+    assert!(unsent > 0, "its host took all of it");
+    assert!((1..READ_MAX).contains(&read), "{read} stanzas were read");
+    crowd.plan(neighbour, friend, 1, crowd.world.now());
+    let heard = |_: &World, oracle: &Oracle| oracle.counts()[2] == 1;
+    assert!(crowd.live(Duration::from_secs(5), heard), "others of the loop go on");
+    crowd.live(Duration::from_secs(5), |_, _| false);
+    assert_eq!(crowd.world.stanzas_read(0) - before, read + 1, "nothing more of its is read");
+    assert_eq!(crowd.world.client(writer).unsent(), unsent);
+
+    crowd.world.stall(None);
+    let all = |world: &World, oracle: &Oracle| {
+        oracle.counts()[2] == u64::from(MESSAGES) + 1 && world.client(writer).is_done()
+    };
+    assert!(crowd.live(Duration::from_secs(120), all), "{:?}", crowd.oracle.counts());
+    assert_eq!(crowd.world.client(writer).unsent(), 0);
 }

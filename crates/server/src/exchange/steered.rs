@@ -12,6 +12,7 @@ use std::sync::mpsc::channel;
 
 use router::Router;
 use store::Backend;
+use xmpp::address::AccountNumber;
 use xmpp::time::{Instant, Now};
 
 use super::building::{bind_streams_and_datagrams, by_home, router_config, session_config};
@@ -79,6 +80,8 @@ pub struct Steered {
     desk: StoreDesk,
     desk_bell: Arc<Flag>,
     control: Control,
+    /// A loop that does not turn.
+    stalled: Option<usize>,
 }
 
 impl Steered {
@@ -146,7 +149,7 @@ impl Steered {
         });
         let loops = made.collect();
         let desk = StoreDesk::new(desk, None);
-        Ok(Self { addresses, shared, loops, bells, desk, desk_bell, control: wires.control })
+        Ok(Self { addresses, shared, loops, bells, desk, desk_bell, control: wires.control, stalled: None })
     }
 
     /// Where it is reachable.
@@ -167,7 +170,10 @@ impl Steered {
         let mut first = true;
         for _ in 0..ROUNDS_MAX {
             let mut busy = false;
-            for (event_loop, bell) in self.loops.iter_mut().zip(&self.bells) {
+            for (at, (event_loop, bell)) in self.loops.iter_mut().zip(&self.bells).enumerate() {
+                if self.stalled == Some(at) {
+                    continue;
+                }
                 let rung = bell.take();
                 if rung {
                     event_loop.hear_bell();
@@ -207,7 +213,8 @@ impl Steered {
 
     /// When a loop wants to turn. A moment that has passed means at once.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.loops.iter().filter_map(EventLoop::next_deadline).min()
+        let turning = self.loops.iter().enumerate().filter(|(at, _)| self.stalled != Some(*at));
+        turning.filter_map(|(_, event_loop)| event_loop.next_deadline()).min()
     }
 
     /// When the store has a log-in to look up or to answer.
@@ -217,7 +224,27 @@ impl Steered {
 
     /// Whether a bell has rung for a loop since its last turn.
     pub fn has_mail(&self) -> bool {
-        self.bells.iter().any(|bell| bell.is_up())
+        self.bells.iter().enumerate().any(|(at, bell)| self.stalled != Some(at) && bell.is_up())
+    }
+
+    /// From now on this loop does not turn, as if its thread got no time, or all do again.
+    pub fn stall(&mut self, this: Option<usize>) {
+        self.stalled = this;
+    }
+
+    /// Which loop decides for a number.
+    pub fn home_of(&self, number: AccountNumber) -> usize {
+        usize::from(Router::home(number, self.loops.len() as u16))
+    }
+
+    /// Stanzas that a loop has read from clients with a resource.
+    pub fn stanzas_read(&self, this: usize) -> u64 {
+        self.loops[this].counts().stanzas_in.iter().sum()
+    }
+
+    /// The lines of one loop.
+    pub fn lines_of(&self, this: usize) -> Vec<admin::Line> {
+        self.loops[this].who()
     }
 
     /// Every line, as `switchboard who` shows them: by number, then by age.
