@@ -447,6 +447,12 @@ pub(crate) struct Lab {
 pub(crate) struct Reports {
     #[command(flatten)]
     pub(crate) data: Data,
+    /// Only what is said of this number
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub(crate) about: Option<AccountNumber>,
+    /// If anything is said of it, disable it: its clients are cut off, and it cannot log in until `account enable`
+    #[arg(long, requires = "about")]
+    pub(crate) disable: bool,
     /// A JSON object a line
     #[arg(long)]
     pub(crate) json: bool,

@@ -20,10 +20,7 @@ pub(crate) fn run(command: AccountCommand) -> Result<(), Failure> {
         AccountCommand::Create(args) => create(args),
         AccountCommand::List(args) => list(&args),
         AccountCommand::Password(args) => set_password(&args),
-        AccountCommand::Disable(AccountOne { data, number }) => {
-            let request = Request::AccountDisable { number: number.get() };
-            change(&data.data, &request, number, |_| Ok(Op::SetEnabled { number, enabled: false }))
-        }
+        AccountCommand::Disable(AccountOne { data, number }) => disable(&data.data, number),
         AccountCommand::Enable(AccountOne { data, number }) => {
             let request = Request::AccountEnable { number: number.get() };
             change(&data.data, &request, number, |_| Ok(Op::SetEnabled { number, enabled: true }))
@@ -41,6 +38,12 @@ pub(crate) fn run(command: AccountCommand) -> Result<(), Failure> {
             change(&data.data, &request, number, |_| Ok(Op::DeleteAccount { number }))
         }
     }
+}
+
+/// Ends a number's sessions and log-ins, until it is enabled again.
+pub(crate) fn disable(folder: &Path, number: AccountNumber) -> Result<(), Failure> {
+    let request = Request::AccountDisable { number: number.get() };
+    change(folder, &request, number, |_| Ok(Op::SetEnabled { number, enabled: false }))
 }
 
 fn create(args: AccountCreate) -> Result<(), Failure> {

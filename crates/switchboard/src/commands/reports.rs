@@ -1,14 +1,16 @@
-//! `switchboard reports`: whom accounts have reported for spam or abuse.
+//! `switchboard reports`: whom accounts have reported for spam or abuse, and the end of it.
 //!
-//! Invariants: it shows one moment; what people wrote cannot repaint the terminal.
-//! Not here: what becomes of it (the operator's `switchboard account disable`), how reports come (the router's blocking).
+//! Invariants: it shows one moment; what people wrote cannot repaint the terminal; nobody is disabled of whom nothing is
+//! said.
+//! Not here: what it is to be disabled (`account`), how reports come (the router's blocking).
 
 use serde::Serialize;
 use store::{Answer, DocumentOp, Op, Space, Sqlite, StoreError, limits};
-use xmpp::address::AccountNumber;
+use xmpp::address::{AccountNumber, JidRef};
 use xmpp::ns;
 use xmpp::stanza::{Node, Stanza};
 
+use super::account;
 use crate::args::Reports;
 use crate::data::{self, Data};
 use crate::failure::Failure;
@@ -38,16 +40,45 @@ pub(crate) fn run(args: &Reports) -> Result<(), Failure> {
         Data::Running(_) => Sqlite::look(folder).map_err(Failure::failed)?,
         Data::Ours(store) => *store,
     };
+    let domain = store.domain().map_err(Failure::failed)?;
     let mut rows = store.together(data::now(), |ask| gather(ask)).map_err(Failure::failed)?;
+    // Whoever disables an account opens the folder anew.
+    drop(store);
     rows.sort();
-    if args.json {
+    if let Some(about) = args.about {
+        rows.retain(|row| is_about(row, about, domain.as_deref()));
+    }
+    print(rows.as_slice(), args.json)?;
+    match args.about.filter(|_| args.disable) {
+        Some(about) if rows.is_empty() => Err(Failure::failed(format!(
+            "nobody has reported {about}: `switchboard account disable` asks nobody"
+        ))),
+        Some(about) => account::disable(folder, about),
+        None => Ok(()),
+    }
+}
+
+/// Whether somebody reported this number, or one of its clients.
+fn is_about(row: &Row, about: AccountNumber, domain: Option<&str>) -> bool {
+    JidRef::parse(&row.reported)
+        .is_ok_and(|jid| jid.number() == Some(about) && domain.is_none_or(|domain| jid.domain() == domain))
+}
+
+fn print(rows: &[Row], json: bool) -> Result<(), Failure> {
+    if json {
         return rows.iter().try_for_each(output::json);
     }
     let cells: Vec<[String; 5]> = rows
-        .into_iter()
+        .iter()
         .map(|row| {
-            let text = output::tame(&row.text.unwrap_or_default());
-            [row.at, output::tame(&row.reported), format!("by {}", row.by), output::tame(&row.reason), text]
+            let text = output::tame(row.text.as_deref().unwrap_or_default());
+            [
+                row.at.clone(),
+                output::tame(&row.reported),
+                format!("by {}", row.by),
+                output::tame(&row.reason),
+                text,
+            ]
         })
         .collect();
     output::columns(&cells).iter().try_for_each(|line| output::line(line))
@@ -117,7 +148,11 @@ mod tests {
             text: Some("buy & win".to_owned()),
             messages: vec!["7".to_owned()],
         };
-        assert_eq!(row(by, "10002@localhost", value.as_bytes()), Some(expected));
+        assert_eq!(row(by, "10002@localhost", value.as_bytes()).as_ref(), Some(&expected));
         assert_eq!(row(by, "x", b"<reported xmlns='urn:switchboard:reports:0'/>"), None);
+        let is_about = |about, domain| is_about(&expected, AccountNumber::new(about).unwrap(), domain);
+        assert!(is_about(10_002, Some("localhost")) && is_about(10_002, None));
+        assert!(!is_about(10_002, Some("example.org")), "a number of another exchange");
+        assert!(!is_about(10_001, Some("localhost")), "who reports is not reported");
     }
 }
