@@ -226,3 +226,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

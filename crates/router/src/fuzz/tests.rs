@@ -72,6 +72,16 @@ fn stanza() -> impl Strategy<Value = String> {
     })
 }
 
+/// They fill in each payload of the list for the asker's own account and for another.
+#[test]
+fn the_seeds_hold() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/feature_payloads");
+    let seeds: Vec<_> =
+        std::fs::read_dir(seeds).expect("seeds").map(|seed| seed.expect("a seed").path()).collect();
+    assert!(!seeds.is_empty());
+    seeds.iter().for_each(|seed| super::payloads(&std::fs::read(seed).expect("a seed")));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
