@@ -29,6 +29,12 @@ struct Bucket {
 
 impl Bucket {
     const EMPTY: Bucket = Bucket { places: [NONE; WAYS], tags: [0; WAYS], more: NONE };
+
+    /// The ways whose byte of hash is `tag`, a bit each. All are compared before anything is asked, which takes no branch.
+    #[inline]
+    fn ways_of(&self, tag: u8) -> u32 {
+        self.tags.iter().enumerate().fold(0, |ways, (way, held)| ways | u32::from(*held == tag) << way)
+    }
 }
 
 /// The table. It stores places and asks the caller, by place, whether a record is the one sought and what its hash is.
@@ -103,10 +109,13 @@ impl Demux {
         let tag = tag_of(hash);
         let mut bucket = self.bucket(self.bucket_of(hash));
         loop {
-            for way in 0..WAYS {
-                if bucket.tags[way] == tag && is(bucket.places[way]) {
-                    return Some(bucket.places[way]);
+            let mut ways = bucket.ways_of(tag);
+            while ways != 0 {
+                let place = bucket.places[ways.trailing_zeros() as usize];
+                if is(place) {
+                    return Some(place);
                 }
+                ways &= ways - 1;
             }
             bucket = self.overflow.get(bucket.more as usize)?;
         }

@@ -105,10 +105,10 @@ impl Stack {
                 return;
             }
             // First pass: read every header, while nothing depends on the answer and the loads run side by side.
-            let mut arrivals = [const { Arrival::Dropped(DropReason::Malformed) }; BATCH];
-            for (arrival, index) in arrivals.iter_mut().zip(batch.clone()) {
-                *arrival = self.ip.classify(interface, &frames.frame(index));
-            }
+            let arrivals: [Arrival<'_>; BATCH] = std::array::from_fn(|offset| match at + offset {
+                index if index < batch.end => self.ip.classify(interface, &frames.frame(index)),
+                _ => Arrival::Dropped(DropReason::Malformed), // behind the last; never looked at
+            });
             if self.tcp.flows.len() > WARMED_FROM {
                 self.warm(&arrivals[..batch.len()]);
             }
@@ -246,14 +246,30 @@ impl Stack {
     /// Hands frames to the sinks, until nobody has more to send, the sinks are full, or the turn is over. Packets to ourselves are
     /// handled meanwhile. Returns how many frames went; call again when the sinks have room.
     pub fn poll_transmit(&mut self, now: Instant, outlets: &mut impl Outlets) -> usize {
-        let outlets: &mut dyn Outlets = outlets;
+        // Most calls end here: the one that follows the last frame, and those of an owner who asks too often.
+        if !self.has_anything_to_do() {
+            self.unfinished = false;
+            return 0;
+        }
+        self.turn(now, outlets)
+    }
+
+    /// Whether a turn would do anything but look.
+    #[inline]
+    fn has_anything_to_do(&self) -> bool {
+        self.has_output()
+            || self.udp.has_starved()
+            || self.tcp.has_waiting()
+            || !self.ip.interfaces.iter().all(|interface| interface.groups.is_silent())
+    }
+
+    fn turn(&mut self, now: Instant, outlets: &mut dyn Outlets) -> usize {
         let frames_max = self.turn_frames_max;
         let mut sent = 0;
         let mut looped = 0;
         let mut begun = false;
         loop {
             self.send_group_reports(now);
-            // Most turns are over here: the one that follows the last frame, and those of an owner who asks too often.
             if !self.has_output() && !self.udp.has_starved() && !self.tcp.has_waiting() {
                 break;
             }

@@ -35,6 +35,13 @@ impl Sum {
         Sum::ZERO.add_bytes(bytes)
     }
 
+    /// The sum of an IPv4 header without options, which each packet has, without the questions that any length brings.
+    #[inline]
+    pub fn of_header(bytes: &[u8; 20]) -> Sum {
+        let (quads, _) = bytes.as_chunks::<4>();
+        Sum { words: quads.iter().map(|quad| u64::from(u32::from_ne_bytes(*quad))).sum(), odd: false }
+    }
+
     /// This sum, followed by `bytes`.
     #[inline]
     #[must_use]

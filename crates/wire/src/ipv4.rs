@@ -164,7 +164,8 @@ impl<'a> Packet<'a> {
     /// Whether the header's checksum holds.
     #[inline]
     pub fn checksum_is_valid(&self) -> bool {
-        Sum::of(self.header).is_valid()
+        if self.header.len() == HEADER_LEN { Sum::of_header(self.fixed) } else { Sum::of(self.header) }
+            .is_valid()
     }
 
     /// The sum of the pseudo-header over this packet's payload.
@@ -276,8 +277,9 @@ impl Header {
         fixed[10..12].copy_from_slice(&[0, 0]);
         fixed[12..16].copy_from_slice(&self.src.octets());
         fixed[16..20].copy_from_slice(&self.dst.octets());
-        let checksum = Sum::of(&packet[..len]).checksum();
-        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+        let sum =
+            if options.is_empty() { Sum::of_header(fixed) } else { Sum::of_header(fixed).add_bytes(options) };
+        fixed[10..12].copy_from_slice(&sum.checksum().to_be_bytes());
         len
     }
 }

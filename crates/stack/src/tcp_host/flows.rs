@@ -54,6 +54,8 @@ pub(crate) struct Flows {
     pub(crate) time_wait: TimeWaitTable,
     demux: Demux,
     hash: HashKey,
+    /// The connection of the latest segment that had one, which the next segment most often has too.
+    latest: u32,
 }
 
 /// The key of an indexed record.
@@ -78,6 +80,7 @@ impl Flows {
             time_wait: TimeWaitTable::new(time_wait_max),
             demux: Demux::new(),
             hash: secret.key("tcp demux"),
+            latest: 0,
         }
     }
 
@@ -85,6 +88,18 @@ impl Flows {
     #[inline]
     pub(crate) fn hash(&self, key: &FlowKey) -> u64 {
         key.hash_with(&self.hash)
+    }
+
+    /// The connection of the latest segment, if this is its four-tuple: neither hash nor probe then. It is asked itself, so that it may
+    /// come and go meanwhile.
+    #[inline]
+    pub(crate) fn recall(&self, key: &FlowKey) -> Option<u32> {
+        self.sockets.get(self.latest).is_some_and(|socket| socket.is_indexed_as(key)).then_some(self.latest)
+    }
+
+    /// A segment's connection was found.
+    pub(crate) fn remember(&mut self, index: u32) {
+        self.latest = index;
     }
 
     /// Who has this four-tuple: one probe, and one look at the record.
@@ -119,7 +134,7 @@ impl Flows {
 
     /// Indexes a record whose key, of this hash, is not indexed yet.
     pub(crate) fn insert(&mut self, hash: u64, place: Place) {
-        let Flows { sockets, syn_cache, time_wait, demux, hash: secret } = self;
+        let Flows { sockets, syn_cache, time_wait, demux, hash: secret, .. } = self;
         demux.insert(hash, place.code(), |code| {
             key_at(sockets, syn_cache, time_wait, code).map_or(0, |key| key.hash_with(secret))
         });
@@ -127,7 +142,7 @@ impl Flows {
 
     /// Takes a record out of the index. The record must still be there, as all others must: their keys are asked.
     pub(crate) fn remove(&mut self, hash: u64, place: Place) {
-        let Flows { sockets, syn_cache, time_wait, demux, hash: secret } = self;
+        let Flows { sockets, syn_cache, time_wait, demux, hash: secret, .. } = self;
         let was = demux.remove(hash, place.code(), |code| {
             key_at(sockets, syn_cache, time_wait, code).map_or(0, |key| key.hash_with(secret))
         });

@@ -43,9 +43,16 @@ impl TcpHost {
             ecn: meta.ecn,
         });
         let seg = Segment::parse(packet, meta.ecn == Ecn::Ce, joined(packet.payload().len(), meta.gso_size));
+        if let Some(index) = self.flows.recall(&key) {
+            self.at_connection(now, below, index, &key, &seg);
+            return;
+        }
         let hash = self.flows.hash(&key);
         match self.flows.find(&key, hash) {
-            Some(Place::Socket(index)) => self.at_connection(now, below, index, &key, &seg),
+            Some(Place::Socket(index)) => {
+                self.flows.remember(index);
+                self.at_connection(now, below, index, &key, &seg);
+            }
             Some(Place::TimeWait(place)) => self.at_time_wait(now, below, place, &key, hash, &seg),
             Some(Place::Syn(place)) => self.at_syn_cache(now, below, place, &key, hash, &seg),
             None => self.at_listener(now, below, &key, hash, &seg, None),

@@ -134,6 +134,13 @@ impl Socket {
         }
     }
 
+    /// Whether it is the connection that segments of this four-tuple are for.
+    #[inline]
+    pub(crate) fn is_indexed_as(&self, key: &FlowKey) -> bool {
+        matches!(&self.kind, Kind::Connected(connected)
+            if connected.key == *key && connected.bits.has(ConnectedBits::INDEXED))
+    }
+
     pub(crate) fn has_flow(&self, key: &FlowKey) -> bool {
         matches!(&self.kind, Kind::Connected(connected) if connected.key == *key)
     }

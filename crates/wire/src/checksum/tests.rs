@@ -51,6 +51,13 @@ proptest! {
     }
 
     #[test]
+    fn a_header_sums_as_its_bytes_do(header in any::<[u8; 20]>(), options in proptest::collection::vec(any::<u8>(), 0..40)) {
+        prop_assert_eq!(Sum::of_header(&header).partial(), reference(&header));
+        let whole = [&header[..], &options].concat();
+        prop_assert_eq!(Sum::of_header(&header).add_bytes(&options).partial(), reference(&whole));
+    }
+
+    #[test]
     fn parts_join(bytes in proptest::collection::vec(any::<u8>(), 0..600), cuts in proptest::collection::vec(0usize..600, 0..5)) {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c % (bytes.len() + 1)).collect();
         cuts.sort_unstable();
