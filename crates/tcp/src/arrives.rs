@@ -436,9 +436,10 @@ impl Connection {
         let trimmed = trim(&seg_past_syn, nxt, wnd);
         let text = &seg.text[trimmed.text.clone()];
         if !text.is_empty() && self.bits.has(Bits::READ_SHUT) && self.state.has_finished() {
-            // RFC 9293 3.6.1, SHLD-3: the program has closed and cannot be given this; the peer must know.
-            self.reset(ctx, End::DataAfterClose);
-            return Err(Disposition::Dropped(DropReason::AfterClose));
+            // RFC 9293 3.6.1, SHLD-3: the program has closed and cannot be given this; the peer must know. Where the RST stands the peer
+            // has said itself: at SND.NXT it would not be believed if our FIN was lost (RFC 5961 3.2).
+            self.finish(ctx, End::DataAfterClose);
+            return Err(Disposition::answer(DropReason::AfterClose, make_reset(seg)));
         }
         let fin_at = trimmed.fin.then(|| trimmed.seq + text_len_of(text));
         self.wake_receiving(ctx);

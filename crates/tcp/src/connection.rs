@@ -316,7 +316,7 @@ impl Connection {
             sacked: sending.map_or(0, |sending| sending.retransmit.sacked()),
             lost: sending.map_or(0, |sending| sending.recovery.lost(&sending.retransmit)),
             resent: sending.map_or(0, |sending| sending.retransmit.resent()),
-            reordering: DUP_THRESH as u32,
+            reordering: sending.map_or(DUP_THRESH as u32, |sending| sending.recovery.reordering()),
             duplicate_acks: sending.map_or(0, |sending| sending.recovery.duplicate_acks()),
             backoff: sending.map_or(0, |sending| sending.retransmit.backoff()),
             keepalive_probes: self.keepalive.probes_sent(),

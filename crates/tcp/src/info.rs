@@ -75,7 +75,7 @@ pub struct TcpInfo {
     pub lost: u32,
     /// Octets in flight that went out again, and whose second copy may still be on its way.
     pub resent: u32,
-    /// How many segments early a segment may come before it means loss.
+    /// By how many segments one has come late since data last started to flow; at least three, what RFC 5681 takes for loss.
     pub reordering: u32,
     /// Duplicate ACKs in a row.
     pub duplicate_acks: u32,

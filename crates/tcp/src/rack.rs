@@ -44,6 +44,8 @@ pub(crate) struct Rack {
     fack: Option<SeqNum>,
     /// RACK.reordering_seen.
     reordering_seen: bool,
+    /// The most octets of others that had arrived before one that was sent once and before them, its own counted; told, not used.
+    late_by: u32,
     /// RACK.dsack_round: SND.NXT when a D-SACK last widened the window.
     dsack_round: Option<SeqNum>,
     /// RACK.reo_wnd_mult, less one.
@@ -67,6 +69,7 @@ impl Rack {
             rtt: Duration::ZERO,
             fack: None,
             reordering_seen,
+            late_by: 0,
             dsack_round: None,
             widened: 0,
             persist: 0,
@@ -77,6 +80,11 @@ impl Rack {
     /// Whether the path has been seen to reorder.
     pub(crate) const fn reordering_seen(&self) -> bool {
         self.reordering_seen
+    }
+
+    /// By how many octets a segment has come late, at most.
+    pub(crate) const fn late_by(&self) -> u32 {
+        self.late_by
     }
 
     /// When the reordering timer expires.
@@ -92,12 +100,16 @@ impl Rack {
         min_rtt: Option<Duration>,
         echo: Option<Tick>,
     ) {
-        let Delivery { sent, end, again } = delivery;
-        if self.fack.is_none_or(|fack| end.after(fack)) {
-            self.fack = Some(end);
-        } else if !again {
-            // Below what had arrived, and sent once: late, not lost.
-            self.reordering_seen = true;
+        let Delivery { sent, start, end, again } = delivery;
+        match self.fack {
+            Some(fack) if !end.after(fack) => {
+                if !again {
+                    // Below what had arrived, and sent once: late, not lost.
+                    self.reordering_seen = true;
+                    self.late_by = self.late_by.max(fack.since(start));
+                }
+            }
+            _ => self.fack = Some(end),
         }
         let rtt = now - sent;
         // Of what went out twice the first one may have arrived, if its timestamp says so or the second cannot have been so fast.

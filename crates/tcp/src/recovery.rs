@@ -131,6 +131,11 @@ impl Recovery {
         self.rack.reordering_seen()
     }
 
+    /// By how many segments one has come late, at most; never told as less than what means loss without RACK.
+    pub(crate) fn reordering(&self) -> u32 {
+        self.rack.late_by().div_ceil(self.smss.max(1)).max(DUP_THRESH as u32)
+    }
+
     /// When to look for losses again though no ACK comes: RACK's reordering timer.
     pub(crate) const fn deadline(&self) -> Option<Instant> {
         self.rack.deadline()
@@ -211,6 +216,7 @@ impl Recovery {
         let advanced = input.una.after(input.una_before);
         let acked = input.una - input.una_before;
         let recovering = self.phase == Phase::FastRecovery;
+        let duplicates = self.duplicates;
         // With SACK a duplicate ACK is one that SACKs something new (RFC 6675 section 2).
         let duplicate = if self.sack { outcome.newly_sacked > 0 && !advanced } else { input.is_duplicate };
 
@@ -254,7 +260,13 @@ impl Recovery {
         }
         if advanced {
             let in_recovery = recovering || outcome.entered || outcome.ecn_reduced || outcome.undone;
-            congestion.on_ack(&AckSample { acked, in_recovery, ..input.sample });
+            // What SACK has told before, or a duplicate ACK for each, has let out new data then, and does not once more (as Linux).
+            let fresh = if self.sack {
+                delivered
+            } else {
+                acked.saturating_sub(duplicates.saturating_mul(input.smss)).max(acked.min(input.smss))
+            };
+            congestion.on_ack(&AckSample { acked: fresh, in_recovery, ..input.sample });
         }
         outcome
     }

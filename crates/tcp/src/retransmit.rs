@@ -60,6 +60,8 @@ pub(crate) struct Acked {
 pub(crate) struct Delivery {
     /// When it was sent last.
     pub(crate) sent: Instant,
+    /// Where it begins.
+    pub(crate) start: SeqNum,
     /// The octet after it.
     pub(crate) end: SeqNum,
     /// It had been sent before.
@@ -244,7 +246,8 @@ impl Retransmit {
                 self.sacked -= len;
             } else {
                 delivered += len;
-                hear(Delivery { sent: record.sent, end, again: record.retransmitted });
+                let (start, sent, again) = (record.range.start, record.sent, record.retransmitted);
+                hear(Delivery { sent, start, end, again });
             }
             if record.lost {
                 self.lost -= len;
@@ -299,7 +302,8 @@ impl Retransmit {
             if core::mem::take(&mut record.lost) {
                 self.lost -= len;
             }
-            hear(Delivery { sent: record.sent, end: record.range.end, again: record.retransmitted });
+            let (SeqRange { start, end }, sent, again) = (record.range, record.sent, record.retransmitted);
+            hear(Delivery { sent, start, end, again });
         }
     }
 

@@ -183,7 +183,11 @@ impl Connection {
         let (una, nxt, wnd) = (self.snd.una, self.snd.nxt, self.snd.window.wnd());
         let sending = self.sending.as_deref()?;
         let recovery = &sending.recovery;
-        let range = recovery.next_retransmission(&sending.retransmit, una, nxt, mss)?;
+        let mut range = recovery.next_retransmission(&sending.retransmit, una, nxt, mss)?;
+        // Segments are joined when they go out again, but not across the end of a record.
+        if let Some(end) = sending.records.end_after(range.start) {
+            range.end = range.end.earlier(end);
+        }
         let room =
             sending.congestion.window().saturating_sub(recovery.pipe(&sending.retransmit, self.snd.flight()));
         let allowed = recovery.must_send() || range.len() <= room;

@@ -302,10 +302,17 @@ fn data_after_close_is_answered_by_rst() {
         let (mut script, own, _) = in_state(state);
         script.close();
         let disposition = script.arrives(ack(1, own).octets(10));
-        assert_eq!(disposition, Disposition::Dropped(DropReason::AfterClose));
-        script.sends(&[&format!("R. {own}:{own}(0) ack 1")]);
+        let Disposition::Answer(DropReason::AfterClose, reset) = disposition else { panic!("{state}") };
+        assert_eq!(line(&reset, ISS, IRS), format!("R {own}:{own}(0)"), "{state}");
+        script.silent();
         assert_eq!(script.conn.end(), Some(End::DataAfterClose), "{state}");
     }
+    // Our FIN was lost: the RST stands where the peer expects us, or it would not be believed (RFC 5961 3.2).
+    let (mut script, own, _) = in_state(State::FinWait1);
+    script.close();
+    let disposition = script.arrives(ack(1, own - 1).octets(10));
+    let Disposition::Answer(_, reset) = disposition else { panic!("the peer must know") };
+    assert_eq!(line(&reset, ISS, IRS), format!("R {0}:{0}(0)", own - 1));
     // After shutdown of the writing side alone it is read.
     let (mut script, own, _) = in_state(State::FinWait2);
     script.arrives(ack(1, own).octets(10));

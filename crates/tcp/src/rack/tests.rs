@@ -291,3 +291,24 @@ proptest! {
         }
     }
 }
+
+/// What TCP_INFO tells as reordering: by how much, not only that.
+#[test]
+fn how_late_a_segment_came_is_kept() {
+    let mut path = Path::new(10);
+    for (segments, late_by) in [((2, 3), 0), ((8, 9), 0), ((3, 4), 6), ((7, 8), 6), ((1, 2), 8)] {
+        let range = Path::range(segments.0, segments.1);
+        let (rack, now) = (&mut path.rack, ms(path.now + 50));
+        path.records.on_sacked(range, &mut |delivery| rack.on_delivered(delivery, now, None, None));
+        assert_eq!(path.rack.late_by(), late_by * 1000, "{segments:?}");
+    }
+    // One that went out again tells nothing of the path.
+    let mut path = Path::new(10);
+    path.send_again(1);
+    for segment in [9, 1] {
+        let (rack, now) = (&mut path.rack, ms(path.now + 50));
+        let range = Path::range(segment, segment + 1);
+        path.records.on_sacked(range, &mut |delivery| rack.on_delivered(delivery, now, None, None));
+    }
+    assert_eq!(path.rack.late_by(), 0);
+}

@@ -167,6 +167,24 @@ fn without_sack_the_third_duplicate_sends_the_first_segment_again() {
     assert!(s.resend().is_empty());
 }
 
+/// RFC 3042's segments left for what was late; when it comes, slow start counts what is new in its ACK, not that again (as Linux).
+#[test]
+fn what_was_late_counts_once_in_slow_start() {
+    let grown = |sack: bool, blocks: &[&[(u32, u32)]], una: u32| {
+        let mut s = Sender::new(sack, 10);
+        blocks.iter().for_each(|blocks| {
+            s.ack(0, blocks);
+        });
+        s.ack(una, &[]);
+        s.congestion.window() / SMSS - 10
+    };
+    assert_eq!(grown(false, &[], 3), 3, "three segments are acknowledged");
+    assert_eq!(grown(false, &[&[], &[]], 3), 1, "two of which had told of themselves");
+    assert_eq!(grown(false, &[&[], &[]], 1), 1, "at least one is new");
+    assert_eq!(grown(true, &[&[(1, 2)], &[(1, 3)]], 3), 1);
+    assert_eq!(grown(true, &[&[(5, 6)]], 3), 3, "what is SACKed beyond was counted by nobody");
+}
+
 /// RFC 4821 7.6.2, RFC 8899 3: segments 0 and 1 were one probe; when it alone is missing, the window stays, with SACK and without.
 #[test]
 fn a_lost_path_mtu_probe_is_no_congestion() {

@@ -100,6 +100,27 @@ fn a_segment_never_spans_the_end_of_a_record() {
     ]);
 }
 
+/// Nor when it goes out again, when segments that are lost are joined.
+#[test]
+fn what_is_sent_again_keeps_the_ends_of_records() {
+    let mut script = Script::established();
+    script.set(|settings| settings.nodelay = true);
+    let eor = SendFlags { end_of_record: true, ..SendFlags::default() };
+    for len in [300, 400] {
+        assert_eq!(script.send(&vec![0; len], eor), Ok(len));
+    }
+    script.sends(&["P. 1:301(300) ack 1", "P. 301:701(400) ack 1"]);
+    for (len, sent) in [(200, "P. 701:901(200) ack 1"), (100, "P. 901:1001(100) ack 1")] {
+        script.write(len);
+        script.sends(&[sent]);
+    }
+    // The tail is probed for, then the timer expires: all of it counts as lost.
+    script.pass_to_deadline();
+    script.drain();
+    script.pass_to_deadline();
+    script.sends(&["P. 1:301(300) ack 1", "P. 301:701(400) ack 1", "P. 701:1001(300) ack 1"]);
+}
+
 /// Nagle's algorithm hopes for company; what a record ends with gets none (as Linux).
 #[test]
 fn nagle_does_not_hold_whole_records() {
