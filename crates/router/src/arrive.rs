@@ -274,10 +274,7 @@ impl Router {
         let query = Query { scope, set, payload, letter: &letter, line };
         let mut inner = Vec::new();
         match features::on_query(self, &query, &mut inner) {
-            Some(features::Answer::Result) => {
-                self.answer(&letter, &inner);
-                self.processed(letter.ack);
-            }
+            Some(features::Answer::Result) => self.answer(&letter, &inner),
             Some(features::Answer::Later) => {}
             Some(features::Answer::Error(error)) => self.refuse(letter, &error),
             None => self.refuse(letter, &unavailable()),

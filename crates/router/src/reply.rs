@@ -67,10 +67,11 @@ impl Router {
         self.processed(letter.ack);
     }
 
-    /// Answers an iq with a result (RFC 6120 8.2.3), whose inside is well-formed XML.
+    /// Answers an iq with a result (RFC 6120 8.2.3), whose inside is well-formed XML, and is done with it in the same way.
     pub(crate) fn answer(&mut self, query: &Letter<'_>, inner: &[u8]) {
-        if let Some(result) = make_result(query, inner) {
-            self.route(result.borrow());
+        match make_result(query, inner) {
+            Some(result) => self.route(Letter { ack: query.ack, ..result.borrow() }),
+            None => self.processed(query.ack),
         }
     }
 }

@@ -70,7 +70,6 @@ impl Router {
             });
         }
         self.answer(&letter, &inner);
-        self.processed(letter.ack);
     }
 
     /// 2.3 (add), 2.4 (update), 2.5 (remove).

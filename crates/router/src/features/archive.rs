@@ -138,7 +138,6 @@ impl Feature for It {
                     let mut inner = Vec::new();
                     query::write_ends(&mut inner, ends);
                     router.answer(&letter.borrow(), &inner);
-                    router.processed(letter.ack);
                 }
                 answer => router.refuse(letter.borrow(), &not_read(answer.err().as_ref())),
             },
@@ -239,7 +238,6 @@ impl Router {
             }
         }
         self.answer(&letter.borrow(), &inner);
-        self.processed(letter.ack);
     }
 }
 

@@ -267,7 +267,6 @@ impl Router {
             contacts.iter().for_each(|contact| self.show_all(number, *contact, PresenceType::Available));
         }
         self.answer(&letter.borrow(), &[]);
-        self.processed(letter.ack);
         let name = if block { "block" } else { "unblock" };
         for line in self.lines_of(number) {
             if !self.lines[line].features.blocking {

@@ -171,7 +171,6 @@ impl Feature for It {
                         });
                     });
                     router.answer(&letter.borrow(), &inner);
-                    router.processed(letter.ack);
                 }
                 answer => router.refuse(letter.borrow(), &failed(answer.err().as_ref())),
             },
@@ -393,7 +392,6 @@ impl Router {
             return self.refuse(letter.borrow(), &failed(Some(&why)));
         }
         self.answer(&letter.borrow(), &result);
-        self.processed(letter.ack);
         if let Some(event) = event
             && let Some(node) = told.or_else(|| self.node(number, &node).cloned())
         {

@@ -78,11 +78,9 @@ impl Feature for It {
                 let mut inner = Vec::new();
                 write::open(&mut inner, "query").ns(ns::PRIVATE).raw(&found.unwrap_or(empty));
                 router.answer(&letter.borrow(), &inner);
-                router.processed(letter.ack);
             }
             (Asked::Put(letter), Ok(_)) => {
                 router.answer(&letter.borrow(), &[]);
-                router.processed(letter.ack);
             }
             (Asked::Put(letter), Err(StoreError::QuotaExceeded)) => {
                 let error = StanzaError::new(StanzaCondition::PolicyViolation);

@@ -112,14 +112,12 @@ impl Feature for It {
                     // XEP-0054 3.1: who has none has an empty one.
                     let inner = with_picture(card.as_deref(), picture.as_deref());
                     router.answer(&letter.borrow(), &inner);
-                    router.processed(letter.ack);
                 }
                 _ => router.refuse(letter.borrow(), &failed()),
             },
             Asked::Put { number, letter, photo } => match answer {
                 Ok(_) => {
                     router.answer(&letter.borrow(), &[]);
-                    router.processed(letter.ack);
                     router.keep_photo(number, photo);
                 }
                 Err(StoreError::QuotaExceeded) => {

@@ -157,7 +157,6 @@ impl Router {
         let mut inner = Vec::new();
         self.write_preferences(number, &mut inner);
         self.answer(&letter.borrow(), &inner);
-        self.processed(letter.ack);
     }
 
     pub(super) fn preferences_read(&mut self, number: AccountNumber, answer: Result<Stored, StoreError>) {
