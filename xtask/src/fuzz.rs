@@ -11,7 +11,7 @@ use crate::tally::Tally;
 /// the address sanitizer, which needs a nightly compiler and finds little in code without `unsafe`.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions";
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
 /// Gives them to our own crates alone: what they depend on is not what is searched.
 const WRAPPER: &str = "fuzz/instrument.sh";
 

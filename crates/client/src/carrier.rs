@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::Error;
-use crate::port_holder;
 
 pub(crate) use quic::{Quic, connect as connect_quic};
 pub(crate) use tls::secure;
@@ -179,8 +178,8 @@ pub(crate) fn bind_error(address: SocketAddr, protocol: &'static str, error: io:
         return Error::Bind { address, error };
     }
     let holder = match protocol {
-        "udp" => port_holder::udp(address),
-        _ => port_holder::tcp(address),
+        "udp" => holder::udp(address),
+        _ => holder::tcp(address),
     };
     Error::BindInUse { address, protocol, holder }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::carrier::Over;
-use crate::port_holder::Holder;
+use holder::Holder;
 
 /// Why a client could not do what it was asked.
 #[derive(Debug)]

@@ -19,7 +19,6 @@ pub mod connection;
 pub mod element;
 pub mod error;
 pub mod message;
-pub mod port_holder;
 mod sasl;
 pub mod session;
 mod stream;

@@ -22,7 +22,6 @@ mod errands;
 mod event_loop;
 mod exchange;
 pub mod fuzz;
-mod holder;
 mod http;
 pub mod invite;
 mod letter;

@@ -25,7 +25,7 @@ use crate::letter::{Door, Letter};
 use crate::mailbox::Bell;
 use crate::network::kernel;
 use crate::store_thread::{self, Parker};
-use crate::{admin, errands, holder, secret};
+use crate::{admin, errands, secret};
 
 /// How long a loop, or the store, may take to say what it has counted before it counts as stuck.
 const INSTRUMENTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
@@ -269,8 +269,8 @@ fn instruments(control: Control, store: Arc<StoreCounts>) -> Arc<dyn Fn() -> Fac
 
 fn refuse(listener: &'static str, address: SocketAddr, error: io::Error) -> StartError {
     let holder = match (error.kind(), listener) {
-        (io::ErrorKind::AddrInUse, "quic") => holder::of_udp(address),
-        (io::ErrorKind::AddrInUse, _) => holder::of_tcp(address),
+        (io::ErrorKind::AddrInUse, "quic") => holder::udp(address),
+        (io::ErrorKind::AddrInUse, _) => holder::tcp(address),
         _ => None,
     };
     StartError::Listen { listener, address, holder, error }

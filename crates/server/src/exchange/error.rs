@@ -37,7 +37,7 @@ pub enum StartError {
         /// Where.
         address: SocketAddr,
         /// Who holds it, where that is known.
-        holder: Option<String>,
+        holder: Option<holder::Holder>,
         /// Why.
         error: io::Error,
     },

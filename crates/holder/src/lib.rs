@@ -5,6 +5,8 @@
 //! reading stops at `PROCESSES_MAX`.
 //! Not here: trying to bind.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
