@@ -260,7 +260,7 @@ impl Session {
                 self.follow(verdict, out)
             }
             Phase::Bound => {
-                talk.on_account_changed(answer, out);
+                talk.on_account_changed(now, answer, out);
                 None
             }
             // Whoever resumes has asked on another connection.
@@ -388,6 +388,7 @@ impl Session {
         if !resumable || !reason.is_resumable() {
             return None;
         }
+        self.talk.give_up_waiting();
         Parked::of(std::mem::take(&mut self.talk.inbound), self.talk.acknowledge.take()?)
     }
 

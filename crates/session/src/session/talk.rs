@@ -20,7 +20,7 @@ use crate::acknowledge::{Acknowledge, Inbound, TooHigh};
 use crate::config::{CarrierFacts, SessionConfig};
 use crate::event::{EndReason, Event};
 use crate::negotiation::wish::Enable;
-use crate::negotiation::{Negotiation, Verdict, write_refusal};
+use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
 use crate::register::{self, RegisterAnswer, RegisterRequest, Said};
 use crate::resume::{self, Resumable, ResumeId};
@@ -197,7 +197,7 @@ impl Talk {
                 self.end(StreamErrorKind::NotAuthorized, out);
                 Outcome::Nothing
             }
-            Phase::Bound if element.kind() != StanzaKind::Other => self.on_stanza(element, out),
+            Phase::Bound if element.kind() != StanzaKind::Other => self.on_stanza(now, element, out),
             Phase::Bound if element.is("active", ns::CSI) => {
                 Outcome::Tell(Event::ClientState { active: true })
             }
@@ -238,15 +238,15 @@ impl Talk {
         }
     }
 
-    fn on_stanza(&mut self, stanza: &Stanza<'_>, out: &mut Outbox) -> Outcome {
+    fn on_stanza(&mut self, now: Now, stanza: &Stanza<'_>, out: &mut Outbox) -> Outcome {
         let seq = self.inbound.receive();
         if stanza.kind() == StanzaKind::Iq {
-            if self.answers_here(stanza, out) {
+            if self.answers_here(now, stanza, out) {
                 self.inbound.process(seq);
                 self.answer_if_due(out);
                 return Outcome::Nothing;
             }
-            if let Some(outcome) = self.on_account(seq, stanza, out) {
+            if let Some(outcome) = self.on_account(now, seq, stanza, out) {
                 return outcome;
             }
         }
@@ -254,7 +254,7 @@ impl Talk {
     }
 
     /// XEP-0077 3.2, 3.3: what a client wants of its own account, said to the exchange or to the account.
-    fn on_account(&mut self, seq: u32, iq: &Stanza<'_>, out: &mut Outbox) -> Option<Outcome> {
+    fn on_account(&mut self, now: Now, seq: u32, iq: &Stanza<'_>, out: &mut Outbox) -> Option<Outcome> {
         let said = Said::read(iq)?;
         let number = self.number?;
         if let Some(to) = iq.to() {
@@ -268,9 +268,10 @@ impl Talk {
         let request = match said {
             Said::Preauth(_) => return None,
             Said::Get => {
-                let framed = self.facts.carrier.is_framed();
+                let mut reply = Vec::new();
                 let form = |out: &mut Vec<u8>| register::write_form(number, true, out);
-                out.element(|out| register::write_result(id.as_deref(), framed, form, out));
+                register::write_result(id.as_deref(), false, form, &mut reply);
+                self.answer(now, &reply, out);
                 self.inbound.process(seq);
                 self.answer_if_due(out);
                 return Some(Outcome::Nothing);
@@ -292,45 +293,73 @@ impl Talk {
                 Outcome::Tell(Event::Register(Box::new(request)))
             }
             Err(error) => {
-                self.answer_account(seq, id.as_deref(), Err(error), out);
+                self.answer_account(now, seq, id.as_deref(), Err(error), out);
                 Outcome::Nothing
             }
         })
     }
 
     /// What was asked of the account has been seen to.
-    pub(super) fn on_account_changed(&mut self, answer: RegisterAnswer, out: &mut Outbox) {
+    pub(super) fn on_account_changed(&mut self, now: Now, answer: RegisterAnswer, out: &mut Outbox) {
         let Some(waiting) = self.registering.take() else { return };
         let answer = answer.map(drop).map_err(|refusal| refusal.error());
-        self.answer_account(waiting.seq, waiting.id.as_deref(), answer, out);
+        self.answer_account(now, waiting.seq, waiting.id.as_deref(), answer, out);
+    }
+
+    /// Its connection is gone before what its client wants of the account was seen to: the client is told to ask again when
+    /// it is back, for whoever sees to it knows the session by its connection. To ask twice is as good as once.
+    pub(super) fn give_up_waiting(&mut self) {
+        let Some(waiting) = self.registering.take() else { return };
+        let error = StanzaError::new(StanzaCondition::ResourceConstraint);
+        let mut reply = Vec::new();
+        error.with_text("the connection was lost meanwhile: ask again").write_reply(
+            &mut reply,
+            "iq",
+            waiting.id.as_deref(),
+            None,
+            None,
+        );
+        self.acknowledge.iter_mut().for_each(|acknowledge| acknowledge.keep(&reply, None));
+        self.inbound.process(waiting.seq);
+    }
+
+    /// An answer of the session's own, which counts as what is delivered to it does.
+    fn answer(&mut self, now: Now, reply: &[u8], out: &mut Outbox) {
+        out.element(|out| super::write_delivery(reply, self.facts.carrier.is_framed(), out));
+        if self.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(now, reply, None)) {
+            out.element(|out| write::open(out, "r").ns(ns::SM).empty());
+        }
     }
 
     fn answer_account(
         &mut self,
+        now: Now,
         seq: u32,
         id: Option<&str>,
         answer: Result<(), StanzaError>,
         out: &mut Outbox,
     ) {
-        let framed = self.facts.carrier.is_framed();
+        let mut reply = Vec::new();
         match answer {
-            Ok(()) => out.element(|out| register::write_result(id, framed, |_| (), out)),
-            Err(error) => write_refusal(&error, id, framed, out),
+            Ok(()) => register::write_result(id, false, |_| (), &mut reply),
+            Err(error) => error.write_reply(&mut reply, "iq", id, None, None),
         }
+        self.answer(now, &reply, out);
         self.inbound.process(seq);
         self.answer_if_due(out);
     }
 
     /// The two requests that concern the stream and not the router.
-    fn answers_here(&self, iq: &Stanza<'_>, out: &mut Outbox) -> bool {
+    fn answers_here(&mut self, now: Now, iq: &Stanza<'_>, out: &mut Outbox) -> bool {
         match iq.type_().as_deref() {
             // RFC 3921 3: it means nothing any more, and old clients wait for the answer.
             Some("set") if iq.child("session", ns::SESSION).is_some() => {
-                let framed = self.facts.carrier.is_framed().then_some(ns::CLIENT);
-                out.element(|out| {
-                    let reply = write::open(out, "iq").attr_opt("xmlns", framed).attr("type", "result");
-                    reply.attr_opt("id", iq.id().as_deref()).empty();
-                });
+                let mut reply = Vec::new();
+                write::open(&mut reply, "iq")
+                    .attr("type", "result")
+                    .attr_opt("id", iq.id().as_deref())
+                    .empty();
+                self.answer(now, &reply, out);
                 true
             }
             Some("result" | "error") => iq.id().as_deref() == Some(SIGN_OF_LIFE),

@@ -339,6 +339,44 @@ fn too_many_in_flight_stop_the_reading() {
     assert_eq!(rest.len(), 11);
 }
 
+#[test]
+fn what_a_session_answers_itself_counts_like_any_stanza() {
+    let mut session = bound(&config());
+    say(&mut session, "<enable xmlns='urn:xmpp:sm:3'/>", None);
+    let (form, _) = say(&mut session, "<iq type='get' id='g'><query xmlns='jabber:iq:register'/></iq>", None);
+    assert!(form.contains("<registered/>") && form.contains("<r xmlns"), "{form}");
+    let password =
+        "<query xmlns='jabber:iq:register'><username>10001</username><password>p</password></query>";
+    say(&mut session, &format!("<iq type='set' id='p'>{password}</iq>"), None);
+    let mut out = Outbox::stream();
+    session.handle_registered(Now::default(), Ok(AccountNumber::FIRST), &mut out);
+    assert_eq!(out.bytes(), b"<iq type='result' id='p'></iq>");
+    // It has both.
+    let (said, told) = say(&mut session, "<a xmlns='urn:xmpp:sm:3' h='2'/>", None);
+    assert!(said.is_empty() && told.is_none(), "{said} {told:?}");
+}
+
+#[test]
+fn who_loses_the_connection_before_an_answer_is_told_to_ask_again() {
+    let mut session = bound(&config());
+    say(&mut session, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>", None);
+    let password =
+        "<query xmlns='jabber:iq:register'><username>10001</username><password>p</password></query>";
+    say(&mut session, &format!("<iq type='set' id='p'>{password}</iq>"), None);
+    let parked = session.park(EndReason::ConnectionLost).expect("it may come back");
+    let counts = parked.counts();
+    assert_eq!(counts.received, counts.processed, "nothing is waited for");
+    let unacked: Vec<String> =
+        parked.into_unacked().map(|(stanza, _)| String::from_utf8(stanza).unwrap()).collect();
+    assert_eq!(unacked.len(), 1);
+    assert!(
+        unacked[0].starts_with("<iq type='error' id='p'>") && unacked[0].contains("type='wait'"),
+        "{unacked:?}"
+    );
+    // What the store says later concerns nobody.
+    session.handle_registered(Now::default(), Ok(AccountNumber::FIRST), &mut Outbox::stream());
+}
+
 /// Every state against every element: what the client is answered with, by its names, or what the server is told.
 #[test]
 fn the_grid_of_states_and_elements() {
