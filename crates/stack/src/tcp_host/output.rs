@@ -60,7 +60,8 @@ impl TcpHost {
         !self.waiting.is_empty()
     }
 
-    /// Hands out at most `frames_max` packets; returns how many.
+    /// Hands out at most `frames_max` packets; returns how many. Out of line: within the turn it makes all its variables spill.
+    #[inline(never)]
     pub(crate) fn poll_transmit<B: Below>(
         &mut self,
         now: Instant,
