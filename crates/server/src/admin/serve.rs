@@ -5,6 +5,7 @@
 //! Not here: the protocol's types (`admin`).
 
 use std::io::{self, BufReader, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -126,6 +127,7 @@ struct Desk {
 pub(crate) struct AdminSocket {
     path: PathBuf,
     stopping: Arc<AtomicBool>,
+    listener: UnixListener,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -147,6 +149,7 @@ pub(crate) fn start(
     let stopping = Arc::new(AtomicBool::new(false));
     let desk = Arc::new(Desk { control, settings, leave, open: AtomicUsize::new(0) });
     let stop = Arc::clone(&stopping);
+    let waking = listener.try_clone()?;
     let thread = std::thread::Builder::new().name("admin".into()).spawn(move || {
         for stream in listener.incoming() {
             if stop.load(Ordering::Acquire) {
@@ -168,14 +171,15 @@ pub(crate) fn start(
             }
         }
     })?;
-    Ok(AdminSocket { path: data.to_owned(), stopping, thread: Some(thread) })
+    Ok(AdminSocket { path: data.to_owned(), stopping, listener: waking, thread: Some(thread) })
 }
 
 impl AdminSocket {
     /// Stops listening and removes the socket.
     pub(crate) fn stop(&mut self) {
         self.stopping.store(true, Ordering::Release);
-        // The listening thread looks up when someone connects.
+        // The listening thread looks up: on Linux by this, whatever became of the socket's name; elsewhere when someone connects.
+        let _ = socket2::SockRef::from(&self.listener).shutdown(Shutdown::Both);
         if let Ok(folder) = open_folder(&self.path) {
             let _ = UnixStream::connect(socket_path(&self.path, &folder));
         }

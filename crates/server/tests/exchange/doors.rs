@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use switchboard_server::config::ClearText;
 use switchboard_server::{Config, Exchange, StartError};
 
-use crate::client::{Client, STREAM, tcp};
+use crate::client::{Client, STREAM, WITHIN, tcp};
 use crate::house::{House, PASSWORD};
 
 #[test]
@@ -162,4 +162,17 @@ fn beyond_connections_max_clients_wait_for_a_place() {
     first.pop().unwrap().log_out();
     late.expect("</stream:features>");
     late.authenticate(number, PASSWORD).unwrap();
+}
+
+/// Somebody may tidy up the data folder of an exchange that runs. It ends all the same when it is told to.
+#[test]
+fn an_exchange_ends_though_its_admin_socket_was_removed() {
+    let house = House::usual();
+    std::fs::remove_file(house.data().join("admin.sock")).unwrap();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(house);
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(WITHIN).expect("the thread that listens looks up");
 }
