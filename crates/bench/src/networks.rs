@@ -119,6 +119,7 @@ fn over_tcp(side: Side, stack: bool, plan: Plan, report: &mut Report) -> io::Res
     report.figure("tcp-idle-session-bytes", side, own + kernel, "B", plan.sessions.into());
     report.figure("tcp-idle-session-process-bytes", side, own, "B", plan.sessions.into());
     drop(held);
+    drop(sut);
 
     let sut = Sut::start_on(stack, 2 * plan.pairs)?;
     let mut sockets = Vec::new();
