@@ -1,9 +1,9 @@
 //! Networks: one exchange on the kernel's TCP, on our own, and over QUIC on each: an idle session all told, CPU a relayed message, CPU a
 //! log-in. And very many sessions on our own stack, in this process.
 //! Units: bytes a session; microseconds of server CPU; log-ins a second of one core that does nothing else.
-//! Owns: which rows there are. Invariants: each network is measured in a network namespace of its own, by the same load; over QUIC the
-//! load is the project's own client, and a message counts once it is acknowledged (XEP-0198), so rows of TCP and of QUIC say
-//! different things and are named apart.
+//! Owns: which rows there are. Invariants: each network is measured in a network namespace of its own, by the same load. Over QUIC the
+//! load is the project's own client, which counts a message once it is acknowledged (XEP-0198): that is a commit a message, so
+//! such rows are named apart, and there is one over TCP with STARTTLS beside the one over QUIC.
 //! Not here: the load over TCP (`load`), the crowd (`world::crowd`).
 
 use std::io;
@@ -79,7 +79,7 @@ pub(crate) fn measure(side: Side, plan: Plan) -> io::Result<()> {
     let mut report = Report::default();
     over_tcp(side, stack, plan, &mut report)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(over_quic(side, stack, plan, &mut report))
+    runtime.block_on(by_client(side, stack, plan, &mut report))
 }
 
 fn per_second(cpu_us: f64) -> f64 {
@@ -141,8 +141,11 @@ fn over_tcp(side: Side, stack: bool, plan: Plan, report: &mut Report) -> io::Res
     Ok(())
 }
 
-async fn open(sut: &Sut, index: u32) -> io::Result<Connection> {
-    let address = sut.quic.ok_or_else(|| io::Error::other("the exchange has no QUIC"))?;
+async fn open(sut: &Sut, over: Over, index: u32) -> io::Result<Connection> {
+    let address = match over {
+        Over::Quic => sut.quic.ok_or_else(|| io::Error::other("the exchange has no QUIC"))?,
+        _ => sut.address,
+    };
     let account = Sut::account(index);
     let number = account.name.parse().ok().and_then(AccountNumber::new);
     let options = Options {
@@ -152,7 +155,7 @@ async fn open(sut: &Sut, index: u32) -> io::Result<Connection> {
             password: account.password,
             resource: None,
         },
-        over: Over::Quic,
+        over,
         server: Server { host: address.ip().to_string(), port: Some(address.port()) },
         trust: Trust { insecure: true, ..Trust::default() },
         bind: None,
@@ -163,16 +166,17 @@ async fn open(sut: &Sut, index: u32) -> io::Result<Connection> {
     Ok(connection)
 }
 
-async fn over_quic(side: Side, stack: bool, plan: Plan, report: &mut Report) -> io::Result<()> {
+async fn by_client(side: Side, stack: bool, plan: Plan, report: &mut Report) -> io::Result<()> {
     let sessions = (plan.sessions / 10).max(2);
     let sut = Sut::start_on(stack, WARM_UP + sessions)?;
+    relay_acknowledged(&sut, Over::Tcp, side, plan, report).await?;
     let mut held = Vec::new();
     for index in 0..WARM_UP {
-        held.push(open(&sut, index).await?);
+        held.push(open(&sut, Over::Quic, index).await?);
     }
     let (memory, cpu) = (memory_bytes(sut.pid)?, cpu_us(sut.pid)?);
     for index in WARM_UP..WARM_UP + sessions {
-        held.push(open(&sut, index).await?);
+        held.push(open(&sut, Over::Quic, index).await?);
     }
     let n = u64::from(sessions);
     let cpu = (cpu_us(sut.pid)? - cpu) / f64::from(sessions);
@@ -180,12 +184,22 @@ async fn over_quic(side: Side, stack: bool, plan: Plan, report: &mut Report) -> 
     report.figure("quic-logins-per-core-s", side, per_second(cpu), "1/s", n);
     let grown = memory_bytes(sut.pid)?.saturating_sub(memory) as f64;
     report.figure("quic-idle-session-bytes", side, grown / f64::from(sessions), "B", n);
+    drop(held);
+    relay_acknowledged(&sut, Over::Quic, side, plan, report).await
+}
 
-    // One pair: its sender waits for each message's acknowledgement, its receiver takes what comes.
+/// One pair: its sender waits for each message's acknowledgement, its receiver takes what comes.
+async fn relay_acknowledged(
+    sut: &Sut,
+    over: Over,
+    side: Side,
+    plan: Plan,
+    report: &mut Report,
+) -> io::Result<()> {
+    let mut sender = open(sut, over, 0).await?;
+    let mut receiver = open(sut, over, 1).await?;
     let to = Sut::account(1);
     let to = format!("{}@{}", to.name, to.domain);
-    let mut receiver = held.swap_remove(1);
-    let mut sender = held.swap_remove(0);
     let body = "x".repeat(200);
     let (mut messages, mut before, mut end) = (0_u64, 0.0, Instant::now() + SETTLE);
     let mut counts = false;
@@ -206,7 +220,8 @@ async fn over_quic(side: Side, stack: bool, plan: Plan, report: &mut Report) -> 
         (counts, before, end) = (true, cpu_us(sut.pid)?, Instant::now() + Duration::from_secs(plan.seconds));
     }
     let cpu = cpu_us(sut.pid)? - before;
-    report.figure("quic-relay-acknowledged-cpu-us", side, cpu / messages as f64, "us", messages);
+    let case = format!("{}-relay-acknowledged-cpu-us", if over == Over::Quic { "quic" } else { "tcp" });
+    report.figure(&case, side, cpu / messages as f64, "us", messages);
     Ok(())
 }
 
