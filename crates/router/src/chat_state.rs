@@ -1,7 +1,7 @@
 //! A chat state alone: a message that says that somebody types, and nothing else.
 //!
 //! Spec: XEP-0085 5.1 (a thread may stand beside it); XEP-0203, XEP-0334 and XEP-0359, which are about a message and not in
-//! it.
+//! it, unless they say that it is to be kept.
 //! Not here: what becomes of it (the features that ask).
 
 use xmpp::ns;
@@ -14,7 +14,12 @@ pub(crate) fn is_alone(children: &Children<'_>) -> bool {
     let rest = children.clone().all(|node| {
         let state = node.ns() == ns::CHAT_STATES;
         found |= state;
-        state || node.is("thread", ns::CLIENT) || matches!(&*node.ns(), ns::DELAY | ns::HINTS | ns::STANZA_ID)
+        let about = match &*node.ns() {
+            ns::DELAY | ns::STANZA_ID => true,
+            ns::HINTS => node.name() != "store",
+            _ => node.is("thread", ns::CLIENT),
+        };
+        state || about
     });
     found && rest
 }

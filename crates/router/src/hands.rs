@@ -341,7 +341,12 @@ impl Router {
         row: Option<OfflineId>,
         mut ack: Ack,
     ) {
-        let Some((at, shared)) = self.find_shared(number, mark) else { return self.processed(ack) };
+        let Some((at, shared)) = self.find_shared(number, mark) else {
+            // Somebody had it before it was kept, and nobody will ask for its row.
+            let Some(id) = row else { return self.processed(ack) };
+            features::on_row_over(self, number, id, true);
+            return self.processed(Receipt::committed(ack));
+        };
         match row {
             Some(id) => {
                 (shared.row, shared.stanza) = (Row::Kept(id), None);

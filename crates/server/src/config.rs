@@ -106,6 +106,8 @@ pub struct Limits {
     pub output_max: usize,
     /// Stanzas that XEP-0198 may keep unacknowledged for one client. `unacked_max = 1000`.
     pub unacked_max: usize,
+    /// Their bytes, at most. `unacked_bytes_max = 4194304`.
+    pub unacked_bytes_max: usize,
     /// Sessions one number may have at once. `resources_max = 20`.
     pub resources_max: usize,
     /// Addresses one account may block. `blocked_max = 2000`.
@@ -400,6 +402,7 @@ impl Default for Limits {
             answer: Duration::from_secs(60),
             output_max: 1024 * 1024,
             unacked_max: 1000,
+            unacked_bytes_max: 4 * 1024 * 1024,
             resources_max: 20,
             blocked_max: 2000,
             roster_max: 2000,
@@ -530,6 +533,9 @@ impl Config {
         }
         if self.limits.output_max < self.limits.stanza_max {
             return unfit("limits.output_max", "must hold at least one stanza of `stanza_max`");
+        }
+        if self.limits.unacked_bytes_max < self.limits.stanza_max {
+            return unfit("limits.unacked_bytes_max", "must hold at least one stanza of `stanza_max`");
         }
         // RFC 7677 4: the iteration count SHOULD be at least 4096.
         if !(4096..=10_000_000).contains(&self.security.scram_iterations) {

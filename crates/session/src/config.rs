@@ -50,6 +50,8 @@ pub struct SessionConfig {
     /// Stanzas given to the client that XEP-0198 has not confirmed; one more closes the stream with `policy-violation`.
     /// Each costs its length and 40 octets. Default 1,000.
     pub unacked_max: usize,
+    /// Octets of these, in the same way. Default 4 MiB.
+    pub unacked_octets_max: usize,
     /// How long a session may be resumed after its connection was lost (XEP-0198 section 5); zero: never. Default 300 s.
     pub resume_max: Duration,
     /// Octets that may wait to be written to one client; more closes the stream with `policy-violation`.
@@ -87,6 +89,7 @@ impl SessionConfig {
             closing_max: Duration::from_secs(5),
             attempts_max: 4,
             unacked_max: 1_000,
+            unacked_octets_max: 4 * 1024 * 1024,
             resume_max: Duration::from_secs(300),
             output_max: 1024 * 1024,
             in_flight_max: 256,

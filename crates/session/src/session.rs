@@ -261,7 +261,7 @@ impl Session {
             }
             Phase::Bound => {
                 talk.on_account_changed(now, answer, out);
-                None
+                talk.poll_event()
             }
             // Whoever resumes has asked on another connection.
             Phase::Resuming(..) | Phase::Over => None,
@@ -406,10 +406,7 @@ impl Session {
         out: &mut Outbox,
     ) -> Result<(), Overflow> {
         let talk = &mut self.talk;
-        let unacked = talk.acknowledge.as_ref().map_or(0, |acknowledge| acknowledge.unacked());
-        let too_much =
-            unacked >= talk.config.unacked_max || out.len() + stanza.len() > talk.config.output_max;
-        if too_much {
+        if !talk.has_room(stanza.len(), out) {
             talk.end(StreamErrorKind::PolicyViolation, out);
         }
         match talk.phase {
@@ -424,10 +421,7 @@ impl Session {
                 return Err(Overflow);
             }
         }
-        out.element(|out| write_delivery(stanza, talk.facts.carrier.is_framed(), out));
-        if talk.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(now, stanza, tag)) {
-            out.element(|out| write::open(out, "r").ns(ns::SM).empty());
-        }
+        talk.give(now, stanza, tag, out);
         Ok(())
     }
 
@@ -489,7 +483,9 @@ impl Session {
                     None => out.element(|out| write_ping(&talk.config.domain, framed, out)),
                 }
             }
-            Phase::Negotiating(_) | Phase::Resuming(..) | Phase::Over => {}
+            // What stands between it and its client is not to be had: another connection may try.
+            Phase::Resuming(..) => talk.end(StreamErrorKind::ConnectionTimeout, out),
+            Phase::Negotiating(_) | Phase::Over => {}
         }
         self.poll_event()
     }
@@ -507,7 +503,8 @@ impl Session {
                 let idle = talk.heard + talk.config.idle_max;
                 Some(talk.answer_deadline().map_or(idle, |at| at.min(idle)))
             }
-            Phase::Resuming(..) | Phase::Over => None,
+            Phase::Resuming(negotiation, _) => Some(negotiation.next_deadline()),
+            Phase::Over => None,
         }
     }
 

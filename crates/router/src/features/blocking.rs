@@ -37,11 +37,24 @@ pub(crate) enum Asked {
     Report,
 }
 
-/// Addresses: bare, full, or a domain, with or without a resource.
-pub(crate) struct List(Vec<Box<str>>);
+/// What an account blocks.
+#[derive(Default)]
+pub(crate) struct Blocked {
+    /// Addresses: bare, full, or a domain, with or without a resource.
+    list: Vec<Box<str>>,
+    /// The list as it will be once the store has done what it was asked, where a change is under way.
+    next: Option<Next>,
+}
 
-fn list(addresses: Vec<Box<str>>) -> Option<Box<List>> {
-    (!addresses.is_empty()).then(|| Box::new(List(addresses)))
+struct Next {
+    list: Vec<Box<str>>,
+    /// Changes that the store has not answered.
+    changes: usize,
+}
+
+/// The state of an account, without its weight where there is nothing to keep.
+fn state(blocked: Blocked) -> Option<Box<Blocked>> {
+    (!blocked.list.is_empty() || blocked.next.is_some()).then(|| Box::new(blocked))
 }
 
 pub(crate) struct It;
@@ -49,7 +62,7 @@ pub(crate) struct It;
 impl Feature for It {
     type Router = ();
     /// None: nobody is blocked.
-    type Account = Option<Box<List>>;
+    type Account = Option<Box<Blocked>>;
     /// It asked for the list, so it is told of changes (3.3).
     type Line = bool;
     type Wait = Asked;
@@ -108,15 +121,18 @@ impl Feature for It {
             return Some(Answer::Error(StanzaError::new(StanzaCondition::Forbidden)));
         };
         let number = query.letter.to;
-        let list = router.accounts.get(number)?.features.blocking.as_ref();
-        let list = list.map(|list| list.0.clone()).unwrap_or_default();
+        let blocked = router.accounts.get(number)?.features.blocking.as_deref();
         match (payload.name(), query.set) {
             ("blocklist", false) => {
+                let list = blocked.map_or(&[][..], |blocked| &blocked.list);
+                write::open(inner, "blocklist").ns(ns::BLOCKING).with(|out| write_items(out, list));
                 router.lines[line].features.blocking = true;
-                write::open(inner, "blocklist").ns(ns::BLOCKING).with(|out| write_items(out, &list));
                 Some(Answer::Result)
             }
             ("block" | "unblock", true) => {
+                // A change builds on those before it, whether or not the store has answered them.
+                let list = blocked.map(|blocked| blocked.next.as_ref().map_or(&blocked.list, |next| &next.list));
+                let list = list.cloned().unwrap_or_default();
                 let outcome = router.change_block_list(query, list, payload.name() == "block");
                 Some(outcome.unwrap_or_else(Answer::Error))
             }
@@ -131,23 +147,32 @@ impl Feature for It {
                 match answer {
                     Ok(Stored::Document(found)) => {
                         let text = String::from_utf8(found.unwrap_or_default()).unwrap_or_default();
-                        account.features.blocking = list(text.lines().map(Box::from).collect());
+                        let list = text.lines().map(Box::from).collect();
+                        account.features.blocking = state(Blocked { list, next: None });
                     }
                     // Nobody who is blocked gets through because a disk failed.
                     _ => account.unknown = true,
                 }
             }
             Asked::Put { number, letter, list, block, items } => {
-                if answer.is_err() {
-                    let error = StanzaError::new(StanzaCondition::InternalServerError);
-                    return router.refuse(letter.borrow(), &error.with_type(ErrorType::Wait));
+                router.block_list_answered(number);
+                match answer {
+                    Ok(_) => router.block_list_written(number, &letter, list, block, &items),
+                    Err(StoreError::QuotaExceeded) => router.refuse(letter.borrow(), &too_long()),
+                    Err(_) => {
+                        let error = StanzaError::new(StanzaCondition::InternalServerError);
+                        router.refuse(letter.borrow(), &error.with_type(ErrorType::Wait));
+                    }
                 }
-                router.block_list_written(number, &letter, list, block, &items);
             }
             // Whom it blocks is blocked, whether or not there was room for the reason.
             Asked::Report => {}
         }
     }
+}
+
+fn too_long() -> StanzaError {
+    StanzaError::new(StanzaCondition::PolicyViolation).with_text("the list is too long")
 }
 
 fn write_items(out: &mut Vec<u8>, items: &[Box<str>]) {
@@ -157,7 +182,7 @@ fn write_items(out: &mut Vec<u8>, items: &[Box<str>]) {
 impl Router {
     /// Whether an account blocks another; `full`: which address of the other, where that is known.
     fn blocks(&self, of: AccountNumber, other: AccountNumber, full: Option<&str>) -> bool {
-        let Some(list) = self.accounts.get(of).and_then(|account| account.features.blocking.as_ref()) else {
+        let Some(blocked) = self.accounts.get(of).and_then(|account| account.features.blocking.as_ref()) else {
             return false;
         };
         if of == other {
@@ -167,7 +192,7 @@ impl Router {
         let bare = self.bare(other);
         let resource = full.and_then(|full| full.split_once('/')).map(|(_, resource)| resource);
         let domain = &*self.cfg.domain;
-        list.0.iter().any(|entry| {
+        blocked.list.iter().any(|entry| {
             **entry == *bare
                 || **entry == *domain
                 || Some(&**entry) == full
@@ -212,6 +237,11 @@ impl Router {
         let value = list.join("\n").into_bytes();
         let op = DocumentOp::Put { number, space: Space::BlockList, name: "".into(), value, quota: QUOTA };
         let letter = head_of(query.letter);
+        if let Some(account) = self.accounts.get_mut(number) {
+            let blocked = account.features.blocking.get_or_insert_default();
+            let changes = blocked.next.take().map_or(0, |next| next.changes);
+            blocked.next = Some(Next { list: list.clone(), changes: changes + 1 });
+        }
         let asked = Asked::Put { number, letter, list, block, items };
         self.ask(Op::Document(op), Waiting::Feature(Wait::blocking(asked)));
         if block {
@@ -240,6 +270,18 @@ impl Router {
         }
     }
 
+    /// The store has answered a change. What it refused is not in the list; whatever was built on that has been written, or
+    /// will be.
+    fn block_list_answered(&mut self, number: AccountNumber) {
+        let Some(account) = self.accounts.get_mut(number) else { return };
+        let Some(mut blocked) = account.features.blocking.take() else { return };
+        blocked.next = blocked.next.take().and_then(|next| {
+            let changes = next.changes.saturating_sub(1);
+            (changes > 0).then_some(Next { changes, ..next })
+        });
+        account.features.blocking = state(*blocked);
+    }
+
     fn block_list_written(
         &mut self,
         number: AccountNumber,
@@ -261,7 +303,8 @@ impl Router {
             contacts.iter().for_each(|contact| self.show_all(number, *contact, PresenceType::Unavailable));
         }
         if let Some(account) = self.accounts.get_mut(number) {
-            account.features.blocking = self::list(list);
+            let next = account.features.blocking.take().and_then(|blocked| blocked.next);
+            account.features.blocking = state(Blocked { list, next });
         }
         if !block {
             contacts.iter().for_each(|contact| self.show_all(number, *contact, PresenceType::Available));

@@ -124,8 +124,13 @@ impl Feature for It {
 
     fn record(router: &mut Router, letter: Letter<'_>, mark: u64) -> bool {
         let Ok(stanza) = Stanza::parse(letter.stanza) else { return false };
-        if super::judge(&stanza) != Judgement::Keep || router.store_is_busy() {
+        if super::judge(&stanza) != Judgement::Keep {
             return false;
+        }
+        if router.store_is_busy() {
+            // As if the store had refused it.
+            router.row_answered(letter.to, mark, None, letter.ack);
+            return true;
         }
         let (number, received, ack) = (letter.to, router.now.wall, letter.ack);
         let stanza = stamp(&stanza, &router.cfg.domain, received).unwrap_or_else(|| letter.stanza.to_vec());

@@ -92,6 +92,7 @@ struct LimitsTable {
     answer_secs: Option<u32>,
     output_max: Option<usize>,
     unacked_max: Option<usize>,
+    unacked_bytes_max: Option<usize>,
     resources_max: Option<usize>,
     blocked_max: Option<usize>,
     roster_max: Option<usize>,
@@ -337,6 +338,7 @@ fn resolve(file: File) -> Config {
     set(&mut c.limits.answer, file.limits.answer_secs.map(secs));
     set(&mut c.limits.output_max, file.limits.output_max);
     set(&mut c.limits.unacked_max, file.limits.unacked_max);
+    set(&mut c.limits.unacked_bytes_max, file.limits.unacked_bytes_max);
     set(&mut c.resume.time, file.resume.secs.map(secs));
     set(&mut c.resume.sessions_max, file.resume.sessions_max);
     set(&mut c.resume.bytes_max, file.resume.bytes_max);

@@ -37,6 +37,7 @@ fn every_field_can_be_said() {
         answer_secs = 3
         output_max = 40000
         unacked_max = 5
+        unacked_bytes_max = 50000
         resources_max = 6
         blocked_max = 23
         roster_max = 8
@@ -116,6 +117,7 @@ fn every_field_can_be_said() {
             answer: secs(3),
             output_max: 40_000,
             unacked_max: 5,
+            unacked_bytes_max: 50_000,
             resources_max: 6,
             blocked_max: 23,
             roster_max: 8,

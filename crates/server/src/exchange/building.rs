@@ -323,6 +323,7 @@ pub(super) fn session_config(
     settings.answer_max = limits.answer;
     settings.closing_max = config.close.fin_wait;
     settings.unacked_max = limits.unacked_max;
+    settings.unacked_octets_max = limits.unacked_bytes_max;
     settings.resume_max = config.resume.time;
     settings.output_max = limits.output_max;
     settings.iterations_in_use = iterations;

@@ -18,7 +18,7 @@ use xmpp::write;
 
 use crate::acknowledge::{Acknowledge, Inbound, TooHigh};
 use crate::config::{CarrierFacts, SessionConfig};
-use crate::event::{EndReason, Event};
+use crate::event::{EndReason, Event, Tag};
 use crate::negotiation::wish::Enable;
 use crate::negotiation::{Negotiation, Verdict};
 use crate::outbox::Outbox;
@@ -323,12 +323,31 @@ impl Talk {
         self.inbound.process(waiting.seq);
     }
 
-    /// An answer of the session's own, which counts as what is delivered to it does.
-    fn answer(&mut self, now: Now, reply: &[u8], out: &mut Outbox) {
-        out.element(|out| super::write_delivery(reply, self.facts.carrier.is_framed(), out));
-        if self.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(now, reply, None)) {
+    /// Whether the client may be given so many octets more: what it does not read has a bound, and so has what it reads and
+    /// never confirms.
+    pub(super) fn has_room(&self, octets: usize, out: &Outbox) -> bool {
+        let (config, unacked) = (&self.config, self.acknowledge.as_ref());
+        let (kept, kept_octets) = unacked.map_or((0, 0), |kept| (kept.unacked(), kept.unacked_octets()));
+        kept < config.unacked_max
+            && kept_octets + octets <= config.unacked_octets_max
+            && out.len() + octets <= config.output_max
+    }
+
+    /// Gives the client a stanza, which counts in XEP-0198 where that is on.
+    pub(super) fn give(&mut self, now: Now, stanza: &[u8], tag: Option<Tag>, out: &mut Outbox) {
+        out.element(|out| super::write_delivery(stanza, self.facts.carrier.is_framed(), out));
+        if self.acknowledge.as_mut().is_some_and(|acknowledge| acknowledge.on_sent(now, stanza, tag)) {
             out.element(|out| write::open(out, "r").ns(ns::SM).empty());
         }
+    }
+
+    /// An answer of the session's own, which has the bounds that a delivery has.
+    fn answer(&mut self, now: Now, reply: &[u8], out: &mut Outbox) {
+        if self.has_room(reply.len(), out) {
+            return self.give(now, reply, None, out);
+        }
+        self.acknowledge.iter_mut().for_each(|acknowledge| acknowledge.keep(reply, None));
+        self.end(StreamErrorKind::PolicyViolation, out);
     }
 
     fn answer_account(

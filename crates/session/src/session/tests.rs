@@ -377,6 +377,63 @@ fn who_loses_the_connection_before_an_answer_is_told_to_ask_again() {
     session.handle_registered(Now::default(), Ok(AccountNumber::FIRST), &mut Outbox::stream());
 }
 
+#[test]
+fn who_never_confirms_has_a_bound_whoever_answers() {
+    let mut config = SessionConfig::clone(&config());
+    (config.unacked_max, config.unacked_octets_max) = (5, 1_000);
+    let config = Arc::new(config);
+    let enabled = || {
+        let mut session = bound(&config);
+        say(&mut session, "<enable xmlns='urn:xmpp:sm:3'/>", None);
+        session
+    };
+    // What the session answers itself.
+    let mut session = enabled();
+    let ask = "<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>";
+    for _ in 0..5 {
+        assert!(say(&mut session, ask, None).0.contains("<iq type='result' id='s'"));
+    }
+    let (said, told) = say(&mut session, ask, None);
+    assert!(said.contains("<policy-violation"), "{said}");
+    assert_eq!(told.as_deref(), Some("Finished { reason: Error(PolicyViolation) }"));
+    assert_eq!(session.take_unacked().count(), 6, "nothing is lost");
+    // What is delivered, by its octets.
+    let mut session = enabled();
+    let (now, mut out) = (Now::default(), Outbox::stream());
+    let stanza = format!("<message><body>{}</body></message>", "x".repeat(400));
+    for fits in [true, true, false] {
+        assert_eq!(session.handle_delivery(now, stanza.as_bytes(), None, &mut out).is_ok(), fits);
+    }
+    assert_eq!(session.take_unacked().count(), 3);
+}
+
+#[test]
+fn who_waits_in_vain_to_take_up_a_session_may_try_again() {
+    let config = config();
+    let mut session = bound(&config);
+    let (enabled, _) = say(&mut session, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>", None);
+    let id = between(&enabled, "id='", "'").to_owned();
+    // This one is never said to be processed, as if its count could not be recorded.
+    say(&mut session, "<presence/>", None);
+    session.handle_eof();
+    let parked = session.park(EndReason::ConnectionLost).expect("it may come back");
+
+    let mut again = self::session(&config);
+    let keys = derive_keys("pencil", [7; 16], 4096).unwrap();
+    log_in(&Client::new("SCRAM-SHA-256", "10001", "pencil"), Some(&keys), &mut again);
+    let resume = format!("{HEADER}<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>");
+    assert!(say(&mut again, &resume, None).1.unwrap().starts_with("Resume"));
+    let jid = Jid::of_number(AccountNumber::FIRST, "x", Some("a")).unwrap();
+    let mut out = Outbox::stream();
+    again.handle_resumed(Now::default(), &jid, parked, &mut out);
+    assert!(out.bytes().is_empty(), "not before it is on record");
+    let deadline = again.next_deadline().expect("it does not wait for ever");
+    let late = Now::default().later(deadline - Now::default().mono);
+    let event = format!("{:?}", again.handle_timer(late, &mut out));
+    assert_eq!(event, "Some(Finished { reason: Error(ConnectionTimeout) })");
+    assert!(again.park(EndReason::Error(StreamErrorKind::ConnectionTimeout)).is_some());
+}
+
 /// Every state against every element: what the client is answered with, by its names, or what the server is told.
 #[test]
 fn the_grid_of_states_and_elements() {

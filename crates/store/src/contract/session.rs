@@ -10,6 +10,7 @@ every_back_end! {
     what_was_saved_is_taken_once
     what_was_left_behind_is_known_for_a_while
     a_deleted_account_has_no_sessions
+    a_deletion_that_is_refused_deletes_nothing
     after_a_crash_nothing_is_left_that_no_count_covers
     what_is_taken_back_leaves_no_gap
     what_a_session_that_is_over_added_stays
@@ -120,6 +121,17 @@ fn a_deleted_account_has_no_sessions(store: &mut dyn Backend) {
     assert!(push(store, 1, 1, WHOLE).is_ok());
     store.run_one(NOW, Op::DeleteAccount { number: number(1) }).unwrap();
     assert_eq!(handled(store, 1), None);
+}
+
+fn a_deletion_that_is_refused_deletes_nothing(store: &mut dyn Backend) {
+    create(store, Some(2)).unwrap();
+    // Of a number that nobody has, or has any more.
+    push(store, 2, 1, WHOLE).unwrap();
+    assert_eq!(
+        store.run_one(NOW, Op::DeleteAccount { number: number(1) }),
+        Err(StoreError::NoSuchAccount)
+    );
+    assert_eq!(handled(store, 1), Some(1));
 }
 
 const LATER: Wallclock = Wallclock::from_millis(NOW.as_millis() + 60_000);

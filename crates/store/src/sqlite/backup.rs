@@ -232,6 +232,11 @@ pub fn unpack(folder: &Folder) -> Result<(), BackupError> {
             write_whole(&place, &content).map_err(|error| BackupError::Io(place.clone(), error))?;
         }
     }
+    // The files are there for good before their copies go.
+    let place = folder.path();
+    fs::File::open(place)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| BackupError::Io(place.into(), error))?;
     database.execute_batch("DROP TABLE backup_files").map_err(sqlite)
 }
 

@@ -317,6 +317,8 @@ impl Sqlite {
             }
             Op::SetName { number, name } => accounts::set_name(db, *number, name.as_deref()),
             Op::DeleteAccount { number } => {
+                // What is refused takes nothing with it.
+                accounts::exists(db, *number)?;
                 self.archives.remove(db, *number)?;
                 documents::delete(db, *number)?;
                 nodes::delete(db, *number)?;

@@ -11,7 +11,7 @@ use xmpp::time::Wallclock;
 use super::migrate::{self, Unusable};
 use super::reserve::Reserve;
 use super::schema::MIGRATIONS;
-use super::{Archives, Config, FILE, Mailboxes, OpenError, Sessions, Sqlite, Stop, refusal};
+use super::{Archives, Config, FILE, Mailboxes, OpenError, Sessions, Sqlite, Stop, is_lost_sync, refusal};
 use crate::{Answer, Op, StoreError};
 
 /// After so many requests the ends of queues and archives are written to their tables, so that what is remembered of them
@@ -78,7 +78,12 @@ impl Sqlite {
         let done = done.and_then(|done| {
             self.write_ends().map_err(failed)?;
             self.sessions.flush(&self.connection).map_err(failed)?;
-            self.connection.execute_batch("COMMIT").map_err(failed)?;
+            self.connection.execute_batch("COMMIT").map_err(|error| {
+                if is_lost_sync(&error) {
+                    self.broken = Some(error.to_string().into());
+                }
+                failed(error)
+            })?;
             self.sessions.committed();
             Ok(done)
         });
