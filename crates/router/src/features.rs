@@ -132,7 +132,7 @@ pub(crate) trait Feature {
     fn hold_back(_: &mut Router, _: LineId, _: &Range<usize>, _: Option<Tag>) -> bool {
         false
     }
-    /// A line has gone from one session to another, and its client has been told.
+    /// A line has gone from one session to another; its client is told once its counts are on record.
     fn on_line_resumed(_: &mut Router, _: LineId) {}
     /// A line has gone from one session to another (XEP-0198 section 5).
     fn on_line_moved(_: &mut Router, _: AccountNumber, _from: SessionId, _to: SessionId) {}
@@ -260,13 +260,7 @@ macro_rules! features {
         /// What it understands in an account's name.
         const ACCOUNT: &[&[&str]] = &[$(<$name::It as Feature>::ACCOUNT,)*];
 
-        /// What an account is, beside being registered.
-#[allow(dead_code, reason = "nobody asks when disco is not in")]
-pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
-    IDENTITIES.concat()
-}
-
-/// What a client may ask for along with its resource.
+        /// What a client may ask for along with its resource.
         const INLINE: &[&[&str]] = &[$(<$name::It as Feature>::INLINE,)*];
 
         #[allow(dead_code, reason = "not every build has a feature that can be asked so")]
@@ -493,6 +487,12 @@ features! {
 #[allow(dead_code, reason = "nobody asks when neither disco nor capabilities are in")]
 pub(crate) fn server_features() -> Vec<&'static str> {
     sorted(SERVER)
+}
+
+/// What an account is, beside being registered.
+#[allow(dead_code, reason = "nobody asks when disco is not in")]
+pub(crate) fn account_identities() -> Vec<(&'static str, &'static str)> {
+    IDENTITIES.concat()
 }
 
 /// The same of an account.

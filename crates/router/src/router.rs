@@ -182,7 +182,7 @@ impl Router {
 
     /// The client of a session confirmed what was delivered with this tag.
     pub fn handle_delivered(&mut self, now: Now, session: SessionId, tag: Tag) {
-        // Most messages end here: only one session has them, and nobody else needs to know.
+        // Only one session had it, and nobody else needs to know.
         if matches!(tag.read(), Mark::Live(_)) {
             return;
         }

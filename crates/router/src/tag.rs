@@ -1,15 +1,15 @@
 //! Tags: what a delivered message is known by until the client has confirmed it.
 //!
 //! Spec: XEP-0198 section 4 (what was not acknowledged is handed back), XEP-0203 (when it was first received).
-//! Invariants: a tag holds all that the router must know of a message that comes back, so a message on its way to one
-//! session costs the router no memory.
-//! Not here: which messages get a tag (`arrive`).
+//! Invariants: a tag holds all that the router must know of a message that comes back, or says where the router keeps the
+//! rest: of one that is known by its time the router keeps nothing.
+//! Not here: which messages get a tag (`hands`).
 //!
 //! ```text
 //!  63 62 61                                      0
 //! +-----+-----------------------------------------+
 //! |  0  | milliseconds since 1970: when received  |  one session has it, the store does not
-//! |  1  | number of a shared delivery             |  several sessions have it, the store does not
+//! |  1  | number of a shared delivery             |  sessions that confirm have it, soon the store too
 //! |  2  | id of the waiting message               |  the store has it
 //! |  3  | number of a shared delivery             |  to a session elsewhere whose client never confirms
 //! +-----+-----------------------------------------+

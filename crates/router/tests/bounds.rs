@@ -270,6 +270,25 @@ fn requests_at_the_store_are_bounded() {
 }
 
 #[test]
+fn what_the_store_has_no_time_to_keep_counts_as_handled_once_it_is_confirmed() {
+    let mut world = World::with(1, RouterConfig { store_requests_max: 2, ..cfg() });
+    let one = present(&mut world, 10_001, "x", false);
+    let two = present(&mut world, 10_002, "x", true);
+    in_memory(&mut world, 10_003);
+    world.store_waits = true;
+    for _ in 0..2 {
+        world.send(one, "<message to='10003@localhost'><body>a</body></message>");
+    }
+    let seq = world.send(one, "<message to='10002@localhost' id='m'><body>b</body></message>");
+    world.settle();
+    assert_eq!(inbox(&mut world, two).len(), 1, "delivery waits for nothing");
+    assert!(!world.clients[&one].processed.contains(&seq), "it would not outlive a crash");
+    world.confirm(two, usize::MAX);
+    world.settle();
+    assert!(world.clients[&one].processed.contains(&seq));
+}
+
+#[test]
 fn directed_presence_is_bounded() {
     let mut world = World::with(1, RouterConfig { directed_max: 2, ..cfg() });
     let sender = present(&mut world, 10_001, "x", false);

@@ -27,6 +27,9 @@ mod ladder;
 #[cfg(test)]
 mod tests;
 
+/// Lines that are told of at a time: some 200 octets each, and one stanza has to hold them.
+const LINES_MAX: usize = 2_000;
+
 /// Errands that may wait; more are refused.
 const WAITING_MAX: usize = 64;
 /// Invites that somebody who is no administrator may have out at a time.
@@ -125,7 +128,7 @@ fn perform(
             administrator(control, asked.number)?;
             let lines = lines(control)?;
             let facts = open.map(|open| facts(control, &lines, open)).unwrap_or_default();
-            write_lines(&lines, &facts, inner);
+            write_lines(&lines, open, &facts, inner);
             Ok(())
         }
         Errand::Trace { line, after } => {
@@ -234,9 +237,12 @@ fn frames(control: &Control, line: u64) -> Result<trace::Answer, StanzaCondition
     })
 }
 
-fn write_lines(lines: &[(SessionId, Line)], facts: &[Facts], out: &mut Vec<u8>) {
-    write::open(out, "lines").ns(ns::LINES).with(|out| {
-        for (id, line) in lines {
+/// The first of them, the one that is open wherever it stands, and how many there are.
+fn write_lines(lines: &[(SessionId, Line)], open: Option<u64>, facts: &[Facts], out: &mut Vec<u8>) {
+    write::open(out, "lines").ns(ns::LINES).attr("total", &lines.len().to_string()).with(|out| {
+        let told = lines.iter().enumerate();
+        let told = told.filter(|(at, (id, _))| *at < LINES_MAX || Some(id.to_bits()) == open);
+        for (_, (id, line)) in told {
             let number = line.number.map(|number| number.to_string());
             write::open(out, "line")
                 .attr("id", &id.to_bits().to_string())

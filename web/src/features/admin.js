@@ -7,7 +7,7 @@ import { RequestFailed } from "../xmpp/connection.js";
 import { child, children, childText, x } from "../xmpp/xml.js";
 
 /**
- * Every line: `{ lines: [{ id, number, resource, carrier, network, remote, state, encrypted, since }], facts }`.
+ * The lines, or the first of very many: `{ total, lines: [{ id, number, resource, carrier, network, remote, state, encrypted, since }], facts }`.
  * `facts`, of the line named `open`: `[{ name, rows: [[name, value]] }]`, groups as the exchange names them.
  */
 export async function readLines(connection, domain, open) {
@@ -29,7 +29,7 @@ export async function readLines(connection, domain, open) {
     name: group.getAttribute("of"),
     rows: children(group, "fact", NS.lines).map((fact) => [fact.getAttribute("name"), fact.textContent]),
   }));
-  return { lines, facts };
+  return { total: number(found.getAttribute("total")) ?? lines.length, lines, facts };
 }
 
 /**

@@ -229,6 +229,7 @@ export const en = {
   "lines.noLadder": "The packets of this line pass through the kernel, which does not show them. On the exchange's own stack they are drawn here as they pass.",
   "lines.noPacket": "Waiting for the next packet…",
   "lines.count": "{count} lines",
+  "lines.first": "{shown} of {count} lines",
   "lines.of.session": "Session",
   "lines.of.carrier": "Carrier",
   "lines.of.tls": "TLS",

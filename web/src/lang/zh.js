@@ -229,6 +229,7 @@ export const zh = {
   "lines.noLadder": "此线路的报文由内核处理，内核不提供报文内容。使用交换机自带的协议栈时，报文会在此实时画出。",
   "lines.noPacket": "等待下一个报文…",
   "lines.count": "{count} 条线路",
+  "lines.first": "{count} 条线路中的 {shown} 条",
   "lines.of.session": "会话",
   "lines.of.carrier": "承载",
   "lines.of.tls": "TLS",

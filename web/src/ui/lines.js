@@ -65,8 +65,9 @@ export class Lines {
     this.#asking = true;
     try {
       const open = this.#open;
-      const { lines, facts } = await this.#model.ask("lines", open);
-      if (open === this.#open) this.#show(lines, facts);
+      const { total, lines, facts } = await this.#model.ask("lines", open);
+      if (open !== this.#open) return;
+      this.#show(total, lines, facts);
       if (open && lines.some((line) => line.id === open)) await this.#trace(open);
     } catch (error) {
       this.#lead.textContent = reasonText(error);
@@ -84,14 +85,15 @@ export class Lines {
       this.#cursor = answer.cursor;
       ladder.show(answer);
     } catch (error) {
+      if (open !== this.#open) return;
       // An exchange that has not heard of it draws nothing either.
       const unheard = ["service-unavailable", "feature-not-implemented", "bad-request"].includes(error.reason);
       ladder.tell(unheard ? t("lines.noLadder") : reasonText(error));
     }
   }
 
-  #show(lines, facts) {
-    this.#lead.textContent = t("lines.count", { count: lines.length });
+  #show(total, lines, facts) {
+    this.#lead.textContent = total > lines.length ? t("lines.first", { shown: lines.length, count: total }) : t("lines.count", { count: total });
     reconcile(this.#body, lines, {
       key: (line) => line.id,
       make: (line) => this.#row(line),

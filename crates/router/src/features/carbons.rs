@@ -4,7 +4,7 @@
 //! 4.3 (`no-copy`).
 //! Owns: which lines asked. Invariants: nobody gets a copy of what it got or sent itself; what waits for somebody to come
 //! is copied when it is given, and not before.
-//! Not here: who answers for a message that several lines have (`arrive`). The `urn:xmpp:carbons:rules:0` of section 6.2 is
+//! Not here: who answers for a message that several lines have (`hands`). The `urn:xmpp:carbons:rules:0` of section 6.2 is
 //! not announced: an error is not traced back to what it answers, so none is copied.
 
 use xmpp::stanza::{Node, Stanza};

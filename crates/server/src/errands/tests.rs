@@ -33,7 +33,7 @@ fn lines_and_facts_are_written_and_escaped() {
     let nameless = Line { number: None, resource: None, ..line.clone() };
     let facts = [Facts { of: "tcp", rows: vec![("rtt", "80 us".into()), ("cwnd", "10 & more".into())] }];
     let mut out = Vec::new();
-    write_lines(&[(SessionId::new(0, 3), line), (SessionId::new(1, 4), nameless)], &facts, &mut out);
+    write_lines(&[(SessionId::new(0, 3), line), (SessionId::new(1, 4), nameless)], None, &facts, &mut out);
     let stanza = format!("<iq xmlns='jabber:client'>{}</iq>", text(out));
     let iq = xmpp::stanza::Stanza::parse(stanza.as_bytes()).unwrap();
     let lines = iq.child("lines", ns::LINES).unwrap();
@@ -70,4 +70,29 @@ fn an_invite_is_a_command_s_result() {
     assert_eq!(fields[0], ("uri".into(), "xmpp:10005@x?register;preauth=t".into()));
     assert_eq!(fields[1], ("landing-url".into(), "https://x/#/invite/t".into()));
     assert_eq!(fields.len(), 3);
+}
+
+#[test]
+fn of_very_many_lines_the_first_are_told_and_the_open_one() {
+    let line = |number| Line {
+        number: Some(number),
+        resource: None,
+        carrier: "tcp".into(),
+        network: "kernel".into(),
+        remote: "127.0.0.1:50412".parse().unwrap(),
+        state: "bound".into(),
+        encrypted: true,
+        since: 5,
+    };
+    let all: Vec<_> = (0..3_000).map(|at| (SessionId::new(0, at), line(10_001 + at))).collect();
+    let last = all[2_999].0.to_bits();
+    let mut out = Vec::new();
+    write_lines(&all, Some(last), &[], &mut out);
+    let stanza = format!("<iq xmlns='jabber:client'>{}</iq>", text(out));
+    let iq = xmpp::stanza::Stanza::parse(stanza.as_bytes()).unwrap();
+    let lines = iq.child("lines", ns::LINES).unwrap();
+    assert_eq!(lines.attr("total").as_deref(), Some("3000"));
+    assert_eq!(lines.children().count(), LINES_MAX + 1);
+    assert_eq!(lines.children().last().unwrap().attr("id").unwrap(), last.to_string());
+    assert!(stanza.len() < 1024 * 1024 / 2, "{} octets", stanza.len());
 }

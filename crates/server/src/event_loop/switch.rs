@@ -345,9 +345,13 @@ impl EventLoop {
         })
     }
 
-    /// Gives a session a stanza that did not come from the router: an answer of the exchange's own.
+    /// Gives a session a stanza that did not come from the router: an answer of the exchange's own. It follows a session whose
+    /// connection is lost; one that another connection has taken up since is asked in vain.
     fn answer(&mut self, session: SessionId, stanza: &[u8]) {
-        let Some(slot) = self.lines.find(SessionName::from_id(session)) else { return };
+        let Some(slot) = self.lines.find(SessionName::from_id(session)) else {
+            let (bounds, totals) = (&self.shared.config.resume, &self.shared.parked);
+            return self.parked.deliver(session, stanza, None, bounds, totals);
+        };
         let Some((connection, pools)) = self.lines.with_pools(slot) else { return };
         let Stage::Session(receiver) = &mut connection.stage else { return };
         let outbox = pools.outbox(&mut connection.outbox, connection.carrier.is_framed());

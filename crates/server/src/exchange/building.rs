@@ -102,7 +102,6 @@ impl Building {
         let store_bell: Arc<dyn Bell> = Arc::clone(&parker) as _;
         let Wires { loop_mail, posts, store_mail, from_store, from_keys, control, traffic } =
             Wires::lay(&config.engine, &wakers, &store_bell);
-        let mut saved = by_home(&mut *backend, shared.clock.now().wall, config, loops)?;
 
         let leaving = Arc::new(Leaving::default());
         let asked = Arc::clone(&leaving);
@@ -127,6 +126,8 @@ impl Building {
             .map_err(io_error("starting the thread that runs errands"))?;
         shared.errands.set(errands).expect("an exchange is built once");
 
+        // Late, since who takes what is saved has to go on with it.
+        let mut saved = by_home(&mut *backend, shared.clock.now().wall, config, loops)?;
         let store_counts = Arc::new(StoreCounts::default());
         let desk = store_thread::Parts {
             backend,

@@ -127,10 +127,7 @@ fn a_deletion_that_is_refused_deletes_nothing(store: &mut dyn Backend) {
     create(store, Some(2)).unwrap();
     // Of a number that nobody has, or has any more.
     push(store, 2, 1, WHOLE).unwrap();
-    assert_eq!(
-        store.run_one(NOW, Op::DeleteAccount { number: number(1) }),
-        Err(StoreError::NoSuchAccount)
-    );
+    assert_eq!(store.run_one(NOW, Op::DeleteAccount { number: number(1) }), Err(StoreError::NoSuchAccount));
     assert_eq!(handled(store, 1), Some(1));
 }
 
