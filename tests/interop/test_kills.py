@@ -4,7 +4,7 @@ Writers send again what `<failed h=''/>` does not cover, as XEP-0198 asks of the
 come: to a number that was away once; to one that was there once in a session, and in a second one only where the exchange was killed before it
 had recorded that it was confirmed, or that it was sent; in its sender's order; and always with one `stanza-id`, if it was sent once.
 
-`SWITCHBOARD_KILLS` says how often (200 by hand; 12 by default, for CI, where that would take too long), `SWITCHBOARD_SEED` when.
+`SWITCHBOARD_KILLS` says how often (200 by hand; 6 by default, for CI, where that would take too long), `SWITCHBOARD_SEED` when.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from slix import CARRIERS, Person
 from test_quic import Client
 from test_websocket import WebSocket
 
-KILLS = int(os.environ.get("SWITCHBOARD_KILLS", "12"))
+KILLS = int(os.environ.get("SWITCHBOARD_KILLS", "6"))
 SEED = int(os.environ.get("SWITCHBOARD_SEED", "3"))
 WRITERS = 20
 AWAY = 3
