@@ -27,7 +27,7 @@ const PROPERTY_SEED: &str = "9293";
 const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | web-test [--screenshots] [NAME...] | features | fuzz [--seconds N [--seed S]] | graph | instructions | packetdrill PROGRAM SCRIPT...
 
   check      format, clippy, documentation, all tests of the workspace
-  simulate   a thousand fresh seeds of the simulated network, and a million connections, in release
+  simulate   a thousand fresh seeds of the simulated network, whole chats, a million connections, optimised
   interop    foreign clients and the kernel as peers (needs root, Debian's apt, pip and npm); NAMEs choose some
   web-test   the web client in Debian's Chromium, part of interop; NAMEs choose files of tests/web; --screenshots
              writes docs/screenshots anew

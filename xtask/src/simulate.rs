@@ -1,5 +1,5 @@
 //! Simulate: lives of two stacks on a bad link, and whole chats, over seeds that nobody has seen, and what only release builds
-//! have the speed for: a million connections, a hundred thousand XMPP sessions.
+//! have the speed for: a million connections, a hundred thousand XMPP sessions, one who does not read beside a thousand who talk.
 //! Invariants: the first seed is printed before anything runs, so that a failure can be had again.
 
 use std::time::SystemTime;
@@ -20,7 +20,17 @@ pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let mut tests = shell::optimised(
         "test",
-        &["--no-fail-fast", "--test", "seeds", "--test", "million", "--test", "sessions"],
+        &[
+            "--no-fail-fast",
+            "--test",
+            "seeds",
+            "--test",
+            "million",
+            "--test",
+            "sessions",
+            "--test",
+            "pressure",
+        ],
     );
     tests
         .env("SWITCHBOARD_SEEDS", SEEDS.to_string())

@@ -19,6 +19,7 @@
 //! Not here: links, clocks, chance (`sim`), scenarios with explanations (`lab`).
 #![forbid(unsafe_code)]
 
+mod agenda;
 mod carrier;
 pub mod client;
 pub mod crowd;

@@ -32,7 +32,6 @@ pub struct Site {
     /// The segments among it, as the host saw them: what it sent, and what arrived.
     pub(crate) seen: Vec<Seen>,
     pub(crate) clients: Vec<usize>,
-    pub(crate) next: Option<Instant>,
 }
 
 impl Site {

@@ -33,6 +33,7 @@ use wire::meta::{Capabilities, Nanos, RxFrame, RxMeta};
 use xmpp::address::AccountNumber;
 use xmpp::time::{Now, Wallclock};
 
+use crate::agenda::Agenda;
 use crate::client::{Client, Experience, Over, to_core};
 use crate::disk::Disk;
 use crate::nat::Nat;
@@ -119,6 +120,8 @@ pub struct World {
     /// The loop that does not turn.
     stalled: Option<usize>,
     sites: Vec<Site>,
+    /// Whose turn is when.
+    agenda: Agenda,
     by_address: BTreeMap<Ipv4Addr, usize>,
     clients: Vec<Client>,
     credentials: store::Credentials,
@@ -157,6 +160,7 @@ impl World {
             store_due: None,
             stalled: None,
             sites: Vec::new(),
+            agenda: Agenda::default(),
             by_address: BTreeMap::new(),
             clients: Vec::new(),
             credentials,
@@ -299,15 +303,15 @@ impl World {
             trace: Trace::new(self.config.frames_max),
             seen: Vec::new(),
             clients: Vec::new(),
-            next: Some(self.clock.now()),
         });
+        self.agenda.set(index, Some(self.clock.now()));
         index
     }
 
     /// From now on a site's link changes as this says.
     pub fn set_schedule(&mut self, site: usize, schedule: Schedule) {
         self.sites[site].schedule = Some(schedule);
-        self.sites[site].next = Some(self.clock.now());
+        self.agenda.set(site, Some(self.clock.now()));
     }
 
     /// A number, and somebody at a site who has it. Offline until told to log in.
@@ -354,8 +358,8 @@ impl World {
     pub fn with_client<R>(&mut self, client: usize, tell: impl FnOnce(&mut Client) -> R) -> R {
         let told = tell(&mut self.clients[client]);
         let now = self.clock.now();
-        for site in self.sites.iter_mut().filter(|site| site.clients.contains(&client)) {
-            site.next = Some(now);
+        for (at, _) in self.sites.iter().enumerate().filter(|(_, site)| site.clients.contains(&client)) {
+            self.agenda.set(at, Some(now));
         }
         told
     }
@@ -367,8 +371,7 @@ impl World {
 
     /// A site, to change its link.
     pub fn site_mut(&mut self, site: usize) -> &mut Site {
-        let now = self.clock.now();
-        self.sites[site].next = Some(now);
+        self.agenda.set(site, Some(self.clock.now()));
         &mut self.sites[site]
     }
 
@@ -384,13 +387,9 @@ impl World {
     pub fn settle(&mut self) -> Result<(), Restless> {
         let now = self.clock.now();
         for _ in 0..ROUNDS_MAX {
-            let mut busy = false;
-            for index in 0..self.sites.len() {
-                if self.sites[index].next.is_some_and(|at| at <= now) {
-                    busy = true;
-                    self.turn_site(index);
-                }
-            }
+            let due = self.agenda.due(now);
+            let mut busy = !due.is_empty();
+            due.into_iter().for_each(|index| self.turn_site(index));
             busy |= self.turn_exchange()?;
             if !busy {
                 return Ok(());
@@ -401,12 +400,11 @@ impl World {
 
     /// When something is due next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let sites = self.sites.iter().filter_map(|site| site.next).min();
         let exchange = self.exchange.as_ref().and_then(|exchange| {
             let store = self.store_due.or_else(|| exchange.store_deadline().map(crate::client::from_core));
             exchange.next_deadline().map(crate::client::from_core).into_iter().chain(store).min()
         });
-        sites.into_iter().chain(exchange).min()
+        self.agenda.next().into_iter().chain(exchange).min()
     }
 
     /// Moves the clock; whatever was due before has been done by [`settle`](Self::settle).
@@ -493,7 +491,8 @@ impl World {
         let clients = site.clients.iter().filter_map(|client| self.clients[*client].next_deadline(now)).min();
         let schedule = site.schedule.as_ref().and_then(Schedule::next_deadline);
         let rest = [site.link.next_deadline(), site.stack.next_deadline(now), schedule];
-        site.next = rest.into_iter().flatten().chain(clients).min();
+        let next = rest.into_iter().flatten().chain(clients).min();
+        self.agenda.set(index, next);
     }
 
     /// Lets the exchange and its store do what is due. Answers whether anything was.
@@ -526,7 +525,7 @@ impl World {
                         };
                         let site = &mut self.sites[index];
                         send(site, &mut self.digest, (now, index), End::B, frame);
-                        site.next = site.next.into_iter().chain(site.link.next_deadline()).min();
+                        self.agenda.bring_forward(index, site.link.next_deadline());
                     }
                 }
             }

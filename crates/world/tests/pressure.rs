@@ -11,10 +11,10 @@ use switchboard_world::oracle::{MessageId, Oracle};
 use switchboard_world::world::{Config, DOMAIN, World};
 use tcp::Instant;
 
-/// Pairs who talk, each to the other.
-const PAIRS: usize = 40;
+/// Pairs who talk, each to the other: a thousand people; fewer where nothing is optimised.
+const PAIRS: usize = if cfg!(debug_assertions) { 40 } else { 500 };
 /// Messages each of them writes, one every so often.
-const EACH: u32 = 20;
+const EACH: u32 = 4;
 const EVERY: Duration = Duration::from_millis(250);
 /// Messages for who does not read, a multiple of what the exchange keeps unacknowledged for one client.
 const FLOOD: u32 = 2_500;
@@ -110,12 +110,10 @@ fn p99(flooded: bool) -> Duration {
         }
         let is_here = |world: &World| world.who().iter().any(|line| line.number == Some(number));
         let begun = crowd.world.now();
-        assert!(
-            crowd.live(NOTICED_WITHIN, |world, _| !is_here(world)),
-            "it is found: {:?}",
-            crowd.world.who()
-        );
-        assert!(crowd.world.now().since(begun) < NOTICED_WITHIN);
+        while is_here(&crowd.world) {
+            assert!(crowd.world.now().since(begun) < NOTICED_WITHIN, "it is found: {:?}", crowd.world.who());
+            crowd.live(Duration::from_secs(1), |_, _| false);
+        }
         // Everything is taken though nobody is there, and comes once the cable is whole again.
         let taken = |world: &World, _: &Oracle| world.client(writer).is_done();
         assert!(crowd.live(Duration::from_secs(60), taken));
