@@ -49,11 +49,6 @@ impl Tally {
     }
 
     /// A command that is a test runner: its closing lines are counted, its exit code is believed.
-    pub(crate) fn tests(&mut self, name: &str, words: &[&str]) {
-        self.test_command(name, &mut shell::command(words));
-    }
-
-    /// The same for a command that needs more than words.
     pub(crate) fn test_command(&mut self, name: &str, command: &mut Command) {
         eprintln!("$ {command:?}");
         let counted = run_and_count(command).and_then(|(tally, success)| match (success, tally) {
