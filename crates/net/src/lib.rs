@@ -44,7 +44,7 @@
 //! | many connections of one listener, with a backlog | yes | -: a socket each | yes | yes | yes |
 //! | connections found by | one hash probe | a walk over all sockets | a walk over a list | a hash table | a hash table |
 //! | an idle connection | 252 B | 5 KB with buffers of 2 + 2 KiB | not measured | not measured | 4 to 5 KB |
-//! | TIME_WAIT apart from the connection | 58 B | - | ? | ? | 256 B |
+//! | TIME_WAIT apart from the connection | 48 B | - | ? | ? | 256 B |
 //! | SYN cookies | yes | - | ? | yes | yes |
 //! | window scaling | yes | yes | yes | yes | yes |
 //! | timestamps | yes, with PAWS | if a generator is set, no PAWS | if switched on | yes | yes, with PAWS |

@@ -1,7 +1,8 @@
 //! The decision: may new text, or FIN, leave now, and how much of it?
 //! Spec: RFC 9293 3.7.4 (Nagle), 3.8.6.2.1 (sender's silly window), 3.8.2 (cwnd); MSG_MORE and TCP_CORK as Linux has them.
 //! Owns: nothing; `decide` is a pure function of an `Outlook`. Units: octets.
-//! Invariants: what is sent never exceeds the window; a small piece leaves only when Nagle, or nobody, holds it.
+//! Invariants: what is sent never exceeds the window; a small piece leaves only when neither Nagle nor the program
+//! holds it, or a FIN or the override timeout pushes it.
 //! Not here: where the numbers come from, and the segment (`transmit`).
 
 /// All that decides whether new text, or FIN, may leave.

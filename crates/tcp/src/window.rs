@@ -2,7 +2,7 @@
 //! Spec: RFC 9293 3.8.6 (both), 3.8.6.2.2 (receiver's silly window), 3.10.7.4 (SND.WL1, SND.WL2); RFC 7323 2 (scaling).
 //! Owns: SND.WND SND.WL1 SND.WL2 and the largest window seen; the right edge we advertised and the buffer behind it.
 //! Invariants: our right edge never moves left (3.8.6, SHLD-14); it moves right by a segment or half the buffer at least.
-//! Not here: when a window of zero is probed (`persist`), the sender's silly window (`transmit`).
+//! Not here: when a window of zero is probed (`persist`), the sender's silly window (`decision`).
 
 use core::time::Duration;
 

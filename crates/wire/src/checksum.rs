@@ -5,15 +5,16 @@
 //! Invariants: adding slices one after another gives the sum of their concatenation, odd lengths included.
 //! Not here: which bytes each protocol covers (each protocol's file), pseudo-headers ([`crate::ip`]).
 //!
-//! The loop adds native 32-bit words into 64-bit lanes (RFC 1071 section 2: carries may wait, and byte order only
-//! rotates the result), sixteen lanes abreast so that LLVM turns it into vector code at any `target-cpu`: baseline
-//! x86-64 (SSE2) widens with `punpckldq` and adds with `paddq`. `tests::speed` prints what this machine does.
+//! From [`WIDE_FROM`] octets on a loop adds native 32-bit words into 64-bit lanes (RFC 1071 section 2: carries may wait,
+//! and byte order only rotates the result), sixteen lanes abreast so that LLVM turns it into vector code at any
+//! `target-cpu`: baseline x86-64 (SSE2) widens with `punpckldq` and adds with `paddq`. What is shorter is added by 64-bit
+//! words, each carry brought round at once. `tests::speed` prints what this machine does.
 
 /// A ones' complement sum under construction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sum {
-    /// The sum of the 16-bit words as the *machine* reads them; carries pile up above bit 15. Adding a slice folds first, so
-    /// that it never overflows.
+    /// The sum of the 16-bit words as the *machine* reads them; carries pile up above bit 15. What is added
+    /// at a time is below 2^32 (a slice is folded first), so it takes 2^32 additions to overflow.
     words: u64,
     /// An odd number of bytes has been added, so the next byte is the low half of a word.
     odd: bool,
@@ -114,7 +115,7 @@ impl Sum {
     fn join(self, part: u64, part_is_odd: bool) -> Sum {
         // RFC 1071 2(B): bytes at an odd offset land in the other half of each word, which swaps the sum's bytes.
         let part = if self.odd { u64::from((part as u16).swap_bytes()) } else { part };
-        // `part` is below 2^16 and nothing else is ever added, so this takes 2^48 calls to overflow.
+        // `part` is below 2^16, and what `add_u32` adds below 2^32: it takes 2^32 calls to overflow.
         Sum { words: self.words + part, odd: self.odd ^ part_is_odd }
     }
 }
