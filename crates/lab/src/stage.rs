@@ -153,7 +153,7 @@ impl Stage {
             reaction: None,
             watched: None,
             draws_all: false,
-            roles: [("client", "客户端"), ("server", "服务器")],
+            roles: picture::ROLES,
             listening: [false; 2],
             told: [State::Closed; 2],
             act: Act { title: String::new(), hosts: no_hosts(), before: Vec::new(), items: Vec::new() },

@@ -4,7 +4,7 @@
 //! Not here: who watches (`server::network::trace`), how it is drawn (`ladder`).
 
 use crate::capture::{LinkType, Record};
-use crate::dissect::dissect;
+use crate::dissect::{Body, dissect};
 use crate::flow::{Flows, item};
 use crate::item::{Hosts, Item, Side};
 use crate::state::State;
@@ -72,20 +72,25 @@ impl<W: Write> Tap<W> {
         let record = Record { time, link: LinkType::Raw, bytes: octets, original_len: len };
         let Ok(dissected) = dissect(&record) else { return Ok(None) };
         let Some(seen) = self.flows.observe(time, &dissected, len) else { return Ok(None) };
-        let flow = &self.flows.list()[seen.index];
-        let here = if sent { seen.from } else { seen.from.other() };
+        // When the client connects again from the same port while it is watched, that is another flow, and which end seems to have opened may
+        // be told differently of it: the picture keeps the sides and the origin of the first.
+        let (first, flow) = (&self.flows.list()[0], &self.flows.list()[seen.index]);
+        let from = if flow.ends == first.ends { seen.from } else { seen.from.other() };
+        let here = if sent { from } else { from.other() };
         if let Some(out) = self.out.take() {
-            // A conversation that is watched from its middle is open: at this end for certain.
+            // A conversation that is watched from its middle is open: at this end for certain. But a SYN, FIN or RST has changed the state,
+            // and the one before it is not what was told.
+            let changes = matches!(dissected.body, Body::Tcp { flags, .. } if flags.syn() || flags.fin() || flags.rst());
             let mut states = [None; 2];
-            states[here.index()] = state;
+            states[here.index()] = state.filter(|_| !changes);
             let names = Side::BOTH.map(|side| {
                 let name = &self.names[usize::from(side != here)];
-                format!("{name} {}", flow.ends[side.index()])
+                format!("{name} {}", first.ends[side.index()])
             });
             let hosts = Hosts { names, states, time_wait: None };
             self.ladder = Some(Ladder::new(out, self.format, hosts, self.options)?);
         }
-        let mut item = item(flow, seen.from, time, &dissected);
+        let mut item = item(first, from, time, &dissected);
         if let Item::Step(step) = &mut item {
             let told = if sent { &mut step.sender } else { &mut step.receiver };
             *told = state;

@@ -36,7 +36,7 @@ use crate::tcp_host::TcpHost;
 use crate::tcp_host::floor::{IpFloor, NoOutlets};
 use crate::udp::{UdpCx, UdpHost};
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tcp::Instant;
 use wire::ethernet::MacAddr;
 use wire::ip::{Protocol, pseudo};
@@ -128,16 +128,15 @@ impl Stack {
 
     /// Looks up the connections of a batch, so that their cache misses overlap.
     fn warm(&self, arrivals: &[Arrival<'_>]) {
-        let nobody = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-        let mut keys = [FlowKey::new(nobody, nobody); BATCH];
+        let nobody = (Ipv4Addr::UNSPECIFIED.into(), 0);
+        let mut keys = [FlowKey::of(nobody, nobody); BATCH];
         let mut len = 0;
         for arrival in arrivals {
             if let Arrival::Whole(Whole { meta, payload, .. }) = arrival
                 && let (Protocol::TCP, &[a, b, c, d, ..]) = (meta.protocol, *payload)
             {
-                let remote = SocketAddr::new(meta.src, u16::from_be_bytes([a, b]));
-                let local = SocketAddr::new(meta.dst, u16::from_be_bytes([c, d]));
-                keys[len] = FlowKey::new(local, remote);
+                let (src_port, dst_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+                keys[len] = FlowKey::of((meta.dst, dst_port), (meta.src, src_port));
                 len += 1;
             }
         }

@@ -308,11 +308,6 @@ impl TcpHost {
         self.orphans += 1;
     }
 
-    /// A handshake gives way to a connection of ours.
-    pub(crate) fn forget_handshake(&mut self, hash: u64, place: u32) {
-        self.forget_syn(hash, place);
-    }
-
     /// Forgets a socket. A connection has left index, wheel and ports before.
     pub(crate) fn free(&mut self, index: u32) {
         let Some(mut socket) = self.flows.sockets.remove(index) else { return };

@@ -6,6 +6,8 @@
 
 use core::ops::ControlFlow;
 
+use wire::tcp::TcpOptions;
+
 use crate::acceptability::{Acceptability, judge, trim};
 use crate::ack::{AckInput, AckPlace, is_duplicate, place};
 use crate::congestion::AckSample;
@@ -437,9 +439,12 @@ impl Connection {
         let text = &seg.text[trimmed.text.clone()];
         if !text.is_empty() && self.bits.has(Bits::READ_SHUT) && self.state.has_finished() {
             // RFC 9293 3.6.1, SHLD-3: the program has closed and cannot be given this; the peer must know. Where the RST stands the peer
-            // has said itself: at SND.NXT it would not be believed if our FIN was lost (RFC 5961 3.2).
+            // has said itself: at SND.NXT it would not be believed if our FIN was lost (RFC 5961 3.2). It bears the timestamp that was agreed
+            // on (RFC 7323 3.2).
+            let options = TcpOptions { timestamps: self.agreed.stamp(ctx.now), ..TcpOptions::NONE };
+            let reset = make_reset(seg).map(|reset| SegmentOut { options, ..reset });
             self.finish(ctx, End::DataAfterClose);
-            return Err(Disposition::answer(DropReason::AfterClose, make_reset(seg)));
+            return Err(Disposition::answer(DropReason::AfterClose, reset));
         }
         let fin_at = trimmed.fin.then(|| trimmed.seq + text_len_of(text));
         self.wake_receiving(ctx);

@@ -7,14 +7,14 @@
 //! What is passed over, and why it would have said nothing:
 //! first step: SEG.SEQ = RCV.NXT and the text fits into the window, so there is nothing to refuse or trim (PAWS is asked); second and
 //! fourth: neither RST nor SYN; fifth: ACK is set, and SEG.ACK lies in SND.UNA .. SND.NXT (it is taken as always); user timeout: no
-//! option but timestamps; ECN: no mark and none of its bits; sixth: no URG; seventh: nothing lies early, the program reads, and the peer
-//! has not finished, so the text goes to the end of the queue; eighth: no FIN.
+//! option but timestamps; ECN: no mark and none of its bits; sixth: no URG; seventh: nothing lies early, and neither end has finished, so
+//! the text goes to the end of the queue; eighth: no FIN.
 
 use wire::tcp::Flags;
 
 use crate::ack::{AckPlace, place};
 use crate::arrives::{Disposition, DropReason};
-use crate::connection::{Bits, Connection, to_u32};
+use crate::connection::{Connection, to_u32};
 use crate::ctx::Ctx;
 use crate::delayed_ack::Arrival;
 use crate::events::Events;
@@ -32,7 +32,6 @@ impl Connection {
             && !seg.ce
             && seg.options.is_plain()
             && seg.text.len() <= self.rcv.window.wnd(nxt) as usize
-            && !self.bits.has(Bits::READ_SHUT)
             && ctx.config.test.prediction
             && !(ctx.config.test.paws && self.agreed.paws_refuses(seg, ctx.now));
         if !usual {

@@ -258,7 +258,10 @@ impl Recovery {
                 congestion.set_recovery_window(window);
             }
         }
-        if advanced {
+        // Where a path reorders, what arrives early is as good a sign of room as what arrives in order, and the ACK that closes a hole
+        // counts only what nobody had told of; elsewhere an ACK that only SACKs is taken for the beginning of a loss (as Linux).
+        let counts = advanced || (self.sack && delivered > 0 && self.rack.reordering_seen());
+        if counts {
             let in_recovery = recovering || outcome.entered || outcome.ecn_reduced || outcome.undone;
             // What SACK has told before, or a duplicate ACK for each, has let out new data then, and does not once more (as Linux).
             let fresh = if self.sack {

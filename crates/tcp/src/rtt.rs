@@ -8,6 +8,7 @@
 use core::time::Duration;
 
 use crate::config::TcpConfig;
+use crate::time::nanos_of;
 
 /// RFC 6298 5.7: the RTO once data flows, if the SYN had to be sent again with a shorter one.
 const RTO_AFTER_SYN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -62,12 +63,7 @@ impl RttEstimator {
             // RFC 6298 2.3, but as Linux does the least RTO bounds the variance term, so that RTO > SRTT + rto_min always. In
             // nanoseconds, since this is asked for every segment: neither term reaches 2^43.
             let variance = u64::from(self.rttvar_quarters) * 1_000;
-            let floor = config
-                .rto_min
-                .as_secs()
-                .saturating_mul(1_000_000_000)
-                .saturating_add(u64::from(config.rto_min.subsec_nanos()));
-            Duration::from_nanos((u64::from(self.srtt_eighths) * 125).saturating_add(variance.max(floor)))
+            Duration::from_nanos(self.srtt_nanos().saturating_add(variance.max(nanos_of(config.rto_min))))
         } else if self.rttvar_quarters == SYN_TIMED_OUT {
             config.rto_initial.max(RTO_AFTER_SYN_TIMEOUT)
         } else {
@@ -76,13 +72,14 @@ impl RttEstimator {
         rto.min(config.rto_max)
     }
 
-    fn srtt_or_zero(&self) -> Duration {
-        Duration::from_nanos(u64::from(self.srtt_eighths) * 125)
+    /// SRTT in nanoseconds; zero without a sample.
+    fn srtt_nanos(&self) -> u64 {
+        u64::from(self.srtt_eighths) * 125
     }
 
     /// The smoothed round-trip time.
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        (self.srtt_eighths > 0).then(|| self.srtt_or_zero())
+        (self.srtt_eighths > 0).then(|| Duration::from_nanos(self.srtt_nanos()))
     }
 
     /// The round-trip time variation.

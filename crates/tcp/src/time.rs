@@ -61,7 +61,7 @@ impl Instant {
 
 /// In whole nanoseconds; what is longer than 584 years saturates.
 #[inline]
-const fn nanos_of(span: Duration) -> u64 {
+pub(crate) const fn nanos_of(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos() as u64)
 }
 

@@ -50,9 +50,10 @@ impl Connection {
             && !self.fin_waits()
     }
 
-    /// Whether [`Connection::poll_segment`] would give nothing, for certain; then it need not be asked, and what it does on that occasion
-    /// is done. A cheap question, for whoever would have to look up a way first.
-    pub fn has_sent_all(&mut self, ctx: &mut Ctx<'_>) -> bool {
+    /// If [`Connection::poll_segment`] would give nothing for certain, does what it does on that occasion (what is no longer needed goes
+    /// back, and rates measured from here on are the program's), and says so: it need not be asked then. Otherwise nothing is done. Cheap,
+    /// for whoever would have to look up a way before asking.
+    pub fn rest_if_all_sent(&mut self, ctx: &mut Ctx<'_>) -> bool {
         if self.bits.has(Bits::RST_DUE)
             || self.bits.has(Bits::SYN_DUE)
             || self.bits.has(Bits::PROBE_DUE)
@@ -98,7 +99,8 @@ impl Connection {
         }
     }
 
-    /// The order of what an open connection has to say. Each is asked only where a look at its room says that it may have something.
+    /// The order of what an open connection has to say. Recovery, before and after new data, and the tail probe are asked only where a look
+    /// at their rooms says that they may have something; the other three look for themselves.
     fn next_of_open(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
         let (recovers, probes) = self
             .sending
@@ -161,8 +163,7 @@ impl Connection {
 
     /// What recovery says is lost.
     fn send_again(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
-        let recovers = self.sending.as_deref().is_some_and(|sending| sending.recovery.in_recovery());
-        if !recovers || !ctx.config.test.retransmission {
+        if !ctx.config.test.retransmission {
             return None;
         }
         let range = self.next_again(u32::from(self.smss()))?;
@@ -207,9 +208,6 @@ impl Connection {
 
     /// RFC 8985 7.3, `TLP_send_probe()`, where new data did not serve: the last segment again.
     fn send_tail_probe(&mut self, ctx: &mut Ctx<'_>) -> Option<SegmentOut> {
-        if !self.sending.as_deref().is_some_and(|sending| sending.tail_probe.is_due()) {
-            return None;
-        }
         let options = self.make_options(ctx);
         let (mss, una, wnd) =
             (u32::from(self.smss() - passing_len(&options)), self.snd.una, self.snd.window.wnd());

@@ -4,6 +4,7 @@ mod golden;
 use super::*;
 use crate::{Lang, Play};
 use ladder::item::Item;
+use ladder::state::State;
 use ladder::text::TextOptions;
 use ladder::{Format, LadderOptions};
 
@@ -61,7 +62,7 @@ fn a_seed_gives_one_play() {
 fn states_of_a_relay_are_the_hosts_own() {
     for name in ["relay", "relay-nat"] {
         let play = find(name).expect("it is in the catalogue").play(1, Lang::En);
-        let mut segments = 0;
+        let (mut segments, mut handshake) = (0, Vec::new());
         for act in &play.acts {
             for item in act.before.iter().chain(&act.items) {
                 if let Item::Step(step) = item
@@ -69,10 +70,19 @@ fn states_of_a_relay_are_the_hosts_own() {
                 {
                     segments += 1;
                     assert!(step.sender.is_some() && step.receiver.is_some(), "{name}: {step:?}");
+                    if segments <= 3 {
+                        handshake.extend(step.sender.zip(step.receiver));
+                    }
                 }
             }
         }
         assert!(segments > 20, "{name}: {segments} segments");
+        let expected = [
+            (State::SynSent, State::SynReceived),
+            (State::SynReceived, State::Established),
+            (State::Established, State::Established),
+        ];
+        assert_eq!(handshake, expected, "{name}: the handshake with which the first act begins");
     }
 }
 

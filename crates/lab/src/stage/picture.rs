@@ -21,6 +21,9 @@ pub(super) struct Cue {
     pub(super) text: String,
 }
 
+/// What the two ends are called unless an act names them.
+pub(super) const ROLES: [(&str, &str); 2] = [("client", "客户端"), ("server", "服务器")];
+
 impl Stage {
     /// Draws this conversation from now on; what else passes is not drawn.
     pub fn watch(&mut self, left: SocketAddr, right: SocketAddr) {
@@ -95,6 +98,7 @@ impl Stage {
         self.flying.iter_mut().for_each(|flying| flying.item = None);
         self.watched = None;
         self.draws_all = false;
+        self.roles = ROLES;
         self.told = End::BOTH.map(|end| self.state(end));
     }
 

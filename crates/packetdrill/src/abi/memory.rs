@@ -88,7 +88,7 @@ pub(super) unsafe fn put_address(addr: SocketAddr, domain: c_int, at: *mut socka
 
 /// # Safety
 /// `vec` is NULL or points to `count` pieces.
-pub(super) unsafe fn pieces<'a>(vec: *const iovec, count: usize) -> Result<&'a [iovec], Errno> {
+unsafe fn pieces<'a>(vec: *const iovec, count: usize) -> Result<&'a [iovec], Errno> {
     match (vec.is_null(), count) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(libc::EFAULT),

@@ -247,6 +247,10 @@ impl FrameSink for Tap<'_> {
         Some(&mut self.space[..len])
     }
 
+    fn has_room(&mut self, len: usize) -> bool {
+        self.inner.has_room(len)
+    }
+
     fn commit(&mut self, len: usize, meta: TxMeta) {
         let frame = &self.space[..len];
         self.watches.record(self.now, true, frame, None);

@@ -23,7 +23,12 @@ impl TcpHost {
     /// The state of whatever has a four-tuple: a connection, a handshake, an entry in TIME-WAIT.
     pub(crate) fn state_of(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
         let key = FlowKey::new(local, remote);
-        match self.flows.find(&key, self.flows.hash(&key))? {
+        // Often asked about the connection of the latest segment, which is found without a hash.
+        let place = match self.flows.recall(&key) {
+            Some(index) => Place::Socket(index),
+            None => self.flows.find(&key, self.flows.hash(&key))?,
+        };
+        match place {
             Place::Socket(index) => match &self.flows.sockets.get(index)?.kind {
                 Kind::Connected(connected) => Some(connected.connection.state()),
                 Kind::Fresh(_) | Kind::Listening(_) => None,

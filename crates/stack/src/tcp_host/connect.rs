@@ -182,7 +182,7 @@ impl TcpHost {
                 Ok(Some(floor))
             }
             Some(Place::Syn(place)) => {
-                self.forget_handshake(hash, place);
+                self.forget_syn(hash, place);
                 Ok(None)
             }
         }

@@ -92,11 +92,13 @@ impl TcpHost {
         }
         match disposition {
             Disposition::Taken if seg.flags.ack() => below.confirm(now, key),
-            Disposition::Taken | Disposition::Answer(..) => {}
+            Disposition::Taken => {}
             Disposition::Dropped(tcp::DropReason::NoMemory) => {
                 below.counters().drop_packet(DropReason::BudgetSpent);
             }
-            Disposition::Dropped(_) => below.counters().drop_packet(DropReason::TcpUnwanted),
+            Disposition::Dropped(_) | Disposition::Answer(..) => {
+                below.counters().drop_packet(DropReason::TcpUnwanted);
+            }
         }
         self.after(now, below, index);
     }

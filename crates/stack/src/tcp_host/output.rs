@@ -147,7 +147,7 @@ impl TcpHost {
             return Round::Done(0);
         };
         let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
-        if connected.connection.has_sent_all(&mut ctx) {
+        if connected.connection.rest_if_all_sent(&mut ctx) {
             return Round::Done(0);
         }
         let (local, remote) = (connected.key.local(), connected.key.remote());
@@ -190,7 +190,7 @@ impl TcpHost {
                 }
                 Err(NotSent::Blocked) => return Round::Blocked(count),
             }
-            if connected.connection.has_sent_all(&mut ctx) {
+            if connected.connection.rest_if_all_sent(&mut ctx) {
                 return Round::Done(count);
             }
         }

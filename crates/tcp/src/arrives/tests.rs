@@ -429,7 +429,7 @@ fn resets_carry_the_timestamp_and_are_not_judged_by_it() {
     let mut without = Script::established();
     without.with(|conn, ctx| conn.abort(ctx));
     without.drain();
-    assert_eq!(without.last.map(|last| last.options), Some(wire::tcp::TcpOptions::NONE));
+    assert_eq!(without.last.map(|last| last.options), Some(TcpOptions::NONE));
 
     let mut script = stamped();
     script.arrives(ack(1, 1).text(b"new").ts(1005, 1000));

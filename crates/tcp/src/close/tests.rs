@@ -313,6 +313,16 @@ fn data_after_close_is_answered_by_rst() {
     let disposition = script.arrives(ack(1, own - 1).octets(10));
     let Disposition::Answer(_, reset) = disposition else { panic!("the peer must know") };
     assert_eq!(line(&reset, ISS, IRS), format!("R {0}:{0}(0)", own - 1));
+    assert_eq!(reset.options.timestamps, None, "none were agreed on");
+    // RFC 7323 3.2: with timestamps it bears one.
+    let config = TcpConfig { timestamps: true, ..plain() };
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS).ts(700, 1000));
+    script.close();
+    script.drain();
+    let disposition = script.arrives(ack(1, 2).octets(10).ts(701, 1000));
+    let Disposition::Answer(_, reset) = disposition else { panic!("the peer must know") };
+    let stamps = reset.options.timestamps.map(|stamps| (stamps.tsval, stamps.tsecr));
+    assert_eq!(stamps, Some((1000, 701)));
     // After shutdown of the writing side alone it is read.
     let (mut script, own, _) = in_state(State::FinWait2);
     script.arrives(ack(1, own).octets(10));

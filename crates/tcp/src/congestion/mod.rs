@@ -53,7 +53,7 @@ pub(crate) struct RateSample {
     pub(crate) app_limited: bool,
 }
 
-/// An ACK of new data, as congestion control sees it.
+/// An ACK that shows something delivered, as congestion control sees it.
 #[derive(Clone, Copy, Debug)]
 #[expect(dead_code, reason = "the vocabulary carries what rate-based control will read")]
 pub(crate) struct AckSample {
@@ -62,7 +62,7 @@ pub(crate) struct AckSample {
     pub(crate) una: SeqNum,
     /// SND.NXT.
     pub(crate) nxt: SeqNum,
-    /// Octets newly acknowledged, cumulatively.
+    /// Octets that this ACK shows delivered and none before did; without SACK, less a segment for each duplicate ACK.
     pub(crate) acked: u32,
     /// Octets in flight before.
     pub(crate) flight: u32,

@@ -27,6 +27,7 @@ enum Step {
     },
     Write(usize),
     Read(usize),
+    ShutRead,
     Pass(u64),
     Poll,
 }
@@ -60,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => odd,
         3 => (1usize..5000).prop_map(Step::Write),
         3 => (1usize..5000).prop_map(Step::Read),
+        1 => Just(Step::ShutRead),
         2 => (0u64..400).prop_map(Step::Pass),
         5 => Just(Step::Poll),
     ]
@@ -92,6 +94,10 @@ fn play(script: &mut Script, step: &Step, stamps: bool) -> String {
             format!("{:?}", script.send(&vec![1; len], crate::SendFlags::default()))
         }
         Step::Read(len) => format!("{:?}", script.recv(len)),
+        Step::ShutRead => {
+            script.with(|conn, ctx| conn.shutdown_read(ctx));
+            String::new()
+        }
         Step::Pass(millis) => {
             script.pass(ms(millis));
             String::new()
@@ -102,12 +108,24 @@ fn play(script: &mut Script, step: &Step, stamps: bool) -> String {
     format!("{said} {deadline:?} {:?} {:?}", script.events(), script.conn)
 }
 
+/// Memory for a few segments.
+const SCARCE: usize = 4 * crate::budget::BLOCK_SIZE;
+
+fn opened(config: TcpConfig, settings: Settings, syn_ack: Peer, budget: usize) -> Script {
+    let mut script = Script::opened(config, settings, syn_ack);
+    assert_eq!(script.memory.budget.used(), 0);
+    script.memory.budget = crate::Budget::new(budget);
+    script
+}
+
 proptest! {
     #[test]
     fn both_ways_leave_the_same_connection(
         steps in prop::collection::vec(step(), 1..60),
         stamps in any::<bool>(),
         sack in any::<bool>(),
+        budget in prop_oneof![Just(SCARCE), Just(BUDGET)],
+        low_water in prop_oneof![Just(1), Just(2000)],
     ) {
         let config = TcpConfig { timestamps: stamps, sack, ..TcpConfig::default() };
         let long = TcpConfig { test: crate::TestSwitches { prediction: false, ..config.test }, ..config.clone() };
@@ -118,13 +136,32 @@ proptest! {
         if sack {
             syn_ack = syn_ack.sack_ok();
         }
-        let mut ways = [config, long]
-            .map(|config| Script::opened(config, Settings::default(), syn_ack.clone()));
+        let settings = Settings { receive_low_water: low_water, ..Settings::default() };
+        let mut ways = [config, long].map(|config| opened(config, settings.clone(), syn_ack.clone(), budget));
         for step in &steps {
             let [short, long] = ways.each_mut().map(|way| play(way, step, stamps));
             prop_assert_eq!(short, long, "{:?}", step);
         }
     }
+}
+
+/// The peer sends on though nobody reads: what finds no memory is refused, whichever way it goes.
+#[test]
+fn both_ways_refuse_what_finds_no_memory() {
+    let config = TcpConfig::default();
+    let long = TcpConfig { test: crate::TestSwitches { prediction: false, ..config.test }, ..config.clone() };
+    let mut ways = [config, long]
+        .map(|config| opened(config, Settings::default(), syn_ack().mss(MSS).sack_ok(), SCARCE));
+    let mut refusals = 0;
+    for _ in 0..=SCARCE / 1000 {
+        let text = Step::Text { len: 1000, acked: 0, push: false };
+        for step in [text, Step::Poll] {
+            let [short, long] = ways.each_mut().map(|way| play(way, &step, false));
+            refusals += usize::from(short.contains("NoMemory"));
+            assert_eq!(short, long);
+        }
+    }
+    assert!(refusals > 0 && ways[0].memory.budget.refused() > 0);
 }
 
 /// The short way is taken at all, and by whom not.

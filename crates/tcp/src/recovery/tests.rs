@@ -185,6 +185,36 @@ fn what_was_late_counts_once_in_slow_start() {
     assert_eq!(grown(true, &[&[(5, 6)]], 3), 3, "what is SACKed beyond was counted by nobody");
 }
 
+/// Ten segments, the first of them late: each counts when it is first told of, once the path is known to reorder.
+#[test]
+fn where_a_path_reorders_what_is_sacked_counts_at_once() {
+    let late_first = |s: &mut Sender| {
+        let (before, una) = (s.congestion.window(), s.una);
+        s.send(10);
+        s.now += RTT;
+        let grown: Vec<u32> = (1..=10)
+            .map(|n| {
+                if n < 10 {
+                    s.ack(una, &[(una + 1, una + 1 + n)])
+                } else {
+                    s.ack(una + 10, &[])
+                };
+                (s.congestion.window() - before) / SMSS
+            })
+            .collect();
+        assert_eq!(s.room.phase(), Phase::Open, "nothing seemed lost");
+        grown
+    };
+    let mut s = Sender::new(true, 10);
+    s.ack(0, &[(1, 2)]);
+    assert_eq!(s.congestion.window(), 10 * SMSS, "it may be the beginning of a loss");
+    s.ack(2, &[]);
+    assert!(s.room.reordering_seen());
+    s.ack(10, &[]);
+    assert_eq!(late_first(&mut s), (1..=10).collect::<Vec<_>>());
+    assert_eq!(late_first(&mut s), (1..=10).collect::<Vec<_>>());
+}
+
 /// RFC 4821 7.6.2, RFC 8899 3: segments 0 and 1 were one probe; when it alone is missing, the window stays, with SACK and without.
 #[test]
 fn a_lost_path_mtu_probe_is_no_congestion() {
