@@ -136,7 +136,8 @@ test("Chinese by the browser, English by choice, and back", async () => {
   const [a, b] = await pair(browser, exchange);
   const number = await exchange.account();
   const zh = await browser.person(exchange, { locale: "zh-CN", viewport: SHOWN });
-  assert.equal(await zh.page.evaluate(() => document.documentElement.lang), "zh-CN");
+  // The words come by a module of their own, after the page.
+  await zh.page.waitForFunction(() => document.documentElement.lang === "zh-CN");
   await zh.page.getByLabel("您的号码").fill(number);
   await zh.page.getByLabel("密码").fill("correct horse battery");
   await zh.page.getByRole("button", { name: "登录" }).click();
