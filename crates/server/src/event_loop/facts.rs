@@ -15,14 +15,14 @@ use crate::network::trace::{Answer, Flow, Question, SNAP_MAX};
 const HEADERS: usize = 192;
 
 impl EventLoop {
-    /// Every line with its name, those too whose clients may come back.
+    /// Every line that has a connection, with its name; who may come back stands in `who` alone.
     pub(super) fn named_lines(&self) -> Vec<(router::SessionId, admin::Line)> {
         let slots = self.lines.slots();
         let named = slots.into_iter().filter_map(|slot| {
             let name = self.lines.name(slot)?;
             Some((name.to_id(), self.line_of(self.lines.get(slot)?)))
         });
-        named.chain(self.parked.named()).collect()
+        named.collect()
     }
 
     /// What is known of a line; nothing if it is gone.
