@@ -48,18 +48,29 @@ pub fn tcp(address: SocketAddr) -> Option<Holder> {
     find(&["/proc/net/tcp", "/proc/net/tcp6"], address)
 }
 
+/// Who listens at a TCP port, for who would listen there too. With SO_REUSEADDR a mere connection is not in the way of that, nor
+/// one that waits out 2MSL.
+pub fn listener(address: SocketAddr) -> Option<Holder> {
+    let all = sockets(&["/proc/net/tcp", "/proc/net/tcp6"], address);
+    all.iter().filter(|entry| entry.listens).find_map(|entry| owner(entry.inode))
+}
+
 /// Who holds a UDP port so that `address` cannot have it.
 pub fn udp(address: SocketAddr) -> Option<Holder> {
     find(&["/proc/net/udp", "/proc/net/udp6"], address)
 }
 
-fn find(tables: &[&str], address: SocketAddr) -> Option<Holder> {
-    let mut sockets: Vec<Entry> = tables
+fn sockets(tables: &[&str], address: SocketAddr) -> Vec<Entry> {
+    tables
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
         .flat_map(|table| table.lines().skip(1).filter_map(Entry::read).collect::<Vec<_>>())
         .filter(|entry| entry.is_in_the_way_of(address))
-        .collect();
+        .collect()
+}
+
+fn find(tables: &[&str], address: SocketAddr) -> Option<Holder> {
+    let mut sockets = sockets(tables, address);
     sockets.sort_by_key(|entry| !entry.listens);
     sockets.iter().find_map(|entry| if entry.waits { Some(Holder::TimeWait) } else { owner(entry.inode) })
 }

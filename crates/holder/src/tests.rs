@@ -53,3 +53,22 @@ fn time_wait_is_called_by_its_name() {
     drop(second);
     assert_eq!(tcp(own), Some(Holder::TimeWait));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn for_who_would_listen_only_a_listener_is_in_the_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let ours = Some(std::process::id());
+    let pid = |holder| match holder {
+        Some(Holder::Process { pid, .. }) => Some(pid),
+        _ => None,
+    };
+    assert_eq!(pid(super::listener(address)), ours);
+    // What it accepted stays at its port when it is gone.
+    let near = std::net::TcpStream::connect(address).unwrap();
+    let far = listener.accept().unwrap();
+    drop(listener);
+    assert_eq!((pid(super::listener(address)), pid(tcp(address))), (None, ours));
+    drop((near, far));
+}

@@ -4,7 +4,8 @@
 //! has a clock of its own turns the loop by hand (`steered`).
 //! Owns: the shared read buffer, the timers, the lists of those to be read and to be flushed.
 //! Invariants: no lock, no allocation and no system call between a stanza's `recv` and its recipient's `send` on the same
-//! loop, once warm, but for what the store is to keep until the client has confirmed it; a connection with output is flushed in the turn that wrote it; each loop of a turn is bounded.
+//! loop, once warm, but for what the store is to keep until the client has confirmed it; a connection with output is
+//! flushed in the turn that wrote it; each loop of a turn is bounded.
 //! Not here: rules of the protocol (`session`, `router`), what travels between loops (`letter`, `mailbox`).
 
 use std::cmp::Reverse;

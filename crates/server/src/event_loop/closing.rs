@@ -248,7 +248,7 @@ impl EventLoop {
     /// Every line, for `switchboard who`.
     pub(crate) fn who(&self) -> Vec<admin::Line> {
         let connected = self.lines.iter().map(|connection| self.line_of(connection));
-        connected.chain(self.parked.named().map(|(_, line)| line)).collect()
+        connected.chain(self.parked.who()).collect()
     }
 
     pub(super) fn line_of(&self, connection: &Connection) -> admin::Line {

@@ -181,20 +181,17 @@ impl ParkedLines {
         }
     }
 
-    /// For `switchboard who` and whoever else looks at the lines.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (SessionId, admin::Line)> {
-        self.lines.iter().map(|(&id, line)| {
-            let about = admin::Line {
-                number: Some(line.number.get()),
-                resource: Some(line.resource.to_string()),
-                carrier: line.about.carrier.name().to_owned(),
-                network: line.about.network.to_string(),
-                remote: line.about.remote,
-                state: "parked".to_owned(),
-                encrypted: line.about.encrypted,
-                since: line.about.since,
-            };
-            (id, about)
+    /// For `switchboard who`.
+    pub(crate) fn who(&self) -> impl Iterator<Item = admin::Line> {
+        self.lines.values().map(|line| admin::Line {
+            number: Some(line.number.get()),
+            resource: Some(line.resource.to_string()),
+            carrier: line.about.carrier.name().to_owned(),
+            network: line.about.network.to_string(),
+            remote: line.about.remote,
+            state: "parked".to_owned(),
+            encrypted: line.about.encrypted,
+            since: line.about.since,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Who tells whom: session events to the router, router outputs to sessions and mailboxes, letters to both.
 //! Invariants: outputs are drained after each event, so a stanza is in its recipients' outboxes before the next is
-//! read; nothing on that way allocates once warm.
+//! read; nothing on that way allocates once warm, but what the store is to keep.
 //! Not here: deciding anything.
 
 use std::net::IpAddr;

@@ -271,7 +271,7 @@ fn instruments(control: Control, store: Arc<StoreCounts>) -> Arc<dyn Fn() -> Fac
 fn refuse(listener: &'static str, address: SocketAddr, error: io::Error) -> StartError {
     let holder = match (error.kind(), listener) {
         (io::ErrorKind::AddrInUse, "quic") => holder::udp(address),
-        (io::ErrorKind::AddrInUse, _) => holder::tcp(address),
+        (io::ErrorKind::AddrInUse, _) => holder::listener(address),
         _ => None,
     };
     StartError::Listen { listener, address, holder, error }
