@@ -9,7 +9,6 @@ from slixmpp.exceptions import IqError
 from slixmpp.plugins.xep_0402.stanza import Conference
 
 from clearstream import ClearStream
-from exchange import Exchange, set_network
 from slix import Person
 
 # Enough for many pages, and not a round number of them.
@@ -69,17 +68,7 @@ async def test_carbons_reach_the_other_device_once(exchange, numbers):
         await one.log_out()
 
 
-@pytest.fixture
-def on_the_kernel(tmp_path):
-    """What is the archive's own does not depend on the network."""
-    set_network("kernel")
-    running = Exchange(tmp_path / "data").start()
-    yield running
-    running.stop()
-
-
-async def test_a_long_archive_is_paged_without_a_gap(on_the_kernel):
-    exchange = on_the_kernel
+async def test_a_long_archive_is_paged_without_a_gap(exchange):
     writer, reader = exchange.account(), exchange.account()
     stream = await (await ClearStream.connect(exchange)).log_in(writer, "writer")
     for start in range(0, ARCHIVED, 500):

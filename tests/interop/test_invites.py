@@ -15,7 +15,7 @@ REGISTER = "jabber:iq:register"
 
 @pytest.fixture
 def start(tmp_path):
-    """An exchange on the kernel's network, with a configuration; registering does not depend on the network."""
+    """An exchange with a configuration, on the kernel's network: in clear text registration is offered on loopback only."""
     set_network("kernel")
     running = []
 

@@ -263,7 +263,7 @@ def judge(reader, writers, once):
 
 
 @pytest.mark.timeout(1200)
-async def test_nothing_is_lost_whenever_it_is_killed(tmp_path):
+async def test_nothing_is_lost_whenever_it_is_killed(tmp_path, network):
     if KILLS < 200:
         warnings.warn(f"NOT ALL RUN: {KILLS} of 200 kills (SWITCHBOARD_KILLS)", stacklevel=1)
     rng = random.Random(SEED)

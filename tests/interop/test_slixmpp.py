@@ -64,7 +64,7 @@ async def test_a_wrong_password_is_refused(exchange, numbers):
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_session_is_resumed_after_a_restart_of_the_exchange(tmp_path, carrier):
+async def test_a_session_is_resumed_after_a_restart_of_the_exchange(tmp_path, network, carrier):
     exchange = Exchange(tmp_path / "data").start()
     try:
         numbers = [exchange.account(), exchange.account()]

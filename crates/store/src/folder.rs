@@ -109,7 +109,11 @@ impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Held { path, pid: Some(pid) } => {
-                write!(f, "the data folder {} is in use by process {pid}", path.display())
+                write!(
+                    f,
+                    "the data folder {} is in use by process {pid}: stop that, or choose another folder",
+                    path.display()
+                )
             }
             Self::Held { path, pid: None } => {
                 write!(f, "the data folder {} is in use by another process", path.display())

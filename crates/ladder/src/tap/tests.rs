@@ -2,15 +2,10 @@ use super::*;
 
 /// A segment of 10.0.0.2:1000 to 10.0.0.1:5222, or back.
 pub(crate) fn segment(sent: bool, seq: u32, ack: u32, flags: u8, len: usize) -> Vec<u8> {
-    segment_of(1000, sent, seq, ack, flags, len)
-}
-
-/// The same of a client at another port.
-fn segment_of(port: u16, sent: bool, seq: u32, ack: u32, flags: u8, len: usize) -> Vec<u8> {
     let mut frame = vec![0x45, 0];
     frame.extend((40 + len as u16).to_be_bytes());
     frame.extend([0, 0, 0, 0, 64, 6, 0, 0]);
-    let (us, them) = (([10, 0, 0, 1], 5222_u16), ([10, 0, 0, 2], port));
+    let (us, them) = (([10, 0, 0, 1], 5222_u16), ([10, 0, 0, 2], 1000_u16));
     let (from, to) = if sent { (us, them) } else { (them, us) };
     frame.extend(from.0);
     frame.extend(to.0);
