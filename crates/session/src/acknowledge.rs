@@ -9,10 +9,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use store::Counts;
 use xmpp::time::{Instant, Now};
 
 use crate::event::Tag;
-use crate::resume::{Counts, Resumable};
+use crate::resume::Resumable;
 
 /// Counts of the stanzas that came from the client. Counted from the bind on, whether or not XEP-0198 is on.
 #[derive(Debug, Default)]

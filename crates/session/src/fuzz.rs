@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::Counts;
 use xmpp::address::Jid;
 use xmpp::scanner::{Limits, Scanner, document};
 use xmpp::time::Now;
 
-use crate::resume::{Counts, Parked, ResumeId};
+use crate::resume::{Parked, ResumeId};
 use crate::{
     Carrier, CarrierFacts, ChannelBindings, Event, Outbox, RegisterRefusal, RegisterRequest, Registration,
     Session, SessionConfig, Tag, TokensAnswer,

@@ -17,6 +17,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use store::Counts;
 use xmpp::error::StanzaCondition;
 use xmpp::ns;
 use xmpp::write;
@@ -110,23 +111,6 @@ impl Resumable {
     pub(crate) fn forget_counting(&mut self) {
         self.counting = None;
     }
-}
-
-/// The counts of a session in plain numbers, for whoever carries one from one loop to another, or over a restart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Stanzas that came from the client.
-    pub received: u32,
-    /// Every stanza up to this one has been processed.
-    pub processed: u32,
-    /// Those behind `processed` that have been processed too.
-    pub ahead: Vec<u32>,
-    /// Every stanza up to this one is on record.
-    pub recorded: u32,
-    /// The inbound count at which XEP-0198 was turned on.
-    pub base: u32,
-    /// The client's `h` so far.
-    pub confirmed: u32,
 }
 
 /// What happened to a stanza that was delivered to a parked session.

@@ -5,7 +5,7 @@
 //! Invariants: adding slices one after another gives the sum of their concatenation, odd lengths included.
 //! Not here: which bytes each protocol covers (each protocol's file), pseudo-headers ([`crate::ip`]).
 //!
-//! From [`WIDE_FROM`] octets on a loop adds native 32-bit words into 64-bit lanes (RFC 1071 section 2: carries may wait,
+//! From `WIDE_FROM` octets on a loop adds native 32-bit words into 64-bit lanes (RFC 1071 section 2: carries may wait,
 //! and byte order only rotates the result), sixteen lanes abreast so that LLVM turns it into vector code at any
 //! `target-cpu`: baseline x86-64 (SSE2) widens with `punpckldq` and adds with `paddq`. What is shorter is added by 64-bit
 //! words, each carry brought round at once. `tests::speed` prints what this machine does.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use router::{Handover, SessionId, Stowed, Undelivered};
 use session::{Carrier, Parked, ResumeId, Session};
-use store::{Counts, SavedSession};
+use store::SavedSession;
 use xmpp::address::AccountNumber;
 use xmpp::time::{Instant, Wallclock};
 
@@ -203,30 +203,20 @@ pub(crate) fn undelivered(unacked: impl Iterator<Item = (Vec<u8>, Option<session
 
 /// A parked session in the router's words.
 pub(crate) fn handover_of(parked: Parked) -> Handover {
-    let (id, max, counts) = (parked.id(), parked.max(), parked.counts());
     Handover {
-        key: id.to_bits(),
-        max_secs: u32::try_from(max.as_secs()).unwrap_or(u32::MAX),
-        counts: Counts {
-            received: counts.received,
-            processed: counts.processed,
-            ahead: counts.ahead,
-            recorded: counts.recorded,
-            base: counts.base,
-            confirmed: counts.confirmed,
-        },
+        key: parked.id().to_bits(),
+        max_secs: u32::try_from(parked.max().as_secs()).unwrap_or(u32::MAX),
+        counts: parked.counts(),
         unacked: undelivered(parked.into_unacked()),
     }
 }
 
 /// And back.
 pub(crate) fn parked_of(handover: Handover) -> Parked {
-    let Counts { received, processed, ahead, recorded, base, confirmed } = handover.counts;
-    let counts = session::resume::Counts { received, processed, ahead, recorded, base, confirmed };
     let max = Duration::from_secs(u64::from(handover.max_secs));
     let unacked = handover.unacked.into_iter();
     let unacked = unacked.map(|(stanza, tag)| (stanza, tag.map(|tag| session::Tag(tag.to_bits()))));
-    Parked::restore(ResumeId::from_bits(handover.key), max, &counts, unacked)
+    Parked::restore(ResumeId::from_bits(handover.key), max, &handover.counts, unacked)
 }
 
 impl EventLoop {
