@@ -27,7 +27,7 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 /** How long the page may take over anything, in milliseconds. Loaded machines are slow; what passes, passes at once. */
-export const PATIENCE = 20_000;
+export const PATIENCE = 60_000;
 
 /** Sizes of windows. */
 export const WIDE = { width: 1280, height: 800 };

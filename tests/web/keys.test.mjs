@@ -99,6 +99,34 @@ test("nobody needs a mouse", async () => {
   await focused(".composer-field");
 });
 
+test("what has the focus keeps it when the list around it changes", async () => {
+  const a = await browser.person(exchange);
+  const left = await a.page.evaluate(async () => {
+    const { h, reconcile } = await import("/src/ui/dom.js");
+    const { Scroller } = await import("/src/ui/scroller.js");
+    const button = (name) => h("button", { type: "button" }, name);
+    const rows = h("div");
+    const canvas = h("div");
+    const view = h("div", { style: { height: "400px", overflow: "auto" } }, canvas);
+    document.body.append(rows, view);
+    const list = (names) => reconcile(rows, names, { key: (name) => name, make: button, update: () => {} });
+    const scroller = new Scroller(view, canvas, { render: ({ key }) => button(key), update: () => {}, estimate: () => 20 });
+    const scrolled = (names) => scroller.set(names.map((key) => ({ key, version: 1 })));
+    const left = [];
+    for (const [parent, show] of [[rows, list], [canvas, scrolled]]) {
+      for (const after of ["bc", "bca", "cb", "xb", "b"]) {
+        show([..."abc"]);
+        [...parent.children].find((row) => row.textContent === "b").focus();
+        show([...after]);
+        left.push([[...parent.children].map((row) => row.textContent).join(""), document.activeElement.textContent]);
+      }
+    }
+    return left;
+  });
+  const kept = ["bc", "bca", "cb", "xb", "b"].map((order) => [order, "b"]);
+  assert.deepEqual(left, [...kept, ...kept]);
+});
+
 test("the documented keys are those of the page, and the other way round", async () => {
   const a = await browser.person(exchange);
   const shown = await a.page.evaluate(async () => (await import("/src/ui/shortcuts.js")).SHORTCUTS.map(([, keys]) => keys.join(", ")));

@@ -40,19 +40,28 @@ export const spokenOnly = (text) => h("span", { class: "spoken" }, text);
  * brings it up to date. The order of focus and of scrolling survives.
  */
 export function reconcile(parent, items, { key, make, update }) {
+  const names = items.map(key);
   const before = new Map([...parent.children].map((element) => [element.dataset.key, element]));
-  let place = parent.firstElementChild;
-  for (const item of items) {
-    const name = key(item);
-    let element = before.get(name);
-    before.delete(name);
-    if (!element) {
-      element = make(item);
-      element.dataset.key = name;
+  keepFocus(parent, () => {
+    const wanted = new Set(names);
+    for (const [name, element] of before) if (!wanted.has(name)) element.remove();
+    let place = parent.firstElementChild;
+    for (const [at, item] of items.entries()) {
+      let element = before.get(names[at]);
+      if (!element) {
+        element = make(item);
+        element.dataset.key = names[at];
+      }
+      update(element, item);
+      if (element === place) place = place.nextElementSibling;
+      else parent.insertBefore(element, place);
     }
-    update(element, item);
-    if (element === place) place = place.nextElementSibling;
-    else parent.insertBefore(element, place);
-  }
-  for (const element of before.values()) element.remove();
+  });
+}
+
+/** Does work that may move elements of `parent`: an element that is moved loses the focus, so it is given back. */
+export function keepFocus(parent, work) {
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  work();
+  if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
 }

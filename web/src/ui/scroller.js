@@ -3,6 +3,8 @@
 // it; at the end the list stays at its end; elements are in the order of the items, for keyboard and screen reader.
 // Not here: what an item looks like (`render`), where items come from (`conversation`).
 
+import { keepFocus } from "./dom.js";
+
 /** How much beyond the window is made ahead, in pixels. */
 const AHEAD = 700;
 /** How near the end counts as at the end. */
@@ -190,7 +192,7 @@ export class Scroller {
           shown.element.style.setProperty("transform", `translateY(${shown.top}px)`);
         }
         const place = before ? before.nextElementSibling : this.#canvas.firstElementChild;
-        if (place !== shown.element) this.#canvas.insertBefore(shown.element, place);
+        if (place !== shown.element) keepFocus(this.#canvas, () => this.#canvas.insertBefore(shown.element, place));
         before = shown.element;
       }
       for (const [key, { element }] of this.#shown) {
