@@ -15,6 +15,7 @@ mod notify;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use sha1::{Digest, Sha1};
 use store::{Answer as Stored, Op, PepOp, StoreError};
 use xmpp::address::AccountNumber;
 use xmpp::error::{ErrorType, StanzaCondition, StanzaError};
@@ -33,6 +34,9 @@ use crate::waiting::Waiting;
 
 /// Longest name of a node and of an item, in bytes.
 const NAME_BYTES_MAX: usize = 1023;
+
+/// Bytes of a digest that an item's id is made of: too many to meet by chance.
+const MADE_ID_BYTES: usize = 16;
 
 /// What happens once the store has done what a client asked.
 pub(crate) struct Change {
@@ -216,6 +220,15 @@ fn name_of(xml: &Xml<'_>, attribute: &str) -> Result<Box<str>, StanzaError> {
     }
 }
 
+/// XEP-0060 7.1.2: an item that was published without an id gets one. It follows from what was asked, so that a client
+/// which asks again, since it never heard the answer, publishes one item and not two.
+fn made_id(query: &Query<'_>, payload: &[u8]) -> Box<str> {
+    let asked = Stanza::parse(query.letter.stanza).ok();
+    let asked = asked.as_ref().and_then(Stanza::id).unwrap_or_default();
+    let digest = Sha1::new().chain_update(asked.as_bytes()).chain_update([0]).chain_update(payload).finalize();
+    digest[..MADE_ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
 impl Router {
     fn node(&self, number: AccountNumber, name: &str) -> Option<&Node> {
         let nodes = &self.accounts.get(number)?.features.pep;
@@ -332,16 +345,13 @@ impl Router {
                 node
             }
         };
+        let mut alone = Vec::new();
+        payload.write_alone(&mut alone);
         let id: Box<str> = match item.attr("id") {
             Some(id) if id.len() > NAME_BYTES_MAX => return Err(error(StanzaCondition::NotAcceptable)),
             Some(id) if !id.is_empty() => id.as_ref().into(),
-            _ => {
-                self.last_number += 1;
-                format!("{:x}-{:x}", self.now.wall.as_millis(), self.last_number).into()
-            }
+            _ => made_id(query, &alone),
         };
-        let mut alone = Vec::new();
-        payload.write_alone(&mut alone);
         let mut result = Vec::new();
         write::open(&mut result, "pubsub").ns(ns::PUBSUB).with(|out| {
             write::open(out, "publish").attr("node", &name).with(|out| {
