@@ -446,6 +446,18 @@ impl World {
         self.run_store();
     }
 
+    /// Whatever is under way arrives, but what goes this way.
+    pub fn settle_but(&mut self, way: (usize, usize)) {
+        let mut held = VecDeque::new();
+        loop {
+            held.append(&mut self.mail.remove(&way).unwrap_or_default());
+            if !self.step(0) {
+                break;
+            }
+        }
+        self.mail.insert(way, held);
+    }
+
     /// One piece of mail arrives, or the store does one thing; `choice` says which. False: nothing is on its way.
     pub fn step(&mut self, choice: usize) -> bool {
         let ways: Vec<_> =
@@ -494,6 +506,25 @@ impl World {
         match self.store.run_one(self.now.wall, Op::Document(op)) {
             Ok(store::Answer::DocumentNames(names)) => names.into_iter().map(String::from).collect(),
             other => panic!("no names: {other:?}"),
+        }
+    }
+
+    /// How many messages are in a number's archive.
+    pub fn archived(&mut self, of: u64) -> u64 {
+        let query = store::ArchiveQuery {
+            with: None,
+            full: None,
+            start: None,
+            end: None,
+            after: None,
+            before: None,
+            page: store::ArchivePaging::First,
+            limit: 1,
+        };
+        let op = store::ArchiveOp::Page { number: number(of), query: Box::new(query) };
+        match self.store.run_one(self.now.wall, Op::Archive(op)) {
+            Ok(store::Answer::Archive(page)) => page.count.expect("it was counted"),
+            other => panic!("no page: {other:?}"),
         }
     }
 
