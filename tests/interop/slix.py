@@ -27,6 +27,8 @@ class Person(slixmpp.ClientXMPP):
         self.add_event_handler("message", self._on_message)
         self.add_event_handler("disconnected", lambda _: self.gone.done() or self.gone.set_result(True))
         self.add_event_handler("failed_auth", lambda _: self.refused.done() or self.refused.set_result(True))
+        # Whoever has left does not come back, whatever slixmpp had begun.
+        self.left = False
         self.ca_certs = exchange.certificate
         self.enable_plaintext = carrier == "clear"
         self.enable_starttls = carrier == "starttls"
@@ -63,6 +65,18 @@ class Person(slixmpp.ClientXMPP):
 
     async def hear(self, seconds=20):
         return await asyncio.wait_for(self.bodies.get(), seconds)
+
+    def connection_made(self, transport, send_event=True):
+        if self.left:
+            return transport.abort()
+        super().connection_made(transport, send_event)
+
+    def leave_for_good(self):
+        """Drops the connection, whether it was up or still being made: nothing of this client is left for a later exchange."""
+        self.left = True
+        self.cancel_connection_attempt()
+        if self.transport:
+            self.transport.abort()
 
     async def log_out(self):
         await self.disconnect()

@@ -234,9 +234,7 @@ class SlixReader(Reader):
             await person.log_in()
             await asyncio.Event().wait()
         finally:
-            # Without it who has not got through yet would try on, into later lives.
-            person.cancel_connection_attempt()
-            person.abort()
+            person.leave_for_good()
 
 
 def judge(reader, writers, once):
@@ -262,7 +260,8 @@ def judge(reader, writers, once):
     return repeated
 
 
-@pytest.mark.timeout(1200)
+# A life took 6 to 25 s, the long ones on a machine that others shared.
+@pytest.mark.timeout(600 + 40 * KILLS)
 async def test_nothing_is_lost_whenever_it_is_killed(tmp_path, network):
     if KILLS < 200:
         warnings.warn(f"NOT ALL RUN: {KILLS} of 200 kills (SWITCHBOARD_KILLS)", stacklevel=1)
