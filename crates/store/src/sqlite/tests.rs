@@ -56,6 +56,17 @@ fn push_op(to: u64, bytes: usize) -> Op {
     Op::PushOffline { number: number(to), stamp: NOW, stanza: vec![b'x'; bytes] }
 }
 
+/// What SQLite promises of a power cut, which no test can make, depends on these two (`synchronous` 2 is FULL).
+#[test]
+fn a_commit_is_synced() {
+    let place = Place::new();
+    let store = place.open();
+    let pragma =
+        |name| store.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+    assert_eq!(pragma("journal_mode"), Ok(rusqlite::types::Value::Text("wal".into())));
+    assert_eq!(pragma("synchronous"), Ok(rusqlite::types::Value::Integer(2)));
+}
+
 #[test]
 fn what_was_answered_is_there_after_reopening() {
     let place = Place::new();

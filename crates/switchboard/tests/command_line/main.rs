@@ -6,6 +6,7 @@
 mod accounts;
 mod carriers;
 mod endings;
+mod invites;
 mod ladders;
 mod operating;
 mod refusals;
