@@ -3,6 +3,7 @@
 import asyncio
 import codecs
 
+from exchange import PATIENCE
 from rawxmpp import Stream
 
 
@@ -22,7 +23,7 @@ class ClearStream(Stream):
         await self.writer.drain()
 
     async def more(self):
-        piece = await asyncio.wait_for(self.reader.read(65536), 20)
+        piece = await asyncio.wait_for(self.reader.read(65536), PATIENCE)
         if not piece:
             raise ConnectionError("the exchange closed")
         return self.decoder.decode(piece)

@@ -12,6 +12,8 @@ import time
 
 BINARY = os.environ["SWITCHBOARD_BIN"]
 PASSWORD = "correct horse battery"
+# How long anything may take before it counts as never, in seconds. Loaded machines are slow; what comes, comes at once.
+PATIENCE = 60
 LOOPBACK = "127.0.0.1"
 # The stack's own address; the kernel's on the same link is the next one.
 STACK = "10.77.0.1"
@@ -120,11 +122,11 @@ class Exchange:
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(timeout=30) == 0, "a told end is exit 0"
+            assert self.process.wait(timeout=PATIENCE) == 0, "a told end is exit 0"
 
     def kill(self):
         self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE)
 
     def restart(self):
         self.stop()
@@ -139,7 +141,7 @@ class Exchange:
         raise AssertionError(f"no certificate in {os.listdir(self.data)}")
 
 
-def run(command, timeout=60, check=True, **more):
+def run(command, timeout=PATIENCE, check=True, **more):
     """Runs a command and returns what it printed; a failure shows it."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **more)
     if check:
@@ -147,7 +149,7 @@ def run(command, timeout=60, check=True, **more):
     return done
 
 
-def until(condition, seconds=20, what="the condition"):
+def until(condition, seconds=PATIENCE, what="the condition"):
     """Polls `condition` until it holds; for programs that tell us nothing when they are done."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -5,7 +5,7 @@ import ssl
 
 import slixmpp
 
-from exchange import PASSWORD
+from exchange import PASSWORD, PATIENCE
 
 CARRIERS = ("clear", "starttls", "direct-tls")
 
@@ -55,7 +55,7 @@ class Person(slixmpp.ClientXMPP):
     async def log_in(self):
         port = self.exchange.ports["tls" if self.carrier == "direct-tls" else "tcp"]
         self.connect(self.exchange.host, port)
-        await asyncio.wait_for(self.here, 20)
+        await asyncio.wait_for(self.here, PATIENCE)
         return self
 
     async def write(self, number, body):
@@ -63,7 +63,7 @@ class Person(slixmpp.ClientXMPP):
         self.send_message(mto=f"{number}@localhost", mbody=body, mtype="chat")
         await self.plugin["xep_0199"].send_ping("localhost")
 
-    async def hear(self, seconds=20):
+    async def hear(self, seconds=PATIENCE):
         return await asyncio.wait_for(self.bodies.get(), seconds)
 
     def connection_made(self, transport, send_event=True):

@@ -3,7 +3,7 @@
 import subprocess
 import uuid
 
-from exchange import until
+from exchange import PATIENCE, until
 
 
 class Terminal:
@@ -16,7 +16,7 @@ class Terminal:
         self._tmux("new-session", "-d", "-s", self.name, "-x", str(columns), "-y", str(rows), *command)
 
     def _tmux(self, *words):
-        return subprocess.run(["tmux", "-S", self.socket, *words], capture_output=True, text=True, timeout=20, check=True)
+        return subprocess.run(["tmux", "-S", self.socket, *words], capture_output=True, text=True, timeout=PATIENCE, check=True)
 
     def screen(self):
         return self._tmux("capture-pane", "-p", "-t", self.name).stdout

@@ -1,6 +1,5 @@
 """`switchboard chat` in a terminal of 80 by 24, with itself and with foreign clients on the other side."""
 
-import os
 import re
 
 import pytest

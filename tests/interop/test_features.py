@@ -9,6 +9,7 @@ from slixmpp.exceptions import IqError
 from slixmpp.plugins.xep_0402.stanza import Conference
 
 from clearstream import ClearStream
+from exchange import PATIENCE
 from slix import Person
 
 # Enough for many pages, and not a round number of them.
@@ -43,7 +44,7 @@ def queue(client, event, taken=lambda it: it):
 
 
 async def next_of(heard):
-    return await asyncio.wait_for(heard.get(), 20)
+    return await asyncio.wait_for(heard.get(), PATIENCE)
 
 
 async def test_carbons_reach_the_other_device_once(exchange, numbers):

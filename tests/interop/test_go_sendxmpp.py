@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from exchange import PASSWORD, until
+from exchange import PASSWORD, PATIENCE, until
 from slix import Person
 
 PROGRAM = shutil.which("go-sendxmpp")
@@ -21,7 +21,7 @@ def command(exchange, number, carrier, *more):
 
 def send(exchange, frm, to, carrier, body):
     done = subprocess.run(
-        command(exchange, frm, carrier, f"{to}@localhost"), input=body, text=True, capture_output=True, timeout=30
+        command(exchange, frm, carrier, f"{to}@localhost"), input=body, text=True, capture_output=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
 
@@ -42,7 +42,7 @@ class Listener:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE)
         self.output.close()
 
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 
 from clearstream import ClearStream
-from exchange import Exchange
+from exchange import PATIENCE, Exchange
 
 WRITERS = 5
 ROUNDS = 3
@@ -58,7 +58,7 @@ async def test_what_was_acknowledged_arrives_once_and_in_order(tmp_path, network
         for writer in writers:
             writer.give_up()
         exchange.start()
-        await asyncio.wait_for(asyncio.gather(*tasks), 30)
+        await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE)
 
     reader = await ClearStream.connect(exchange)
     await reader.log_in(away, "back")

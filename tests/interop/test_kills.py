@@ -20,7 +20,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 
 from clearstream import ClearStream
-from exchange import Exchange
+from exchange import PATIENCE, Exchange
 from rawxmpp import BIND, SASL, Scram, text_of
 from slix import CARRIERS, Person
 from test_quic import Client
@@ -82,7 +82,7 @@ class Wire:
             )
             self.quic.connect((exchange.host, exchange.ports["quic"]))
             # Shielded, since the handshake may be over after whoever waited for it is gone.
-            await asyncio.wait_for(asyncio.shield(self.quic.ready), 20)
+            await asyncio.wait_for(asyncio.shield(self.quic.ready), PATIENCE)
             self.stream = self.quic.new_stream()
 
     async def authenticate(self, number):

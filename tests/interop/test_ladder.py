@@ -16,6 +16,8 @@ import threading
 
 import pytest
 
+from exchange import PATIENCE
+
 SWITCHBOARD = os.environ["SWITCHBOARD_BIN"]
 
 ANALYSIS = {
@@ -38,7 +40,7 @@ Segment = collections.namedtuple("Segment", "seq ack len window marks")
 
 
 def run(*words):
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
 def by_tshark(capture):
@@ -224,7 +226,7 @@ def test_an_interface_is_watched_live():
             stop.set()
             opener.join()
             ladder.send_signal(signal.SIGINT)
-            rest, said = ladder.communicate(timeout=30)
+            rest, said = ladder.communicate(timeout=PATIENCE)
         finally:
             ladder.kill()
         steps += map(json.loads, rest.splitlines())

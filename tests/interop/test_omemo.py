@@ -7,6 +7,7 @@ from slixmpp import JID
 from slixmpp.plugins import register_plugin
 from slixmpp_omemo import XEP_0384
 
+from exchange import PATIENCE
 from slix import Person
 from test_features import befriend
 
@@ -62,7 +63,7 @@ class Secret(Person):
 
     async def log_in(self):
         await super().log_in()
-        await asyncio.wait_for(self.ready.wait(), 30)
+        await asyncio.wait_for(self.ready.wait(), PATIENCE)
         return self
 
     async def write_secretly(self, other, body):
@@ -75,7 +76,7 @@ class Secret(Person):
         secret.send()
 
     async def hear_secretly(self):
-        message = await asyncio.wait_for(self.opened.get(), 30)
+        message = await asyncio.wait_for(self.opened.get(), PATIENCE)
         plain, device = await self["xep_0384"].decrypt_message(message)
         return device.bare_jid, plain["body"]
 

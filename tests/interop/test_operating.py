@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exchange import BINARY, run
+from exchange import BINARY, PATIENCE, run
 from slix import Person
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -59,10 +59,10 @@ async def test_who_was_reported_is_shown_and_disabled(exchange, numbers):
     refused = switchboard("reports", "--about", numbers[0], "--disable", check=False)
     assert (refused.returncode, refused.stdout) == (1, "") and "nobody has reported" in refused.stderr
     assert "by " + numbers[0] in switchboard("reports", "--about", numbers[1], "--disable").stdout
-    await asyncio.wait_for(b.gone, 20)
+    await asyncio.wait_for(b.gone, PATIENCE)
     again = Person(exchange, numbers[1], "starttls")
     again.connect(exchange.host, exchange.ports["tcp"])
-    await asyncio.wait_for(again.refused, 20)
+    await asyncio.wait_for(again.refused, PATIENCE)
     await again.disconnect()
     # Nothing of it is lost: what a third writes meanwhile waits.
     c = await Person(exchange, exchange.account(), "starttls").log_in()

@@ -9,7 +9,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
 
-from exchange import Exchange
+from exchange import PATIENCE, Exchange
 from rawxmpp import Stream
 
 
@@ -50,7 +50,7 @@ class QuicStream(Stream):
         self.client.transmit()
 
     async def more(self):
-        return await asyncio.wait_for(self.client.streams[self.stream_id].get(), 20)
+        return await asyncio.wait_for(self.client.streams[self.stream_id].get(), PATIENCE)
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def connection(exchange):
     _, client = await loop.create_datagram_endpoint(lambda: Client(quic), local_addr=(exchange.network.near, 0))
     client.connect((exchange.host, exchange.ports["quic"]))
     try:
-        await asyncio.wait_for(client.ready, 20)
+        await asyncio.wait_for(client.ready, PATIENCE)
         yield client
     finally:
         client.close()
@@ -126,7 +126,7 @@ async def test_another_protocol_is_refused(exchange):
     _, client = await loop.create_datagram_endpoint(lambda: Client(quic), local_addr=(exchange.network.near, 0))
     client.connect((exchange.host, exchange.ports["quic"]))
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(client.ready, 20)
+        await asyncio.wait_for(client.ready, PATIENCE)
     client._transport.close()
 
 

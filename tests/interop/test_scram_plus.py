@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from exchange import PASSWORD, Exchange
+from exchange import PASSWORD, PATIENCE, Exchange
 
 PROGRAM = os.environ["SWITCHBOARD_TOKIO_XMPP"]
 
@@ -23,7 +23,7 @@ def log_in(exchange, number, password=PASSWORD):
     environment = {**os.environ, "SWITCHBOARD_PASSWORD": password, "SSL_CERT_FILE": exchange.certificate}
     return subprocess.run(
         [PROGRAM, f"{number}@localhost", f"{exchange.host}:{exchange.ports['tcp']}"],
-        env=environment, capture_output=True, text=True, timeout=60,
+        env=environment, capture_output=True, text=True, timeout=PATIENCE,
     )
 
 

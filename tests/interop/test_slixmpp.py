@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exchange import Exchange
+from exchange import PATIENCE, Exchange
 from slix import CARRIERS, Person
 
 
@@ -59,7 +59,7 @@ async def test_a_wrong_password_is_refused(exchange, numbers):
     wrong.password = "not the password"
     wrong.credentials["password"] = "not the password"
     wrong.connect(exchange.host, exchange.ports["tcp"])
-    await asyncio.wait_for(wrong.refused, 20)
+    await asyncio.wait_for(wrong.refused, PATIENCE)
     await wrong.disconnect()
 
 
@@ -78,11 +78,11 @@ async def test_a_session_is_resumed_after_a_restart_of_the_exchange(tmp_path, ne
         await b.write(numbers[0], "before")
         assert await a.hear() == (numbers[1], "before")
         await asyncio.to_thread(exchange.restart)
-        await asyncio.wait_for(a.gone, 20)
+        await asyncio.wait_for(a.gone, PATIENCE)
         b = await Person(exchange, numbers[1], carrier).log_in()
         await b.write(numbers[0], "while it was away")
         a.connect(exchange.host, exchange.ports["tls" if carrier == "direct-tls" else "tcp"])
-        await asyncio.wait_for(resumed, 20)
+        await asyncio.wait_for(resumed, PATIENCE)
         assert await a.hear() == (numbers[1], "while it was away")
         await a.write(numbers[1], "and back")
         assert await b.hear() == (numbers[0], "and back")

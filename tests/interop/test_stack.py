@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from clearstream import ClearStream
-from exchange import BINARY, LOOPBACK, STACK, TUN, Exchange, run, set_network, until
+from exchange import BINARY, LOOPBACK, PATIENCE, STACK, TUN, Exchange, run, set_network, until
 
 LINES = "urn:switchboard:lines:0"
 
@@ -54,7 +54,7 @@ def test_without_the_right_it_says_what_to_do():
         command = ["setpriv", "--reuid", "65534", "--clear-groups", program, "serve", "--data", f"{folder}/data"]
         done = subprocess.run(
             [*command, "--network", f"tun:{TUN},{STACK}/24", "--http", "none"],
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=PATIENCE,
         )
     assert done.returncode == 1, done.stdout
     assert "cannot make the network" in done.stderr and "cap_net_admin" in done.stderr, done.stderr
@@ -90,7 +90,7 @@ async def test_a_line_is_traced(tmp_path):
         assert "tracing" in trace.stderr.readline()
         await writer.write(a, "seen on the wire")
         assert await reader.hear() == (b, "seen on the wire")
-        drawn, _ = trace.communicate(timeout=30)
+        drawn, _ = trace.communicate(timeout=PATIENCE)
         assert trace.returncode == 0
         assert "exchange" in drawn and "ESTABLISHED" in drawn and "PSH" in drawn, drawn
         read = run(["tcpdump", "-nAr", str(pcap)]).stdout
@@ -112,7 +112,7 @@ async def test_two_traces_of_one_line_see_the_same(tmp_path):
         for word in ("one", "two", "three"):
             await stream.write(number, word)
             assert await stream.hear() == (number, word)
-        first, second = (trace.communicate(timeout=30)[0] for trace in traces)
+        first, second = (trace.communicate(timeout=PATIENCE)[0] for trace in traces)
         sent = [
             [step for step in map(json.loads, drawn.splitlines()) if step.get("length", 0) > 0] for drawn in (first, second)
         ]

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from exchange import PASSWORD, Exchange, until
+from exchange import PASSWORD, PATIENCE, Exchange, until
 from slix import Person
 
 LOG_OUTS = int(os.environ.get("SWITCHBOARD_LOG_OUTS", "10000"))
@@ -53,7 +53,7 @@ class ResetWatch:
     def end(self):
         self.process.terminate()
         said = self.process.stderr.read()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE)
         assert "0 packets dropped by kernel" in said, said
         return subprocess.run(
             ["tcpdump", "-nr", str(self.path)], capture_output=True, text=True, check=True
@@ -89,7 +89,7 @@ async def log_out_politely(exchange, numbers, tmp_path):
             carrier = ("clear", "starttls", "direct-tls")[index % 3]
             person = await Person(exchange, numbers[0], carrier, resource=f"r{index % AT_ONCE}-{index}").log_in()
             await person.log_out()
-            await asyncio.wait_for(person.gone, 20)
+            await asyncio.wait_for(person.gone, PATIENCE)
 
     for begin in range(0, by_slixmpp, 200):
         await asyncio.gather(*(once(index) for index in range(begin, min(begin + 200, by_slixmpp))))

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from exchange import until
+from exchange import PATIENCE, until
 from test_chat import Chat
 from test_profanity import Profanity
 
@@ -33,7 +33,7 @@ class Page:
 
     def leave(self):
         self.process.stdin.close()
-        assert self.process.wait(timeout=20) == 0
+        assert self.process.wait(timeout=PATIENCE) == 0
 
 
 def in_order(screen, lines):

@@ -6,6 +6,7 @@ import urllib.request
 
 import websockets
 
+from exchange import PATIENCE
 from rawxmpp import Stream
 
 
@@ -25,7 +26,7 @@ class WebSocket(Stream):
         await self.socket.send(text)
 
     async def more(self):
-        return await asyncio.wait_for(self.socket.recv(), 20)
+        return await asyncio.wait_for(self.socket.recv(), PATIENCE)
 
 
 async def test_messages_cross_over_websocket(exchange, numbers):
@@ -54,9 +55,9 @@ async def test_a_message_waits_for_a_websocket_client(exchange, numbers):
 
 def test_host_meta_names_the_websocket(exchange):
     base = f"http://127.0.0.1:{exchange.ports['http']}/.well-known/host-meta"
-    with urllib.request.urlopen(base, timeout=10) as answer:
+    with urllib.request.urlopen(base, timeout=PATIENCE) as answer:
         xrd = answer.read().decode()
     assert "urn:xmpp:alt-connections:websocket" in xrd and "/xmpp-websocket" in xrd
-    with urllib.request.urlopen(base + ".json", timeout=10) as answer:
+    with urllib.request.urlopen(base + ".json", timeout=PATIENCE) as answer:
         links = json.load(answer)["links"]
     assert any(link["rel"] == "urn:xmpp:alt-connections:websocket" for link in links)

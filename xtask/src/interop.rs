@@ -15,6 +15,9 @@ use crate::web;
 const PACKAGES: [&str; 8] =
     ["profanity", "go-sendxmpp", "tmux", "tcpdump", "tshark", "iproute2", "python3-venv", "systemd"];
 
+/// Processes that share pytest's tests, which wait more than they work.
+const PROCESSES: &str = "2";
+
 pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     let mut tally = Tally::default();
     build()?;
@@ -40,7 +43,7 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
     // nothing leaves it.
     let script = "ip link set lo up && exec \"$@\"";
     let mut words = vec!["unshare", "--net", "sh", "-c", script, "sh"];
-    words.extend([python.as_str(), "-m", "pytest", "tests/interop"]);
+    words.extend([python.as_str(), "-m", "pytest", "tests/interop", "-n", PROCESSES, "--dist", "worksteal"]);
     let filter = names.join(" or ");
     if !names.is_empty() {
         words.extend(["-k", &filter]);
@@ -57,7 +60,7 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
 /// Builds what the foreign programs meet, all at once.
 pub(crate) fn build() -> Result<(), String> {
     let targets = ["--bin", "switchboard", "--example", "kernel_peer", "--example", "http"];
-    shell::run_command(&mut shell::optimised("build", &targets))
+    shell::run_command(&mut shell::cargo("build", &targets))
 }
 
 /// Installs Debian's packages that are not there yet.

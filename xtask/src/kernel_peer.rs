@@ -9,7 +9,7 @@ use crate::tally::Tally;
 /// Runs the peer in a network namespace of its own. Needs root, or `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`.
 pub(crate) fn run() -> Tally {
     let mut tally = Tally::default();
-    let mut device = shell::optimised("test", &["--test", "tun_kernel"]);
+    let mut device = shell::cargo("test", &["--test", "tun_kernel"]);
     tally.test_command("tun and tap", device.env("SWITCHBOARD_NO_SKIPPING", "1"));
     let mut command = shell::command(&["unshare", "--net", "--", &shell::built("examples/kernel_peer")]);
     tally.test_command("kernel as peer", &mut command);

@@ -27,7 +27,7 @@ const PROPERTY_SEED: &str = "9293";
 const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | web-test [--screenshots] [NAME...] | features | fuzz [--seconds N [--seed S]] | graph | instructions | packetdrill PROGRAM SCRIPT...
 
   check      format, clippy, documentation, all tests of the workspace
-  simulate   a thousand fresh seeds of the simulated network, whole chats, a million connections, optimised
+  simulate   a thousand fresh seeds of the simulated network, whole chats, a million connections
   interop    foreign clients and the kernel as peers (needs root, Debian's apt, pip and npm); NAMEs choose some
   web-test   the web client in Debian's Chromium, part of interop; NAMEs choose files of tests/web; --screenshots
              writes docs/screenshots anew
@@ -88,14 +88,12 @@ fn usage() -> ExitCode {
 fn check() -> Result<Tally, String> {
     let mut tally = Tally::default();
     tally.step("format", &["cargo", "fmt", "--all", "--check"]);
-    tally.step("clippy", &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    tally.step_with(
-        "documentation",
-        &["cargo", "doc", "--workspace", "--no-deps"],
-        &[("RUSTDOCFLAGS", "-D warnings")],
-    );
+    let mut clippy = shell::cargo("clippy", &["--all-targets", "--", "-D", "warnings"]);
+    tally.count("clippy", shell::run_command(&mut clippy));
+    let mut documentation = shell::cargo("doc", &["--no-deps"]);
+    tally.count("documentation", shell::run_command(documentation.env("RUSTDOCFLAGS", "-D warnings")));
     // Properties draw the same cases each time here, so that what fails is what was changed; a plain `cargo test` draws fresh ones.
-    let mut tests = shell::command(&["cargo", "test", "--workspace", "--no-fail-fast"]);
+    let mut tests = shell::cargo("test", &["--no-fail-fast"]);
     tally.test_command("tests", tests.env("PROPTEST_RNG_SEED", PROPERTY_SEED));
     Ok(tally)
 }

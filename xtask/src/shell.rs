@@ -16,13 +16,12 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// What is built optimised is built so, all of it: with one profile and with the features of the whole workspace, so that CI builds no
-/// crate twice.
-const OPTIMISED: [&str; 5] = ["--profile", "ci", "--workspace", "--features", "switchboard-net/tokio"];
+/// What CI builds is built with one profile and with the features of the whole workspace, so that no crate is built twice.
+const ALIKE: [&str; 5] = ["--profile", "ci", "--workspace", "--features", "switchboard-net/tokio"];
 
-/// `cargo VERB` on some targets of the workspace, optimised.
-pub(crate) fn optimised(verb: &str, targets: &[&str]) -> Command {
-    command(&[&["cargo", verb][..], &OPTIMISED, targets].concat())
+/// `cargo VERB` on the workspace or some targets of it, as all that CI builds.
+pub(crate) fn cargo(verb: &str, more: &[&str]) -> Command {
+    command(&[&["cargo", verb][..], &ALIKE, more].concat())
 }
 
 /// Where it puts a program or an example.

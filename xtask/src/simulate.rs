@@ -1,5 +1,5 @@
-//! Simulate: lives of two stacks on a bad link, and whole chats, over seeds that nobody has seen, and what only release builds
-//! have the speed for: a million connections, a hundred thousand XMPP sessions, one who does not read beside a thousand who talk.
+//! Simulate: lives of two stacks on a bad link, and whole chats, over seeds that nobody has seen, and what is too long for a plain
+//! test run: a million connections, a hundred thousand XMPP sessions, one who does not read beside a thousand who talk.
 //! Invariants: the first seed is printed before anything runs, so that a failure can be had again.
 
 use std::time::SystemTime;
@@ -12,13 +12,17 @@ const SEEDS: u32 = 1000;
 /// Whole chats, and the clients that each has at most.
 const CHATS: u32 = 24;
 const CLIENTS: u32 = 200;
+/// Idle connections, XMPP sessions, and pairs who talk while one does not read.
+const CONNECTIONS: u32 = 1 << 20;
+const SESSIONS: u32 = 100_000;
+const PAIRS: u32 = 500;
 
 pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let start = from.unwrap_or(clock * 1000);
     println!("seeds {start} to {}; again: cargo xtask simulate --from {start}", start + u64::from(SEEDS) - 1);
     let mut tally = Tally::default();
-    let mut tests = shell::optimised(
+    let mut tests = shell::cargo(
         "test",
         &[
             "--no-fail-fast",
@@ -33,6 +37,9 @@ pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
         ],
     );
     tests
+        .env("SWITCHBOARD_CONNECTIONS", CONNECTIONS.to_string())
+        .env("SWITCHBOARD_SESSIONS", SESSIONS.to_string())
+        .env("SWITCHBOARD_PAIRS", PAIRS.to_string())
         .env("SWITCHBOARD_SEEDS", SEEDS.to_string())
         .env("SWITCHBOARD_CHATS", CHATS.to_string())
         .env("SWITCHBOARD_CLIENTS", CLIENTS.to_string())

@@ -38,14 +38,7 @@ impl Tally {
 
     /// A command that is one check.
     pub(crate) fn step(&mut self, name: &str, words: &[&str]) {
-        self.step_with(name, words, &[]);
-    }
-
-    /// A command with environment variables that is one check.
-    pub(crate) fn step_with(&mut self, name: &str, words: &[&str], environment: &[(&str, &str)]) {
-        let mut command = shell::command(words);
-        command.envs(environment.iter().copied());
-        self.count(name, shell::run_command(&mut command));
+        self.count(name, shell::run(words));
     }
 
     /// A command that is a test runner: its closing lines are counted, its exit code is believed.

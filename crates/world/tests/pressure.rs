@@ -2,6 +2,7 @@
 //! takes says what waited for what, and not how busy the machine is.
 
 use std::net::Ipv4Addr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sim::clock::Clock;
@@ -11,8 +12,11 @@ use switchboard_world::oracle::{MessageId, Oracle};
 use switchboard_world::world::{Config, DOMAIN, World};
 use tcp::Instant;
 
-/// Pairs who talk, each to the other: a thousand people; fewer where nothing is optimised.
-const PAIRS: usize = if cfg!(debug_assertions) { 40 } else { 500 };
+/// Pairs who talk, each to the other; `SWITCHBOARD_PAIRS=500` makes a thousand people.
+static PAIRS: LazyLock<usize> = LazyLock::new(|| match std::env::var("SWITCHBOARD_PAIRS") {
+    Ok(text) => text.parse().expect("SWITCHBOARD_PAIRS is a number"),
+    Err(_) => 40,
+});
 /// Messages each of them writes, one every so often.
 const EACH: u32 = 4;
 const EVERY: Duration = Duration::from_millis(250);
@@ -39,7 +43,7 @@ impl Crowd {
         let mut config = Config { loops: 2, ..Config::default() };
         config.exchange.limits.unacked_max = 500;
         let mut world = World::new(config, 11);
-        for at in 0..2 * PAIRS + 2 {
+        for at in 0..2 * *PAIRS + 2 {
             let address = Ipv4Addr::new(10, 1, (at / 250) as u8, (at % 250) as u8 + 2);
             let site = world.add_site(address, None, LinkConfig::default(), conditions(false));
             let client = world.add_client(site, Over::Tcp, Some("phone"));
@@ -68,7 +72,7 @@ impl Crowd {
             self.world.settle().expect("rest");
             for happened in self.world.take_happened() {
                 if let Experience::Arrived(message) = &happened.what
-                    && happened.client < 2 * PAIRS
+                    && happened.client < 2 * *PAIRS
                     && let Some(at) = message.id.as_ref().and_then(|id| self.planned.get(id))
                 {
                     self.latencies.push(happened.at.since(*at));
@@ -90,10 +94,10 @@ impl Crowd {
 /// The 99th percentile of how long a message takes among the pairs.
 fn p99(flooded: bool) -> Duration {
     let mut crowd = Crowd::new();
-    let (writer, reader) = (2 * PAIRS, 2 * PAIRS + 1);
+    let (writer, reader) = (2 * *PAIRS, 2 * *PAIRS + 1);
     let start = crowd.world.now() + Duration::from_secs(1);
     for number in 1..=EACH {
-        for client in 0..2 * PAIRS {
+        for client in 0..2 * *PAIRS {
             crowd.plan(client, client ^ 1, number, start + EVERY * number);
         }
     }
@@ -124,7 +128,7 @@ fn p99(flooded: bool) -> Duration {
         crowd.live(EVERY * (EACH + 20), |_, _| false);
     }
     let mut latencies = crowd.latencies;
-    assert_eq!(latencies.len(), 2 * PAIRS * EACH as usize, "everybody was heard");
+    assert_eq!(latencies.len(), 2 * *PAIRS * EACH as usize, "everybody was heard");
     latencies.sort_unstable();
     latencies[latencies.len() * 99 / 100]
 }
