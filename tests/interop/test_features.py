@@ -1,4 +1,5 @@
-"""What people expect of a message server, by slixmpp's own plugins: carbons, archive, blocking, avatars, bookmarks, client state."""
+"""What people expect of a message server, by slixmpp's own plugins: carbons, archive, blocking, avatars, bookmarks,
+nicknames, read state, client state."""
 
 import asyncio
 import hashlib
@@ -174,6 +175,46 @@ async def test_bookmarks_are_private_and_last(exchange, numbers):
         await b.plugin["xep_0060"].get_items(JID(f"{numbers[0]}@localhost"), Conference.namespace)
     await again.log_out()
     await b.log_out()
+
+
+async def test_a_nickname_reaches_contacts(exchange, numbers):
+    a = await person(exchange, numbers[0], "xep_0172", "xep_0163").log_in()
+    b = person(exchange, numbers[1], "xep_0172", "xep_0163")
+    nicks = queue(b, "user_nick_publish", lambda message: message["pubsub_event"]["items"]["item"]["nick"]["nick"])
+    await b.log_in()
+    await befriend(a, b)
+    await a.plugin["xep_0172"].publish_nick("Ann of the hills")
+    assert await next_of(nicks) == "Ann of the hills"
+    # Whoever comes later is given the last one.
+    late = person(exchange, numbers[1], "xep_0172", "xep_0163", resource="late")
+    later = queue(late, "user_nick_publish", lambda message: message["pubsub_event"]["items"]["item"]["nick"]["nick"])
+    await late.log_in()
+    assert await next_of(later) == "Ann of the hills"
+    for one in (a, b, late):
+        await one.log_out()
+
+
+async def test_what_was_read_is_known_to_the_other_device_and_to_nobody_else(exchange, numbers):
+    def marks(stanza):
+        items = [item for item in stanza.xml.iter() if item.tag.endswith("}item")]
+        return {item.get("id"): item.find(".//{urn:xmpp:sid:0}stanza-id").get("id") for item in items}
+
+    plugins = ("xep_0490", "xep_0163", "xep_0223", "xep_0060")
+    phone = await person(exchange, numbers[0], *plugins, resource="phone").log_in()
+    desk = person(exchange, numbers[0], *plugins, resource="desk")
+    read = queue(desk, "message_displayed_synchronization_publish", marks)
+    await desk.log_in()
+    b = await person(exchange, numbers[1], *plugins).log_in()
+    await befriend(phone, b)
+    for chat, mark in ((numbers[1], "first"), ("10999", "other"), (numbers[1], "second")):
+        await phone.plugin["xep_0490"].flag_chat(JID(f"{chat}@localhost"), mark)
+        assert await next_of(read) == {f"{chat}@localhost": mark}
+    kept = await desk.plugin["xep_0490"].catch_up()
+    assert marks(kept) == {f"{numbers[1]}@localhost": "second", "10999@localhost": "other"}
+    with pytest.raises(IqError):
+        await b.plugin["xep_0060"].get_items(JID(f"{numbers[0]}@localhost"), "urn:xmpp:mds:displayed:0")
+    for one in (phone, desk, b):
+        await one.log_out()
 
 
 async def test_presence_waits_while_nobody_looks(exchange, numbers):
