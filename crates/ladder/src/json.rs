@@ -14,7 +14,7 @@ use crate::analysis::Marks;
 use crate::item::{Hosts, Packet, Side};
 use crate::label::{LabelOptions, flag_words};
 use crate::moment::{Moment, Sent, Standing};
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct JsonLadder<W: Write> {
     out: W,
     label: LabelOptions,
     /// The line that is written.
-    line: String,
+    line: Object,
 }
 
 /// A text between quotation marks, escaped.
@@ -52,38 +52,94 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-/// The name of a state, or nothing.
-struct State(Option<Standing>);
+/// The object that is written. (Most of a capture's lines are numbers and names, which `format!` is slow at.)
+#[derive(Default)]
+struct Object(String);
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(standing) => write!(f, "\"{}\"", standing.state.name()),
-            None => f.write_str("null"),
+impl Object {
+    /// Begins anew.
+    fn begin(&mut self, kind: &str) {
+        self.0.clear();
+        self.0.push_str("{\"kind\":\"");
+        self.0.push_str(kind);
+        self.0.push('"');
+    }
+
+    /// What comes before a value.
+    fn name(&mut self, name: &str) {
+        self.0.push_str(",\"");
+        self.0.push_str(name);
+        self.0.push_str("\":");
+    }
+
+    /// A value as it stands.
+    fn bare(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push_str(value);
+    }
+
+    fn number(&mut self, name: &str, value: impl itoa::Integer) {
+        self.bare(name, itoa::Buffer::new().format(value));
+    }
+
+    /// A word of ours, in which nothing is to be escaped.
+    fn word(&mut self, name: &str, word: &str) {
+        self.name(name);
+        self.0.push('"');
+        self.0.push_str(word);
+        self.0.push('"');
+    }
+
+    /// A time in seconds, to the nanosecond.
+    fn seconds(&mut self, name: &str, time: Duration) {
+        self.number(name, time.as_secs());
+        let point = self.0.len();
+        // One more digit in front, which the point takes the place of, gives the others their zeros.
+        self.0.push_str(itoa::Buffer::new().format(1_000_000_000 + time.subsec_nanos()));
+        self.0.replace_range(point..=point, ".");
+    }
+
+    /// The name of a state, or nothing.
+    fn state(&mut self, standing: Option<Standing>) {
+        match standing {
+            Some(standing) => self.word("state", standing.state.name()),
+            None => self.bare("state", "null"),
         }
     }
-}
 
-/// A time in seconds, to the nanosecond.
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
-    }
-}
-
-/// The words of marks, which are of letters and hyphens.
-struct Words<'a>(&'a Marks);
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for (index, mark) in self.0.iter().enumerate() {
-            let comma = if index > 0 { "," } else { "" };
-            write!(f, "{comma}\"{}\"", mark.word())?;
+    fn marks(&mut self, marks: &Marks) {
+        self.bare("marks", "[");
+        for (index, mark) in marks.iter().enumerate() {
+            self.0.push_str(if index > 0 { ",\"" } else { "\"" });
+            self.0.push_str(mark.word());
+            self.0.push('"');
         }
-        f.write_str("]")
+        self.0.push(']');
+    }
+
+    /// Pairs of numbers, as those of a SACK option.
+    fn pairs(&mut self, name: &str, pairs: impl Iterator<Item = [u32; 2]>) {
+        self.bare(name, "[");
+        for (index, pair) in pairs.enumerate() {
+            if index > 0 {
+                self.0.push(',');
+            }
+            self.pair(pair);
+        }
+        self.0.push(']');
+    }
+
+    fn pair(&mut self, [left, right]: [u32; 2]) {
+        self.0.push('[');
+        self.0.push_str(itoa::Buffer::new().format(left));
+        self.0.push(',');
+        self.0.push_str(itoa::Buffer::new().format(right));
+        self.0.push(']');
+    }
+
+    fn end(&mut self) -> &[u8] {
+        self.0.push_str("}\n");
+        self.0.as_bytes()
     }
 }
 
@@ -99,7 +155,7 @@ impl<W: Write> JsonLadder<W> {
             quoted(&hosts.names[0]),
             quoted(&hosts.names[1])
         )?;
-        Ok(JsonLadder { out, label, line: String::new() })
+        Ok(JsonLadder { out, label, line: Object::default() })
     }
 
     /// Writes a moment.
@@ -107,98 +163,91 @@ impl<W: Write> JsonLadder<W> {
     /// # Errors
     /// The writer's.
     pub fn push(&mut self, moment: &Moment) -> io::Result<()> {
+        let line = &mut self.line;
         match moment {
             Moment::Sent(sent) => self.sent(sent),
             Moment::Arrived(arrived) => {
-                let time = arrived.at.map_or_else(|| "null".to_owned(), |at| Seconds(at).to_string());
-                writeln!(
-                    self.out,
-                    "{{\"kind\":\"arrived\",\"id\":{},\"time\":{time},\"at\":\"{}\",\"state\":{},\"marks\":{}}}",
-                    arrived.id,
-                    side(arrived.side),
-                    State(arrived.standing),
-                    Words(&arrived.marks),
-                )
+                line.begin("arrived");
+                line.number("id", arrived.id);
+                match arrived.at {
+                    Some(at) => line.seconds("time", at),
+                    None => line.bare("time", "null"),
+                }
+                line.word("at", side(arrived.side));
+                line.state(arrived.standing);
+                line.marks(&arrived.marks);
             }
-            Moment::Event { at, side: place, what, standing } => writeln!(
-                self.out,
-                "{{\"kind\":\"event\",\"time\":{},\"at\":\"{}\",\"what\":{},\"state\":{}}}",
-                Seconds(*at),
-                side(*place),
-                quoted(what),
-                State(*standing),
-            ),
-            Moment::Note(text) => writeln!(self.out, "{{\"kind\":\"note\",\"text\":{}}}", quoted(text)),
+            Moment::Event { at, side: place, what, standing } => {
+                line.begin("event");
+                line.seconds("time", *at);
+                line.word("at", side(*place));
+                line.bare("what", &quoted(what));
+                line.state(*standing);
+            }
+            Moment::Note(text) => {
+                line.begin("note");
+                line.bare("text", &quoted(text));
+            }
         }
+        self.out.write_all(self.line.end())
     }
 
-    fn sent(&mut self, sent: &Sent) -> io::Result<()> {
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
-        let _ = write!(
-            line,
-            "{{\"kind\":\"sent\",\"id\":{},\"time\":{},\"from\":\"{}\"",
-            sent.id,
-            Seconds(sent.at),
-            side(sent.from)
-        ); // a String takes all
-        let mut field = |name: &str, value: fmt::Arguments<'_>| {
-            let _ = write!(line, ",\"{name}\":{value}"); // likewise
-        };
+    fn sent(&mut self, sent: &Sent) {
+        let line = &mut self.line;
+        line.begin("sent");
+        line.number("id", sent.id);
+        line.seconds("time", sent.at);
+        line.word("from", side(sent.from));
         match &sent.packet {
             Packet::Segment { header, len } => {
-                field("protocol", format_args!("\"tcp\""));
-                field("flags", format_args!("\"{}\"", flag_words(header.flags)));
-                field("seq", format_args!("{}", header.seq));
-                field("ack", format_args!("{}", header.ack));
+                line.word("protocol", "tcp");
+                line.word("flags", &flag_words(header.flags));
+                line.number("seq", header.seq);
+                line.number("ack", header.ack);
                 if let Some(finding) = &sent.finding {
-                    field("relative_seq", format_args!("{}", finding.seq));
-                    field("relative_ack", format_args!("{}", finding.ack));
-                    field("window", format_args!("{}", finding.window));
-                    field("window_is_raw", format_args!("{}", finding.window_is_raw));
+                    line.number("relative_seq", finding.seq);
+                    line.number("relative_ack", finding.ack);
+                    line.number("window", finding.window);
+                    line.bare("window_is_raw", if finding.window_is_raw { "true" } else { "false" });
                 }
                 if !self.label.hide_lengths {
-                    field("length", format_args!("{len}"));
+                    line.number("length", *len);
                 }
                 let o = &header.options;
                 if let Some(mss) = o.mss {
-                    field("mss", format_args!("{mss}"));
+                    line.number("mss", mss);
                 }
                 if let Some(shift) = o.window_scale {
-                    field("window_scale", format_args!("{shift}"));
+                    line.number("window_scale", shift);
                 }
                 if o.sack_permitted {
-                    field("sack_permitted", format_args!("true"));
+                    line.bare("sack_permitted", "true");
                 }
                 if let Some(stamps) = o.timestamps {
-                    field("timestamps", format_args!("[{},{}]", stamps.tsval, stamps.tsecr));
+                    line.name("timestamps");
+                    line.pair([stamps.tsval, stamps.tsecr]);
                 }
                 if !o.sack.is_empty() {
-                    let blocks: Vec<_> = o.sack.iter().map(|b| format!("[{},{}]", b.left, b.right)).collect();
-                    field("sack", format_args!("[{}]", blocks.join(",")));
+                    line.pairs("sack", o.sack.iter().map(|block| [block.left, block.right]));
                 }
             }
             Packet::Datagram { len, says } => {
-                field("protocol", format_args!("\"udp\""));
+                line.word("protocol", "udp");
                 if !self.label.hide_lengths {
-                    field("length", format_args!("{len}"));
+                    line.number("length", *len);
                 }
                 if let Some(says) = says {
-                    field("says", format_args!("{}", quoted(says)));
+                    line.bare("says", &quoted(says));
                 }
             }
-            Packet::Other(what) => field("what", format_args!("{}", quoted(what))),
+            Packet::Other(what) => line.bare("what", &quoted(what)),
         }
-        field("state", format_args!("{}", State(sent.standing)));
-        field("marks", format_args!("{}", Words(&sent.finding.map_or(Marks::NONE, |finding| finding.marks))));
+        line.state(sent.standing);
+        line.marks(&sent.finding.map_or(Marks::NONE, |finding| finding.marks));
         match sent.lost.as_deref() {
-            Some(why) => field("lost", format_args!("{}", quoted(why))),
-            None => field("lost", format_args!("null")),
+            Some(why) => line.bare("lost", &quoted(why)),
+            None => line.bare("lost", "null"),
         }
-        line.push_str("}\n");
-        let written = self.out.write_all(line.as_bytes());
-        self.line = line;
-        written
     }
 
     /// Ends, and gives the writer back.

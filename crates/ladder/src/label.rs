@@ -5,6 +5,7 @@
 use crate::analysis::Finding;
 use crate::item::Packet;
 use crate::moment::Sent;
+use crate::phrase::Phrase;
 use std::borrow::Cow;
 use std::fmt::Write;
 use tcp::SeqNum;
@@ -60,7 +61,7 @@ pub struct LabelOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Label {
     /// Flags, numbers, length, window.
-    pub main: Vec<Piece>,
+    pub main: Phrase,
     /// Marks and options.
     pub extras: Vec<Piece>,
 }
@@ -99,36 +100,46 @@ pub fn flag_words(flags: Flags) -> Cow<'static, str> {
 /// The label of a packet.
 #[must_use]
 pub fn label(sent: &Sent, options: LabelOptions) -> Label {
+    let mut label = Label::default();
+    label.extras = fill(&mut label.main, sent, options);
+    label
+}
+
+/// Fills an empty phrase with what is always said of a packet, and returns what is beside it.
+pub(crate) fn fill(main: &mut Phrase, sent: &Sent, options: LabelOptions) -> Vec<Piece> {
     match (&sent.packet, &sent.finding) {
-        (Packet::Segment { header, len }, Some(finding)) => segment(header, *len, finding, options),
-        (Packet::Segment { header, .. }, None) => Label {
-            main: vec![Piece { text: flag_words(header.flags), ink: Ink::Flags }],
-            extras: Vec::new(),
-        },
+        (Packet::Segment { header, len }, Some(finding)) => segment(main, header, *len, finding, options),
+        (Packet::Segment { header, .. }, None) => {
+            main.push(&flag_words(header.flags), Ink::Flags);
+            Vec::new()
+        }
         (Packet::Datagram { len, says }, _) => {
-            let mut main = vec![Piece { text: "UDP".into(), ink: Ink::Flags }];
+            main.push("UDP", Ink::Flags);
             if !options.hide_lengths {
-                field(&mut main, " len ", len);
+                field(main, " len ", i64::from(*len));
             }
-            let extras = says
-                .iter()
-                .map(|text| Piece { text: format!("\"{text}\"").into(), ink: Ink::Plain })
-                .collect();
-            Label { main, extras }
+            says.iter().map(|text| Piece { text: format!("\"{text}\"").into(), ink: Ink::Plain }).collect()
         }
         (Packet::Other(what), _) => {
-            Label { main: vec![Piece { text: what.clone().into(), ink: Ink::Remark }], extras: Vec::new() }
+            main.push(what, Ink::Remark);
+            Vec::new()
         }
     }
 }
 
 /// A name between two spaces, and a value.
-fn field(pieces: &mut Vec<Piece>, name: &'static str, value: impl std::fmt::Display) {
-    pieces.push(Piece { text: name.into(), ink: Ink::Faint });
-    pieces.push(Piece { text: value.to_string().into(), ink: Ink::Plain });
+fn field(main: &mut Phrase, name: &str, value: i64) {
+    main.push(name, Ink::Faint);
+    main.push_number(value, Ink::Plain);
 }
 
-fn segment(header: &Header, len: u32, finding: &Finding, options: LabelOptions) -> Label {
+fn segment(
+    main: &mut Phrase,
+    header: &Header,
+    len: u32,
+    finding: &Finding,
+    options: LabelOptions,
+) -> Vec<Piece> {
     let flags = header.flags;
     let ink = if flags.rst() {
         Ink::Reset
@@ -139,24 +150,26 @@ fn segment(header: &Header, len: u32, finding: &Finding, options: LabelOptions) 
     } else {
         Ink::Flags
     };
-    let mut main = vec![Piece { text: flag_words(flags), ink }];
+    main.push(&flag_words(flags), ink);
     let number = |absolute: u32, relative: u32| match options.absolute {
         true => i64::from(absolute),
         // An old double may lie before the ISN; no window is as wide as this is near to the end of the circle.
         false if relative > u32::MAX - (1 << 20) => i64::from(relative) - (1 << 32),
         false => i64::from(relative),
     };
-    field(&mut main, " seq ", number(header.seq, finding.seq));
+    field(main, " seq ", number(header.seq, finding.seq));
     if flags.ack() {
-        field(&mut main, " ack ", number(header.ack, finding.ack));
+        field(main, " ack ", number(header.ack, finding.ack));
     }
     if len > 0 && !options.hide_lengths {
-        field(&mut main, " len ", len);
+        field(main, " len ", i64::from(len));
     }
     if !flags.rst() {
         // A window whose scale nobody saw is the bare field.
-        let unit = if finding.window_is_raw { "*" } else { "" };
-        field(&mut main, " win ", format_args!("{}{unit}", finding.window));
+        field(main, " win ", i64::from(finding.window));
+        if finding.window_is_raw {
+            main.lengthen("*");
+        }
     }
     let mut extras = Vec::new();
     for mark in finding.marks.iter() {
@@ -167,7 +180,7 @@ fn segment(header: &Header, len: u32, finding: &Finding, options: LabelOptions) 
     if !words.is_empty() {
         extras.push(Piece { text: format!("<{words}>").into(), ink: Ink::Faint });
     }
-    Label { main, extras }
+    extras
 }
 
 /// The options that matter to a reader: what a SYN asks for, SACK blocks, a user timeout. Timestamps are on every segment, so they are

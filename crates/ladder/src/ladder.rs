@@ -42,8 +42,8 @@ pub struct LadderOptions {
 }
 
 enum Drawer<W: Write> {
-    Text(TextLadder<W>),
-    Svg(SvgLadder<W>),
+    Text(Box<TextLadder<W>>),
+    Svg(Box<SvgLadder<W>>),
     Mermaid(MermaidLadder<W>),
     Json(JsonLadder<W>),
 }
@@ -64,8 +64,8 @@ impl<W: Write> Ladder<W> {
         let narrator = Narrator::new(options.vantage, hosts.states);
         let (label, decimals) = (options.text.label, options.text.decimals);
         let drawer = match format {
-            Format::Text => Drawer::Text(TextLadder::new(out, hosts, options.text)),
-            Format::Svg => Drawer::Svg(SvgLadder::new(out, hosts, label, decimals)),
+            Format::Text => Drawer::Text(Box::new(TextLadder::new(out, hosts, options.text))),
+            Format::Svg => Drawer::Svg(Box::new(SvgLadder::new(out, hosts, label, decimals))),
             Format::Mermaid => Drawer::Mermaid(MermaidLadder::new(out, &hosts, label, decimals)?),
             Format::Json => Drawer::Json(JsonLadder::new(out, &hosts, label)?),
         };

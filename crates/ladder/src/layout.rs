@@ -7,7 +7,6 @@ use crate::analysis::Marks;
 use crate::item::Side;
 use crate::moment::{Arrived, Moment, Sent, Standing};
 use crate::state::State;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Rows of a block, at most: what is under way then is drawn as if it arrived there.
@@ -59,7 +58,7 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub struct Arrow {
     /// What is sent.
-    pub sent: Sent,
+    pub sent: Box<Sent>,
     /// The row where it leaves.
     pub start: usize,
     /// The row where it arrives; the one where it leaves, if it is lost.
@@ -81,8 +80,10 @@ pub struct Block {
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
     block: Block,
-    /// Arrows that have not arrived, by the packet's number.
-    open: BTreeMap<u64, usize>,
+    /// Empty, with memory for the next.
+    spare: Block,
+    /// Arrows that have not arrived, by the packet's number, which rises.
+    open: Vec<(u64, usize)>,
     /// An arrival whose row may be shared with what is sent next.
     pending: Option<Arrived>,
     waiting: [bool; 2],
@@ -99,7 +100,7 @@ impl Layout {
             self.land(pending);
             match moment {
                 Moment::Sent(sent) if share && sent.from != side && sent.lost.is_none() => {
-                    self.depart(*sent, true);
+                    self.depart(sent, true);
                     return None;
                 }
                 other => return self.place(other),
@@ -113,10 +114,10 @@ impl Layout {
             (self.open.is_empty() || self.block.rows.len() >= ROWS_MAX) && !self.block.rows.is_empty();
         let block = complete.then(|| self.take());
         match moment {
-            Moment::Sent(sent) => self.depart(*sent, false),
+            Moment::Sent(sent) => self.depart(sent, false),
             Moment::Arrived(arrived) if arrived.at.is_none() => self.pending = Some(arrived),
             Moment::Arrived(arrived) => {
-                if self.open.contains_key(&arrived.id) {
+                if self.open_at(arrived.id).is_ok() {
                     self.row(arrived.at, Place::Arrows);
                     self.land(arrived);
                 }
@@ -148,10 +149,21 @@ impl Layout {
 
     fn take(&mut self) -> Block {
         let last = self.block.rows.len().saturating_sub(1);
-        for index in std::mem::take(&mut self.open).into_values() {
+        for (_, index) in self.open.drain(..) {
             self.block.arrows[index].end = last;
         }
-        std::mem::take(&mut self.block)
+        std::mem::replace(&mut self.block, std::mem::take(&mut self.spare))
+    }
+
+    /// A block that is drawn: the next but one is made of its memory.
+    pub fn reuse(&mut self, mut block: Block) {
+        block.rows.clear();
+        block.arrows.clear();
+        self.spare = block;
+    }
+
+    fn open_at(&self, id: u64) -> Result<usize, usize> {
+        self.open.binary_search_by_key(&id, |(id, _)| *id)
     }
 
     /// Adds a row, and one for the silence before it.
@@ -171,7 +183,7 @@ impl Layout {
         self.block.rows.push(Row { time, standings: [None; 2], brackets, place });
     }
 
-    fn depart(&mut self, sent: Sent, shares: bool) {
+    fn depart(&mut self, sent: Box<Sent>, shares: bool) {
         if shares {
             if let Some(row) = self.block.rows.last_mut() {
                 row.time = Some(sent.at);
@@ -183,14 +195,15 @@ impl Layout {
         let start = self.block.rows.len() - 1;
         self.stand(sent.from, sent.standing);
         if sent.lost.is_none() {
-            self.open.insert(sent.id, self.block.arrows.len());
+            self.open.push((sent.id, self.block.arrows.len()));
         }
         self.block.arrows.push(Arrow { sent, start, end: start, marks: Marks::NONE });
     }
 
     fn land(&mut self, arrived: Arrived) {
         let end = self.block.rows.len() - 1;
-        if let Some(index) = self.open.remove(&arrived.id) {
+        if let Ok(place) = self.open_at(arrived.id) {
+            let (_, index) = self.open.remove(place);
             let arrow = &mut self.block.arrows[index];
             (arrow.end, arrow.marks) = (end, arrived.marks);
         }

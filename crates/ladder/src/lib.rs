@@ -46,6 +46,7 @@ pub mod layout;
 pub mod mark;
 pub mod mermaid;
 pub mod moment;
+pub mod phrase;
 pub mod state;
 pub mod svg;
 pub mod tap;

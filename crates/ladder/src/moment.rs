@@ -141,7 +141,7 @@ impl Narrator {
                 break;
             }
             let under_way = first.remove();
-            self.arrive(&under_way.step, under_way.id, out);
+            self.land(under_way, out);
         }
     }
 
@@ -163,35 +163,35 @@ impl Narrator {
         };
         let state = if step.forged.is_some() { None } else { step.sender.or(inferred) };
         let standing = self.stand(step.from, state);
-        let lost = match &step.passage {
-            Passage::Lost(why) => Some(why.clone()),
-            Passage::SeenOnce | Passage::Arrived(_) => None,
+        let (at, from, forged) = (step.at, step.from, step.forged.is_some());
+        let sent = |packet: Packet, lost: Option<String>| {
+            Moment::Sent(Box::new(Sent { id, at, from, packet, finding, standing, lost, forged }))
         };
-        out.push(Moment::Sent(Box::new(Sent {
-            id,
-            at: step.at,
-            from: step.from,
-            packet: step.packet.clone(),
-            finding,
-            standing,
-            lost,
-            forged: step.forged.is_some(),
-        })));
-        match step.passage {
-            Passage::SeenOnce => self.arrive(&step, id, out),
-            Passage::Lost(_) => out.extend(step.note.map(Moment::Note)),
-            Passage::Arrived(at) => {
-                if self.under_way.len() >= UNDER_WAY_MAX
-                    && let Some((_, first)) = self.under_way.pop_first()
-                {
-                    self.arrive(&first.step, first.id, out);
-                }
-                self.under_way.insert((at, id), UnderWay { step, id });
+        if let Passage::Arrived(arrives_at) = step.passage {
+            out.push(sent(step.packet.clone(), None));
+            if self.under_way.len() >= UNDER_WAY_MAX
+                && let Some((_, first)) = self.under_way.pop_first()
+            {
+                self.land(first, out);
             }
+            self.under_way.insert((arrives_at, id), UnderWay { step, id });
+            return;
         }
+        let arrived = (step.passage == Passage::SeenOnce).then(|| self.arrive(&step, id));
+        let Step { passage, packet, note, .. } = step;
+        let lost = if let Passage::Lost(why) = passage { Some(why) } else { None };
+        out.push(sent(packet, lost));
+        out.extend(arrived.map(Moment::Arrived));
+        out.extend(note.map(Moment::Note));
     }
 
-    fn arrive(&mut self, step: &Step, id: u64, out: &mut Vec<Moment>) {
+    /// A packet that was under way arrives.
+    fn land(&mut self, under_way: UnderWay, out: &mut Vec<Moment>) {
+        out.push(Moment::Arrived(self.arrive(&under_way.step, under_way.id)));
+        out.extend(under_way.step.note.map(Moment::Note));
+    }
+
+    fn arrive(&mut self, step: &Step, id: u64) -> Arrived {
         let side = step.from.other();
         let at = match step.passage {
             Passage::Arrived(at) => Some(at),
@@ -214,8 +214,7 @@ impl Narrator {
         };
         let standing = self.stand(side, step.receiver.or(inferred));
         let marks = if overtaken { Analysis::overtaken() } else { Marks::NONE };
-        out.push(Moment::Arrived(Arrived { id, at, side, marks, standing }));
-        out.extend(step.note.clone().map(Moment::Note));
+        Arrived { id, at, side, marks, standing }
     }
 
     fn on_event(&mut self, event: Event, out: &mut Vec<Moment>) {

@@ -269,7 +269,7 @@ impl<W: Write> SvgLadder<W> {
             );
         }
         let (x, anchor) = if from == Side::Left { (x1 + 14.0, "start") } else { (x1 - 14.0, "end") };
-        let mut main = words.main;
+        let mut main = words.main.pieces();
         let columns: usize = main.iter().chain(&words.extras).map(|piece| width(&piece.text) + 1).sum();
         let below = (columns > 78).then(|| words.extras.clone());
         if below.is_none() {

@@ -10,13 +10,16 @@
 //!   <-time-> <--state-->   <-------------- canvas ---------------------------->   <--state-->
 //! ```
 
+mod glyphs;
 mod plan;
 
 use crate::canvas::{Line, pieces_width, width, wrap};
 use crate::item::{Hosts, Side};
-use crate::label::{Ink, LabelOptions, Piece, label};
+use crate::label::{self, Ink, LabelOptions, Piece, label};
 use crate::layout::{Arrow, Block, Bracket, Layout, Place, Row};
 use crate::moment::{Moment, Sent};
+use crate::phrase::ascii;
+use glyphs::{ASCII, Glyphs, UNICODE};
 use plan::{Fitted, HEAD, Plan, Way, lost_len, spaced};
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -26,6 +29,8 @@ use std::time::Duration;
 pub const WIDTH_MIN: usize = 72;
 /// The widest: beyond, the eye loses the row.
 pub const WIDTH_MAX: usize = 132;
+/// Places of seconds after the point, at most: nanoseconds.
+const DECIMALS_MAX: usize = 9;
 /// What is used where there is no terminal.
 pub const WIDTH_DEFAULT: usize = 100;
 
@@ -33,7 +38,7 @@ pub const WIDTH_DEFAULT: usize = 100;
 const STATE: usize = 12;
 /// Columns between a state and its line: a space, a bracket, a space.
 const GAP: usize = 3;
-/// Lines that are kept to be drawn on again: as many as an ordinary block has.
+/// Lines, and labels, that are kept to be used again: as many as an ordinary block has.
 const SPARE_MAX: usize = 64;
 
 /// How a ladder is written.
@@ -63,56 +68,6 @@ impl Default for TextOptions {
     }
 }
 
-/// The characters of lines and arrows.
-struct Glyphs {
-    line: char,
-    start: [char; 2],
-    flat: char,
-    down: [char; 2],
-    steep: char,
-    head: [char; 2],
-    cross: char,
-    dot: char,
-    top: char,
-    ragged: char,
-    /// Of the wait: left and right, open, inside, close, ragged.
-    bracket: [[char; 4]; 2],
-    note: &'static str,
-    pause: &'static str,
-}
-
-const UNICODE: Glyphs = Glyphs {
-    line: '│',
-    start: ['├', '┤'],
-    flat: '─',
-    down: ['╲', '╱'],
-    steep: '│',
-    head: ['►', '◄'],
-    cross: '╳',
-    dot: '●',
-    top: '┬',
-    ragged: '┴',
-    bracket: [['╮', '│', '╯', '┆'], ['╭', '│', '╰', '┆']],
-    note: "┊ ",
-    pause: "· · ·",
-};
-
-const ASCII: Glyphs = Glyphs {
-    line: '|',
-    start: ['|', '|'],
-    flat: '-',
-    down: ['\\', '/'],
-    steep: '|',
-    head: ['>', '<'],
-    cross: 'X',
-    dot: 'o',
-    top: '+',
-    ragged: '+',
-    bracket: [['.', '|', '\'', ':'], ['.', '|', '\'', ':']],
-    note: ": ",
-    pause: ". . .",
-};
-
 /// A ladder that is written while it happens.
 pub struct TextLadder<W: Write> {
     out: W,
@@ -127,9 +82,15 @@ pub struct TextLadder<W: Write> {
     captioned: [bool; 2],
     /// Labels of arrows that are not drawn yet, in the order in which they were sent.
     labels: VecDeque<Fitted>,
-    /// Lines that were written, to be drawn on again.
-    spare: Vec<Line>,
-    /// The line that is written.
+    /// Labels that were drawn, to be filled again.
+    spare_labels: Vec<Fitted>,
+    /// The lines of the latest block, to be drawn on again.
+    lines: Vec<Line>,
+    /// The plan of the latest block, likewise.
+    plan: Plan,
+    /// A line on which there are only those of the hosts.
+    empty: Line,
+    /// The octets that are written.
     rendered: Vec<u8>,
     /// Between which columns the lines stand.
     canvas: usize,
@@ -142,7 +103,7 @@ impl<W: Write> TextLadder<W> {
         let width = options.width.clamp(WIDTH_MIN, WIDTH_MAX);
         let time = 5 + options.decimals;
         let canvas = width - time - 2 * (STATE + GAP + 1) - 1;
-        TextLadder {
+        let mut ladder = TextLadder {
             out,
             options,
             hosts,
@@ -152,11 +113,20 @@ impl<W: Write> TextLadder<W> {
             chain: None,
             captioned: [false; 2],
             labels: VecDeque::new(),
-            spare: Vec::new(),
+            spare_labels: Vec::new(),
+            lines: Vec::new(),
+            plan: Plan::default(),
+            empty: Line::new(0),
             rendered: Vec::new(),
             canvas,
             time,
+        };
+        ladder.empty = ladder.blank();
+        let glyph = ladder.glyphs().line;
+        for side in Side::BOTH {
+            ladder.empty.put(ladder.lifeline(side), glyph, Ink::Plain);
         }
+        ladder
     }
 
     /// Takes the next moment; writes what is complete by now.
@@ -168,6 +138,7 @@ impl<W: Write> TextLadder<W> {
         let share = self.may_share(&moment);
         if let Some(block) = self.layout.push(moment, share) {
             self.draw(&block)?;
+            self.layout.reuse(block);
         }
         Ok(())
     }
@@ -182,7 +153,7 @@ impl<W: Write> TextLadder<W> {
         self.draw(&block)?;
         let mut line = self.blank();
         self.lifelines(&mut line, self.glyphs().ragged);
-        self.write(line)?;
+        self.write(&[line])?;
         self.out.flush()?;
         Ok(self.out)
     }
@@ -205,9 +176,8 @@ impl<W: Write> TextLadder<W> {
         }
     }
 
-    fn blank(&mut self) -> Line {
-        let columns = self.lifeline(Side::Right) + 1 + GAP + STATE;
-        self.spare.pop().unwrap_or_else(|| Line::new(columns))
+    fn blank(&self) -> Line {
+        Line::new(self.lifeline(Side::Right) + 1 + GAP + STATE)
     }
 
     fn lifelines(&self, line: &mut Line, glyph: char) {
@@ -216,12 +186,10 @@ impl<W: Write> TextLadder<W> {
         }
     }
 
-    fn write(&mut self, mut line: Line) -> io::Result<()> {
+    fn write(&mut self, lines: &[Line]) -> io::Result<()> {
         self.rendered.clear();
-        line.render(self.options.colour, &mut self.rendered);
-        if self.spare.len() < SPARE_MAX {
-            line.clear();
-            self.spare.push(line);
+        for line in lines {
+            line.render(self.options.colour, &mut self.rendered);
         }
         self.out.write_all(&self.rendered)
     }
@@ -243,11 +211,11 @@ impl<W: Write> TextLadder<W> {
         line.text(left_at, &names[0], Ink::Flags);
         if left_at + width(&names[0]) + 2 > right_at {
             // Two long names (IPv6) take a line each.
-            self.write(line)?;
+            self.write(&[line])?;
             line = self.blank();
         }
         line.text(right_at, &names[1], Ink::Flags);
-        self.write(line)?;
+        self.write(&[line])?;
         let mut line = self.blank();
         self.lifelines(&mut line, self.glyphs().top);
         for side in Side::BOTH {
@@ -255,7 +223,7 @@ impl<W: Write> TextLadder<W> {
                 self.put_state(&mut line, side, state.name(), Ink::Faint);
             }
         }
-        self.write(line)
+        self.write(&[line])
     }
 
     fn put_state(&self, line: &mut Line, side: Side, text: &str, ink: Ink) {
@@ -303,49 +271,58 @@ impl<W: Write> TextLadder<W> {
     }
 
     fn draw(&mut self, block: &Block) -> io::Result<()> {
-        let labels: Vec<Fitted> = self.labels.drain(..block.arrows.len()).collect();
-        let plan = Plan::new(self, block, &labels);
-        let mut lines: Vec<Line> = (0..plan.lines).map(|_| self.blank()).collect();
-        for line in &mut lines {
-            self.lifelines(line, self.glyphs().line);
+        // What is drawn is taken out of `self`, which says how, and put back: so no block needs memory of its own.
+        let mut labels = std::mem::take(&mut self.labels);
+        let arrows = block.arrows.len();
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.make(self, block, &labels.make_contiguous()[..arrows]);
+        let mut all_lines = std::mem::take(&mut self.lines);
+        if all_lines.len() < plan.lines {
+            all_lines.resize(plan.lines, self.empty.clone());
         }
+        let lines = &mut all_lines[..plan.lines];
+        lines.iter_mut().for_each(|line| line.copy(&self.empty));
         for (row, at) in block.rows.iter().zip(&plan.first_line) {
             self.put_row(&mut lines[*at..], row);
         }
         for (index, arrow) in block.arrows.iter().enumerate() {
-            self.put_line(&mut lines, arrow, &plan.ways[index]);
+            self.put_line(lines, arrow, &plan.ways[index]);
         }
         for (row, at) in block.rows.iter().zip(&plan.first_line) {
             self.put_words(&mut lines[*at..], row);
         }
         for (index, arrow) in block.arrows.iter().enumerate() {
-            self.put_label(&mut lines, arrow, &labels[index], &plan.ways[index]);
+            self.put_label(lines, arrow, &labels[index], &plan.ways[index]);
         }
         // A wait goes on beside the lines that a row has more than one of.
         for (index, row) in block.rows.iter().enumerate() {
             let end = plan.first_line.get(index + 1).copied().unwrap_or(plan.lines);
             self.put_brackets(&mut lines[plan.first_line[index]..end], row);
         }
-        for line in lines {
-            self.write(line)?;
-        }
-        Ok(())
+        let written = self.write(lines);
+        all_lines.truncate(SPARE_MAX);
+        self.spare_labels.extend(labels.drain(..arrows));
+        self.spare_labels.truncate(SPARE_MAX);
+        (self.lines, self.plan, self.labels) = (all_lines, plan, labels);
+        written
     }
 
-    fn label_of(&self, sent: &Sent) -> Fitted {
-        let mut label = label(sent, self.options.label);
+    fn label_of(&mut self, sent: &Sent) -> Fitted {
+        let mut fitted = self.spare_labels.pop().unwrap_or_default();
+        fitted.main.clear();
+        let mut extras = label::fill(&mut fitted.main, sent, self.options.label);
         if self.options.ascii {
             // Names of hosts and payloads may hold anything; lines and marks are ASCII already.
-            for piece in label.main.iter_mut().chain(&mut label.extras) {
-                piece.text = piece.text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
-            }
+            fitted.main.make_ascii();
+            extras.iter_mut().for_each(|piece| piece.text = ascii(&piece.text).into());
         }
         if let Some(why) = &sent.lost
             && why != "lost"
         {
-            label.extras.push(Piece { text: format!("({why})").into(), ink: Ink::Trouble });
+            extras.push(Piece { text: format!("({why})").into(), ink: Ink::Trouble });
         }
-        Fitted::new(label, self.canvas, lost_len(sent))
+        fitted.fit(extras, self.canvas, lost_len(sent));
+        fitted
     }
 
     fn put_row(&mut self, lines: &mut [Line], row: &Row) {
@@ -354,7 +331,7 @@ impl<W: Write> TextLadder<W> {
             && self.shown_at != Some(time)
         {
             self.shown_at = Some(time);
-            line.text(0, &self.clock(time), Ink::Faint);
+            self.put_clock(line, time);
         }
         for side in Side::BOTH {
             if let Some(standing) = row.standings[side.index()] {
@@ -364,16 +341,26 @@ impl<W: Write> TextLadder<W> {
         }
     }
 
-    /// Seconds with their decimals, rounded, to the width of their column.
-    fn clock(&self, time: Duration) -> String {
-        let decimals = self.options.decimals.min(9);
-        let (whole, unit) = (10_u128.pow(decimals as u32), 10_u128.pow(9 - decimals as u32));
-        let units = (time.as_nanos() + unit / 2) / unit;
-        let columns = self.time.saturating_sub(decimals + 1);
-        if decimals == 0 {
-            return format!("{units:>0$}", self.time);
+    /// Seconds with their decimals, rounded, to the right of their column.
+    fn put_clock(&self, line: &mut Line, time: Duration) {
+        let decimals = self.options.decimals.min(DECIMALS_MAX) as u32;
+        let unit = 10_u32.pow(DECIMALS_MAX as u32 - decimals);
+        // Rounding may carry: 0.9996 s are 1.000.
+        let (mut secs, mut units) = (u128::from(time.as_secs()), (time.subsec_nanos() + unit / 2) / unit);
+        let whole = 10_u32.pow(decimals);
+        if units >= whole {
+            (secs, units) = (secs + 1, units - whole);
         }
-        format!("{:>columns$}.{:0>decimals$}", units / whole, units % whole)
+        let mut buffer = itoa::Buffer::new();
+        let secs = buffer.format(secs);
+        let behind = if decimals == 0 { 0 } else { 1 + decimals as usize };
+        let column = line.text(self.time.saturating_sub(secs.len() + behind), secs, Ink::Faint);
+        if decimals > 0 {
+            // One more digit in front, which the point takes the place of, gives the others their zeros.
+            let mut buffer = itoa::Buffer::new();
+            line.text(column, buffer.format(whole + units), Ink::Faint);
+            line.put(column, '.', Ink::Faint);
+        }
     }
 
     /// What stands between the lines and is no arrow, over whatever passes there.
@@ -422,9 +409,11 @@ impl<W: Write> TextLadder<W> {
         };
         let put = |line: &mut Line, x: usize, glyph: char| line.put(at(x), glyph, ink);
         lines[way.start].put(self.lifeline(from), glyphs.start[from.index()], Ink::Plain);
-        for x in 0..way.turn {
-            put(&mut lines[way.start], x, glyphs.flat);
-        }
+        let columns = |start: usize, end: usize| match from {
+            Side::Left => at(start)..at(end),
+            Side::Right => at(end) + 1..at(start) + 1,
+        };
+        lines[way.start].fill(columns(0, way.turn), glyphs.flat, ink);
         if lost {
             put(&mut lines[way.start], way.turn, glyphs.cross);
             let word = " lost ";
@@ -438,19 +427,20 @@ impl<W: Write> TextLadder<W> {
             let glyph = if falls || index == way.end { glyphs.down[from.index()] } else { glyphs.steep };
             put(line, x, glyph);
         }
-        for x in way.x(way.end) + 1..self.canvas - 1 {
-            // What comes down further right is not cut through.
-            if !glyphs.down.contains(&lines[way.end].at(at(x)).unwrap_or(' ')) {
-                put(&mut lines[way.end], x, glyphs.flat);
-            }
-        }
+        // What comes down further right is not cut through.
+        let flat = columns(way.x(way.end) + 1, self.canvas - 1);
+        lines[way.end].fill_beside(flat, glyphs.flat, glyphs.down, ink);
         put(&mut lines[way.end], self.canvas - 1, glyphs.head[from.index()]);
     }
 
     /// What an arrow says, over everything else.
     fn put_label(&self, lines: &mut [Line], arrow: &Arrow, label: &Fitted, way: &Way) {
         let from = arrow.sent.from;
-        self.put_padded(&mut lines[way.start], from, 1, &label.main);
+        let line = &mut lines[way.start];
+        let column = self.padded_at(from, 1, label.columns);
+        line.put(column, ' ', Ink::Plain);
+        let end = line.phrase(column + 1, &label.main);
+        line.put(end, ' ', Ink::Plain);
         for (line, below) in lines[way.start + 1..].iter_mut().zip(&label.below) {
             self.put_text(line, from, 2, below);
         }
@@ -463,20 +453,21 @@ impl<W: Write> TextLadder<W> {
             // At the receiver, where it shows.
             let marks = spaced(&marks);
             let x = (self.canvas - 2).saturating_sub(pieces_width(&marks) + 2);
-            self.put_padded(&mut lines[way.end], from, x, &marks);
+            let line = &mut lines[way.end];
+            let column = self.padded_at(from, x, pieces_width(&marks));
+            line.put(column, ' ', Ink::Plain);
+            let end = line.pieces(column + 1, &marks);
+            line.put(end, ' ', Ink::Plain);
         }
     }
 
-    /// Puts pieces between two spaces, so that the first begins (for a right-hand sender: the second ends) `x` columns from the sender's
-    /// line.
-    fn put_padded(&self, line: &mut Line, from: Side, x: usize, pieces: &[Piece]) {
-        let column = match from {
+    /// Where something of so many columns begins, with a space before and behind, so that the first space begins (for a right-hand
+    /// sender: the second ends) `x` columns from the sender's line.
+    fn padded_at(&self, from: Side, x: usize, columns: usize) -> usize {
+        match from {
             Side::Left => self.lifeline(Side::Left) + 1 + x,
-            Side::Right => (self.lifeline(Side::Right) - x).saturating_sub(pieces_width(pieces) + 2),
-        };
-        line.put(column, ' ', Ink::Plain);
-        let end = line.pieces(column + 1, pieces);
-        line.put(end, ' ', Ink::Plain);
+            Side::Right => (self.lifeline(Side::Right) - x).saturating_sub(columns + 2),
+        }
     }
 
     /// Puts pieces so that they begin (for a right-hand sender: end) `x` columns from the sender's line.
@@ -546,7 +537,7 @@ pub fn span_words(span: Duration) -> String {
 #[must_use]
 pub fn one_line(sent: &Sent, options: LabelOptions) -> String {
     let label = label(sent, options);
-    let mut text: String = label.main.iter().map(|piece| piece.text.as_ref()).collect();
+    let mut text = label.main.text().to_owned();
     for piece in &label.extras {
         text.push(' ');
         text.push_str(&piece.text);

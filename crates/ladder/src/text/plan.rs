@@ -5,9 +5,10 @@
 
 use super::TextLadder;
 use crate::canvas::{pieces_width, width, wrap};
-use crate::label::{Ink, Label, Piece};
+use crate::label::{Ink, Piece};
 use crate::layout::{Arrow, Block, Place};
 use crate::moment::Sent;
+use crate::phrase::Phrase;
 use std::io::Write;
 
 /// What an arrow needs behind its label at least.
@@ -16,55 +17,58 @@ const TAIL: usize = 7;
 pub(super) const HEAD: usize = 4;
 
 /// A label that fits beside its arrow.
+#[derive(Default)]
 pub(super) struct Fitted {
     /// What stands on the arrow.
-    pub(super) main: Vec<Piece>,
+    pub(super) main: Phrase,
+    /// Columns that it takes.
+    pub(super) columns: usize,
     /// What stands in the lines below.
     pub(super) below: Vec<Vec<Piece>>,
 }
 
 impl Fitted {
-    /// Fits a label into `canvas` columns, of which `spare` are taken already.
-    pub(super) fn new(label: Label, canvas: usize, spare: usize) -> Fitted {
+    /// Fits what is on the arrow, and `extras`, into `canvas` columns, of which `spare` are taken already.
+    pub(super) fn fit(&mut self, extras: Vec<Piece>, canvas: usize, spare: usize) {
         let room = canvas.saturating_sub(3 + TAIL + spare);
-        let mut main = label.main;
+        self.columns = self.main.width();
+        self.below.clear();
         let mut moved: Vec<Piece> = Vec::new();
         // Fields are pairs of a name and a value; the flags stay.
-        while pieces_width(&main) > room && main.len() > 3 {
-            let field = main.split_off(main.len() - 2);
-            let text: String = field.iter().map(|piece| piece.text.as_ref()).collect();
-            moved.insert(0, Piece { text: text.trim().to_owned().into(), ink: Ink::Plain });
+        while self.columns > room && self.main.len() > 3 {
+            let text = self.main.split_last(2).trim().to_owned();
+            moved.insert(0, Piece { text: text.into(), ink: Ink::Plain });
+            self.columns = self.main.width();
         }
-        moved.extend(label.extras);
+        moved.extend(extras);
         if moved.is_empty() {
-            return Fitted { main, below: Vec::new() };
+            return;
         }
         let extras = spaced(&moved);
-        if pieces_width(&main) + 1 + pieces_width(&extras) <= room {
-            main.push(blank_piece());
-            main.extend(extras);
-            return Fitted { main, below: Vec::new() };
+        if self.columns + 1 + pieces_width(&extras) <= room {
+            self.main.push(" ", Ink::Plain);
+            extras.iter().for_each(|piece| self.main.push(&piece.text, piece.ink));
+            self.columns = self.main.width();
+            return;
         }
         let columns = canvas - 6;
-        let mut below: Vec<Vec<Piece>> = Vec::new();
         for piece in moved {
             for text in wrap(&piece.text, columns) {
                 let piece = Piece { text: text.into(), ink: piece.ink };
-                match below.last_mut() {
+                match self.below.last_mut() {
                     Some(line) if pieces_width(line) + 1 + width(&piece.text) <= columns => {
                         line.push(blank_piece());
                         line.push(piece);
                     }
-                    _ => below.push(vec![piece]),
+                    _ => self.below.push(vec![piece]),
                 }
             }
         }
-        Fitted { main, below }
     }
 
     /// How far from the sender's line it reaches on the arrow: a stroke, a space, its pieces, a space.
     pub(super) fn end(&self) -> usize {
-        3 + pieces_width(&self.main)
+        3 + self.columns
     }
 
     /// How far it reaches in the line below.
@@ -93,18 +97,29 @@ impl Way {
 }
 
 /// Which line each row begins on, and every arrow's way.
+#[derive(Default)]
 pub(super) struct Plan {
     pub(super) first_line: Vec<usize>,
     pub(super) lines: usize,
     pub(super) ways: Vec<Way>,
+    /// Lines of each row for what is below a label.
+    own_lines: Vec<usize>,
+    /// Of each arrow whether the last of these stands beside its end.
+    beside_end: Vec<bool>,
+    /// The least turn of each arrow.
+    least: Vec<usize>,
 }
 
 impl Plan {
-    pub(super) fn new<W: Write>(ladder: &TextLadder<W>, block: &Block, labels: &[Fitted]) -> Plan {
+    /// Plans another block, in the memory of the one before.
+    pub(super) fn make<W: Write>(&mut self, ladder: &TextLadder<W>, block: &Block, labels: &[Fitted]) {
         let canvas = ladder.canvas;
+        let Plan { first_line, lines, ways, own_lines, beside_end, least } = self;
         // What is below a label has lines of its own, but the last may stand beside the end of the arrow if that is next.
-        let mut own_lines = vec![0; block.rows.len()];
-        let mut beside_end = vec![false; block.arrows.len()];
+        own_lines.clear();
+        own_lines.resize(block.rows.len(), 0);
+        beside_end.clear();
+        beside_end.resize(block.arrows.len(), false);
         for (index, (arrow, label)) in block.arrows.iter().zip(labels).enumerate() {
             let next_is_its_own = arrow.end == arrow.start + 1
                 && block.arrows.get(index + 1).is_none_or(|next| next.start > arrow.end);
@@ -114,11 +129,11 @@ impl Plan {
                 && arrow.marks.is_empty();
             own_lines[arrow.start] = label.below.len() - usize::from(beside_end[index]);
         }
-        let mut first_line = Vec::with_capacity(block.rows.len());
-        let mut lines = 0;
-        for (row, own_lines) in block.rows.iter().zip(&own_lines) {
-            first_line.push(lines);
-            lines += match &row.place {
+        first_line.clear();
+        *lines = 0;
+        for (row, own_lines) in block.rows.iter().zip(&*own_lines) {
+            first_line.push(*lines);
+            *lines += match &row.place {
                 Place::Note(text) => ladder.note_lines(text).len().max(1),
                 Place::Event(_, what) => wrap(what, canvas - 4).len().max(1),
                 Place::Arrows | Place::Pause(_) => 1 + own_lines,
@@ -126,7 +141,8 @@ impl Plan {
         }
         let span = |arrow: &Arrow| (first_line[arrow.start], first_line[arrow.end]);
         // The least turn of each: behind its own label, and right of what leaves while it is under way.
-        let mut least: Vec<usize> = labels.iter().map(|label| label.end() + 1).collect();
+        least.clear();
+        least.extend(labels.iter().map(|label| label.end() + 1));
         for index in (0..block.arrows.len()).rev() {
             let arrow = &block.arrows[index];
             if beside_end[index] {
@@ -145,14 +161,14 @@ impl Plan {
                 least[index] = least[index].max((least_of_next + 2).saturating_sub(fallen));
             }
         }
-        let mut ways: Vec<Way> = Vec::with_capacity(block.arrows.len());
+        ways.clear();
         for (index, arrow) in block.arrows.iter().enumerate() {
             let (start, end) = span(arrow);
             let mut turn = least[index].max(canvas * 2 / 3);
             // Left of what is under way.
             let beside = block.arrows[..index]
                 .iter()
-                .zip(&ways)
+                .zip(&*ways)
                 .filter(|(other, way)| {
                     other.sent.from == arrow.sent.from && other.sent.lost.is_none() && way.end >= start
                 })
@@ -167,7 +183,6 @@ impl Plan {
             let slope_from = start.max(end.saturating_sub(fall_max));
             ways.push(Way { start, end, turn, slope_from });
         }
-        Plan { first_line, lines, ways }
     }
 }
 

@@ -183,3 +183,34 @@ fn the_same_in_the_other_formats() {
         }
     }
 }
+
+/// Rounded times as `format!` writes them.
+#[test]
+fn a_time_is_to_the_right_of_its_column() {
+    let times = [
+        0,
+        1,
+        499_999_999,
+        500_000_000,
+        999_499_999,
+        999_500_000,
+        999_999_999_999,
+        1_234_567_890_123_456_789,
+    ];
+    for decimals in [0, 1, 3, 6, 9, 12] {
+        for nanos in times {
+            let options = TextOptions { decimals, ..TextOptions::default() };
+            let ladder = TextLadder::new(Vec::new(), hosts(), options);
+            let mut line = Line::new(60);
+            ladder.put_clock(&mut line, Duration::from_nanos(nanos));
+            let mut out = Vec::new();
+            line.render(false, &mut out);
+            let shown = decimals.min(9);
+            let unit = 10_u128.pow(9 - shown as u32);
+            let (units, whole) = ((u128::from(nanos) + unit / 2) / unit, 10_u128.pow(shown as u32));
+            let fraction = format!(".{:0>shown$}", units % whole);
+            let words = format!("{}{}", units / whole, if shown > 0 { &fraction } else { "" });
+            assert_eq!(String::from_utf8(out).expect("text"), format!("{words:>0$}\n", 5 + decimals));
+        }
+    }
+}
