@@ -41,6 +41,14 @@ impl Marks {
     /// None.
     pub const NONE: Marks = Marks { marks: [None; Marks::MAX] };
 
+    /// One.
+    #[must_use]
+    pub fn of(mark: Mark) -> Marks {
+        let mut marks = Marks::NONE;
+        marks.push(mark);
+        marks
+    }
+
     /// Adds one; beyond [`Marks::MAX`] it is forgotten.
     pub fn push(&mut self, mark: Mark) {
         if let Some(free) = self.marks.iter_mut().find(|slot| slot.is_none()) {
@@ -375,9 +383,7 @@ impl Analysis {
     /// A segment of `from` arrives that was overtaken on the way (only [`Vantage::BothEnds`] can tell).
     #[must_use]
     pub fn overtaken() -> Marks {
-        let mut marks = Marks::NONE;
-        marks.push(Mark::OutOfOrder);
-        marks
+        Marks::of(Mark::OutOfOrder)
     }
 
     fn on_syn(&mut self, from: Side, at: Duration, header: &Header) {

@@ -84,7 +84,8 @@ pub struct Step {
     pub sender: Option<State>,
     /// The receiver's state after it arrived, likewise.
     pub receiver: Option<State>,
-    /// The sender did not send it now, and it tells nothing of the sender: [`Mark::Forged`] or [`Mark::OldDuplicate`].
+    /// The sender did not send it now, and it tells nothing of the sender: [`Mark::Forged`],
+    /// [`Mark::OldDuplicate`] or [`Mark::FromRouter`].
     pub forged: Option<Mark>,
     /// An explanation, shown when it has arrived.
     pub note: Option<String>,

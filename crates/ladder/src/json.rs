@@ -243,7 +243,9 @@ impl<W: Write> JsonLadder<W> {
             Packet::Other(what) => line.bare("what", &quoted(what)),
         }
         line.state(sent.standing);
-        line.marks(&sent.finding.map_or(Marks::NONE, |finding| finding.marks));
+        // What is no segment is not analysed, but may be somebody else's.
+        let foreign = || sent.forged.map_or(Marks::NONE, Marks::of);
+        line.marks(&sent.finding.map_or_else(foreign, |finding| finding.marks));
         match sent.lost.as_deref() {
             Some(why) => line.bare("lost", &quoted(why)),
             None => line.bare("lost", "null"),

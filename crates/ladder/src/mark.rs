@@ -41,6 +41,8 @@ pub enum Mark {
     Forged,
     /// An old duplicate of a segment of the sender's, late on its way: it sent nothing now.
     OldDuplicate,
+    /// A router on the way says it, of what it could not forward; the end in whose place it stands sent nothing.
+    FromRouter,
 }
 
 impl Mark {
@@ -65,6 +67,7 @@ impl Mark {
             Mark::ChallengeAck => "challenge-ack",
             Mark::Forged => "forged",
             Mark::OldDuplicate => "old-duplicate",
+            Mark::FromRouter => "from-router",
         }
     }
 
@@ -101,6 +104,7 @@ impl fmt::Display for Mark {
             Mark::KeepAliveAck => "answer to the keep-alive",
             Mark::ChallengeAck => "challenge ACK",
             Mark::OldDuplicate => "old duplicate",
+            Mark::FromRouter => "from a router",
             other => other.word(),
         })
     }

@@ -6,6 +6,7 @@
 use crate::analysis::{Analysis, Finding, Marks, Vantage};
 use crate::infer::Inference;
 use crate::item::{Event, Item, Packet, Passage, Side, Step};
+use crate::mark::Mark;
 use crate::state::State;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,8 +40,8 @@ pub struct Sent {
     pub standing: Option<Standing>,
     /// It will not arrive, and why.
     pub lost: Option<String>,
-    /// Somebody else put it on the wire.
-    pub forged: bool,
+    /// Its sender did not send it now, and what it is instead.
+    pub forged: Option<Mark>,
 }
 
 /// A packet arrives.
@@ -163,7 +164,7 @@ impl Narrator {
         };
         let state = if step.forged.is_some() { None } else { step.sender.or(inferred) };
         let standing = self.stand(step.from, state);
-        let (at, from, forged) = (step.at, step.from, step.forged.is_some());
+        let (at, from, forged) = (step.at, step.from, step.forged);
         let sent = |packet: Packet, lost: Option<String>| {
             Moment::Sent(Box::new(Sent { id, at, from, packet, finding, standing, lost, forged }))
         };

@@ -68,7 +68,7 @@ impl Stage {
         self.draw(A, &frame, Some(why), None);
         let error = frame::too_big(&frame, mtu);
         let arrives = self.now + self.link.conditions(B).delay;
-        let item = self.draw(B, &error, None, Some(Mark::Forged));
+        let item = self.draw(B, &error, None, Some(Mark::FromRouter));
         self.sent.push(Sent { at: self.elapsed(), from: A, frame, lost: true });
         self.flying.push(Flying { from: B, frame: error.clone(), item });
         self.link.inject(arrives, B, error);

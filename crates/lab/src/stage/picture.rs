@@ -187,7 +187,7 @@ impl Stage {
                 let line = wire::pretty::line(Medium::Ip, frame).to_string();
                 let about = line.split_once("icmp ").map_or(line.as_str(), |(_, what)| what);
                 let about = about.split_once(" for ").map_or(about, |(what, _)| what);
-                let from = if forged.is_some() {
+                let from = if forged == Some(Mark::FromRouter) {
                     self.lang.pick("from a router: ", "来自途中路由器：")
                 } else {
                     ""

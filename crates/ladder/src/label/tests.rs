@@ -15,7 +15,7 @@ fn labelled(header: Header, len: u32, options: LabelOptions) -> String {
         finding: Some(finding),
         standing: None,
         lost: None,
-        forged: false,
+        forged: None,
     };
     one_line(&sent, options)
 }

@@ -4,6 +4,7 @@ mod golden;
 use super::*;
 use crate::analysis::Vantage;
 use crate::item::{Event, Item, Packet, Passage, Side, Step};
+use crate::mark::Mark;
 use crate::state::State;
 use crate::{Format, Ladder, LadderOptions};
 use wire::tcp::{Flags, Header, TcpOptions};
@@ -213,4 +214,12 @@ fn a_time_is_to_the_right_of_its_column() {
             assert_eq!(String::from_utf8(out).expect("text"), format!("{words:>0$}\n", 5 + decimals));
         }
     }
+}
+
+#[test]
+fn a_router_speaks_for_itself() {
+    let says = Packet::Other("from a router: ICMP too big, mtu 1000".to_owned());
+    let step = Step { forged: Some(Mark::FromRouter), ..Step::seen(Side::Right, ms(0), says) };
+    let json = draw_as(Format::Json, vec![Item::Step(step)], Vantage::BothEnds, TextOptions::default());
+    assert!(json.contains("\"marks\":[\"from-router\"]"), "{json}");
 }
