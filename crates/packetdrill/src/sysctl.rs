@@ -59,7 +59,7 @@ impl<R: Fn(&str) -> Option<String>> Sysctls<R> {
             // Linux paces only where the qdisc `fq` or the congestion control asks for it, and the scripts' qdisc is `pfifo`; nor does its
             // slow start know RFC 9406's limit of bursts.
             pacing: false,
-            paced_below: true,
+            paced_elsewhere: true,
             not_sent_low_water: self.word("ipv4/tcp_notsent_lowat", u32::MAX),
             ..Settings::default()
         };

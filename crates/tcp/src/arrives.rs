@@ -373,7 +373,7 @@ impl Connection {
                 min_rtt: self.rtt.min_rtt(),
                 rate: None,
                 in_recovery: sending.recovery.in_recovery(),
-                paced: self.settings.pacing || self.settings.paced_below,
+                paced: self.settings.pacing || self.settings.paced_elsewhere,
             },
             ece: false,
             probe: self.pmtu.probe(),

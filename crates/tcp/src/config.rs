@@ -190,7 +190,7 @@ pub struct Settings {
     pub pacing: bool,
     /// Somebody below paces (a queueing discipline, a device), so that slow start need not limit its bursts here: L of RFC 9406 4.3 is
     /// infinite, as it is while [`Settings::pacing`] is on. Off.
-    pub paced_below: bool,
+    pub paced_elsewhere: bool,
     /// TCP_MAXSEG: no larger segment is sent nor asked for. None: the path decides.
     pub max_segment: Option<u16>,
     /// TCP_NOTSENT_LOWAT: writable only while fewer unsent bytes are queued. u32::MAX.
@@ -227,7 +227,7 @@ impl Default for Settings {
             linger: Linger::Background,
             congestion: CongestionKind::default(),
             pacing: true,
-            paced_below: false,
+            paced_elsewhere: false,
             max_segment: None,
             not_sent_low_water: u32::MAX,
             send_buffer: None,
