@@ -184,10 +184,8 @@ pub struct Line {
 /// A line whose frames are wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceOf {
-    /// Its peer, as [`Line::remote`] names it.
-    pub remote: SocketAddr,
-    /// Its carrier, as [`Line::carrier`] names it.
-    pub carrier: String,
+    /// [`Traced::name`] of the line: so its own loop finds it without looking at any other.
+    pub name: u64,
     /// [`Traced::next`] of the last answer; 0 at first.
     pub after: u64,
 }
@@ -197,6 +195,8 @@ pub struct TraceOf {
 pub struct Traced {
     /// The line.
     pub line: Line,
+    /// What to ask after it by: no other line has this name, nor gets it while the exchange runs on.
+    pub name: u64,
     /// Whether its network shows frames: our own stack does, the kernel does not.
     pub shown: bool,
     /// As many lines are watched as can be, and this is not one of them.
@@ -234,17 +234,17 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// A line of which nothing is asked but whether it can be shown.
-    pub(crate) fn of_line(line: Line, shown: bool) -> Self {
-        let about = Traced { line, shown, full: false, next: 0, lost: 0 };
+    pub(crate) fn of_line(line: Line, name: u64, shown: bool) -> Self {
+        let about = Traced { line, name, shown, full: false, next: 0, lost: 0 };
         Self { about, frames: Vec::new() }
     }
 
     /// `now` is when it is told: the frames' times are on the loop's clock, and go out as civil time.
-    pub(crate) fn new(line: Line, now: Now, answer: Answer) -> Self {
+    pub(crate) fn new(line: Line, name: u64, now: Now, answer: Answer) -> Self {
         let traced = match answer {
-            Answer::Hidden => return Self::of_line(line, false),
+            Answer::Hidden => return Self::of_line(line, name, false),
             Answer::Full => {
-                let about = Traced { full: true, ..Self::of_line(line, true).about };
+                let about = Traced { full: true, ..Self::of_line(line, name, true).about };
                 return Self { about, frames: Vec::new() };
             }
             Answer::Watched(traced) => traced,
@@ -257,7 +257,7 @@ impl Trace {
             len: frame.len,
             octets: hex(&frame.octets),
         });
-        let about = Traced { line, shown: true, full: false, next: traced.next, lost: traced.lost };
+        let about = Traced { line, name, shown: true, full: false, next: traced.next, lost: traced.lost };
         Self { about, frames: frames.collect() }
     }
 }

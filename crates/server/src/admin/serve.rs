@@ -13,7 +13,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use router::AccountChange;
+use router::{AccountChange, SessionId};
 use store::{AccountState, Answer, Hold, Op, StoreError};
 use xmpp::address::AccountNumber;
 
@@ -333,16 +333,20 @@ fn trace(
     each: &mut dyn FnMut(Item),
 ) -> Result<(), Refusal> {
     let (answer, lines) = channel();
-    let loops = desk.control.loops();
-    for to in 0..loops {
-        if !desk
-            .control
-            .to_loop(to, Letter::Trace { number, of: of.cloned(), answer: Sender::clone(&answer) })
-        {
+    // A line that is named has one loop; the others are left alone.
+    let loops = 0..desk.control.loops();
+    let asked = match of.map(|of| usize::from(SessionId::from_bits(of.name).of_loop())) {
+        Some(its) if !loops.contains(&its) => return Ok(()),
+        Some(its) => its..its + 1,
+        None => loops,
+    };
+    for to in asked.clone() {
+        let letter = Letter::Trace { number, of: of.cloned(), answer: Sender::clone(&answer) };
+        if !desk.control.to_loop(to, letter) {
             return Err(unavailable());
         }
     }
-    for _ in 0..loops {
+    for _ in asked {
         for trace in lines.recv_timeout(ANSWER_WITHIN).map_err(|_| unavailable())? {
             each(Item::Trace(trace.about));
             trace.frames.into_iter().for_each(|frame| each(Item::Frame(frame)));

@@ -2,6 +2,7 @@
 //! Invariants: nothing of what was said on it, no key and no password.
 //! Not here: what the kernel knows (`sock_diag`), who may ask (`errands`), how frames are kept (`network::trace`).
 
+use router::SessionId;
 use xmpp::address::AccountNumber;
 
 use super::EventLoop;
@@ -16,7 +17,7 @@ const HEADERS: usize = 192;
 
 impl EventLoop {
     /// Every line that has a connection, with its name; who may come back stands in `who` alone.
-    pub(super) fn named_lines(&self) -> Vec<(router::SessionId, admin::Line)> {
+    pub(super) fn named_lines(&self) -> Vec<(SessionId, admin::Line)> {
         let slots = self.lines.slots();
         let named = slots.into_iter().filter_map(|slot| {
             let name = self.lines.name(slot)?;
@@ -41,27 +42,30 @@ impl EventLoop {
         facts
     }
 
-    /// A number's lines for `switchboard trace`, or one of them with its frames.
+    /// A number's lines for `switchboard trace`, or one of them with its frames. Who follows a line asks ten times a second, so one that
+    /// is named costs what it costs itself, however many there are.
     pub(super) fn trace(&mut self, number: AccountNumber, of: Option<&TraceOf>) -> Vec<admin::Trace> {
-        let of_number = self.lines.iter().filter(|connection| connection.number == Some(number));
-        let lines: Vec<(Line, admin::Line)> =
-            of_number.map(|connection| (connection.line, self.line_of(connection))).collect();
-        let mut all = Vec::new();
-        for (line, about) in lines {
-            match of {
-                None => {
-                    let shown =
-                        self.flow(line).is_some_and(|(network, _)| self.networks[network].shows_frames());
-                    all.push(admin::Trace::of_line(about, shown));
-                }
-                Some(of) if of.remote == about.remote && of.carrier == about.carrier => {
-                    let answer = self.frames(line, of.after, SNAP_MAX);
-                    all.push(admin::Trace::new(about, self.now, answer));
-                }
-                Some(_) => {}
-            }
-        }
-        all
+        let Some(of) = of else { return self.lines_to_trace(number) };
+        let name = SessionName::from_id(SessionId::from_bits(of.name));
+        let connection = self.lines.find(name).and_then(|slot| self.lines.get(slot));
+        let Some(connection) = connection.filter(|connection| connection.number == Some(number)) else {
+            return Vec::new();
+        };
+        let (line, about) = (connection.line, self.line_of(connection));
+        let answer = self.frames(line, of.after, SNAP_MAX);
+        vec![admin::Trace::new(about, of.name, self.now, answer)]
+    }
+
+    fn lines_to_trace(&self, number: AccountNumber) -> Vec<admin::Trace> {
+        let slots = self.lines.slots().into_iter();
+        let of_number = slots.filter_map(|slot| {
+            let connection = self.lines.get(slot).filter(|connection| connection.number == Some(number))?;
+            let shown =
+                self.flow(connection.line).is_some_and(|(network, _)| self.networks[network].shows_frames());
+            let name = self.lines.name(slot)?.to_id().to_bits();
+            Some(admin::Trace::of_line(self.line_of(connection), name, shown))
+        });
+        of_number.collect()
     }
 
     /// The latest frames of a line, as far as a picture needs them; `None` if it is gone.

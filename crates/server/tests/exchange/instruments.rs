@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use switchboard_server::admin::{Item, Request, TraceOf, Traced};
+
 use crate::client::{Client, tcp};
 use crate::house::{House, PASSWORD};
 
@@ -95,8 +97,7 @@ fn the_log_tells_no_secret() {
     let (password, wrong, text) = ("open sesame 7304", "open barley 7305", "the treasure is under tree 7306");
     let mut house = House::usual();
     let (alice, bob) = (house.account(), house.account());
-    let request =
-        switchboard_server::admin::Request::AccountPassword { number: alice, password: password.into() };
+    let request = Request::AccountPassword { number: alice, password: password.into() };
     house.ask(&request).unwrap();
 
     let mut plain = Client::tls(house.tls());
@@ -124,4 +125,36 @@ fn the_log_tells_no_secret() {
     for secret in [password, wrong, text, key, &blob(password), &blob(wrong)] {
         assert!(!log.contains(secret), "{secret:?} is in the log");
     }
+}
+
+#[test]
+fn a_line_is_asked_after_by_its_name_alone() {
+    let house = House::usual();
+    let (alice, bob) = (house.account(), house.account());
+    let mut first = Client::tcp(house.tcp());
+    first.go_online(alice, PASSWORD, "a");
+    let mut second = Client::tls(house.tls());
+    second.go_online(alice, PASSWORD, "b");
+    let ask = |number, of| -> Vec<Traced> {
+        let items = house.ask(&Request::Trace { number, of }).unwrap();
+        let traced = items.into_iter().filter_map(|item| match item {
+            Item::Trace(traced) => Some(traced),
+            _ => None,
+        });
+        traced.collect()
+    };
+    let all = ask(alice, None);
+    assert_eq!(all.len(), 2);
+    for traced in &all {
+        let named = TraceOf { name: traced.name, after: 0 };
+        assert_eq!(ask(alice, Some(named.clone())), std::slice::from_ref(traced));
+        // It is nobody else's.
+        assert_eq!(ask(bob, Some(named)), []);
+    }
+    assert_eq!(ask(alice, Some(TraceOf { name: u64::MAX, after: 0 })), []);
+    second.log_out();
+    house.until(|lines| lines.len() == 1);
+    let left: Vec<_> =
+        all.iter().flat_map(|traced| ask(alice, Some(TraceOf { name: traced.name, after: 0 }))).collect();
+    assert_eq!(left, ask(alice, None));
 }

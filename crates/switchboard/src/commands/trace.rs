@@ -18,7 +18,7 @@ use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
 use pcap_file::{DataLink, Endianness};
-use server::admin::{Client, Frame, Item, Line, Request, TraceOf, Traced};
+use server::admin::{Client, Frame, Item, Request, TraceOf, Traced};
 
 use crate::args::Trace;
 use crate::commands::ladder::options;
@@ -39,8 +39,8 @@ pub(crate) fn run(args: &Trace) -> Result<(), Failure> {
         )));
     };
     let lines = ask(&mut exchange, args, None)?;
-    let line = choose(args, lines.into_iter().map(|(about, _)| about).collect())?;
-    let mut of = TraceOf { remote: line.remote, carrier: line.carrier.clone(), after: 0 };
+    let Traced { line, name, .. } = choose(args, lines.into_iter().map(|(about, _)| about).collect())?;
+    let mut of = TraceOf { name, after: 0 };
     // It is watched from here on, so what follows the next words is seen.
     let mut traces = ask(&mut exchange, args, Some(&of))?;
     if traces.iter().any(|(about, _)| about.full) {
@@ -98,7 +98,7 @@ fn ask(exchange: &mut Client, args: &Trace, of: Option<&TraceOf>) -> Result<Trac
 }
 
 /// The line that is meant, if it can be shown.
-fn choose(args: &Trace, all: Vec<Traced>) -> Result<Line, Failure> {
+fn choose(args: &Trace, all: Vec<Traced>) -> Result<Traced, Failure> {
     let number = args.number;
     let wanted = all.into_iter().filter(|traced| match &args.resource {
         None => true,
@@ -107,7 +107,7 @@ fn choose(args: &Trace, all: Vec<Traced>) -> Result<Line, Failure> {
     let mut wanted: Vec<Traced> = wanted.collect();
     wanted.sort_by_key(|traced| (traced.shown, traced.line.since));
     match (wanted.pop(), &args.resource) {
-        (Some(traced), _) if traced.shown => Ok(traced.line),
+        (Some(traced), _) if traced.shown => Ok(traced),
         (Some(traced), _) => Err(Failure::failed(format!(
             "{number} is on the network `{}`, which shows no packets: only our own stack does (serve --network tun:...); \
              for others see `switchboard ladder --live`",
