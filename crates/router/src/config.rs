@@ -42,7 +42,8 @@ pub struct RouterConfig {
     /// more are refused with `resource-constraint`. Default 128.
     pub directed_max: usize,
     /// Messages of one account that are in the hands of resources that confirm, of which none has. Beyond it a message
-    /// waits in the store. Default 4,096, of some 200 bytes each.
+    /// waits in the store, also one for the full address of a resource that takes no others: it is for the next that
+    /// does. Default 4,096, of some 200 bytes each.
     pub shared_max: usize,
     /// Messages that arrive while the last of an account's waiting messages are fetched, and are kept in memory
     /// meanwhile. Beyond it they are stored. Default 64.

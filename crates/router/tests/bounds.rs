@@ -289,6 +289,41 @@ fn what_the_store_has_no_time_to_keep_counts_as_handled_once_it_is_confirmed() {
 }
 
 #[test]
+fn what_is_for_who_takes_no_others_waits_in_the_store_while_too_much_is_unconfirmed() {
+    let mut world = World::with(1, RouterConfig { shared_max: 1, ..cfg() });
+    let sender = present(&mut world, 10_001, "x", false);
+    let reader = world.bind(10_002, Some("y"), true, None);
+    world.settle();
+    // It gets what is for its full address, and nothing else.
+    world.send(reader, "<presence><priority>-1</priority></presence>");
+    world.settle();
+    inbox(&mut world, reader);
+    let message = |id| format!("<message to='10002@localhost/y' id='{id}'><body>a</body></message>");
+    world.send(sender, &message("m0"));
+    world.settle();
+    world.store_waits = true;
+    let seq = world.send(sender, &message("m1"));
+    assert_eq!(inbox(&mut world, reader).len(), 1);
+    assert!(!world.clients[&sender].processed.contains(&seq), "it would not outlive a crash");
+    world.store_waits = false;
+    world.settle();
+    assert!(world.clients[&sender].processed.contains(&seq));
+    assert_eq!(inbox(&mut world, sender), Vec::<String>::new());
+    // What is not to be kept is given nevertheless.
+    let hint = "<body>b</body><no-store xmlns='urn:xmpp:hints'/>";
+    world.send(sender, &format!("<message to='10002@localhost/y'>{hint}</message>"));
+    world.settle();
+    assert_eq!(inbox(&mut world, reader).len(), 1);
+    world.confirm(reader, usize::MAX);
+    world.settle();
+    world.send(reader, "<presence/>");
+    world.settle();
+    let waited = inbox(&mut world, reader);
+    assert_eq!(waited.iter().filter(|stanza| stanza.contains("id='m1'")).count(), 1, "{waited:?}");
+    assert_eq!(unprocessed(&world, sender), 0);
+}
+
+#[test]
 fn directed_presence_is_bounded() {
     let mut world = World::with(1, RouterConfig { directed_max: 2, ..cfg() });
     let sender = present(&mut world, 10_001, "x", false);

@@ -143,13 +143,17 @@ impl Feature for It {
 
     fn put_by(router: &mut Router, letter: Letter<'_>, line: LineId) -> bool {
         let judgement = Stanza::parse(letter.stanza).map(|stanza| super::judge(&stanza));
-        if judgement != Ok(Judgement::Keep) || !router.lines[line].takes_messages() {
+        if judgement != Ok(Judgement::Keep) {
             return false;
         }
         let (number, session) = (letter.to, router.lines[line].session);
+        // Who was written to by its full address, and takes nothing else, never comes for what waits: another does.
+        let taker = if router.lines[line].takes_messages() { Some(session) } else { router.taker(number, session) };
         router.store(letter);
-        if spool(router, number).is_some_and(|spool| spool.flush.is_none()) {
-            router.start(number, session, VecDeque::new());
+        if let Some(taker) = taker
+            && spool(router, number).is_some_and(|spool| spool.flush.is_none())
+        {
+            router.start(number, taker, VecDeque::new());
         }
         true
     }
