@@ -183,6 +183,10 @@ impl FrameSink for Sink {
         self.ready.len() < FRAMES_MAX
     }
 
+    fn room_for(&mut self, _len: usize) -> usize {
+        FRAMES_MAX.saturating_sub(self.ready.len())
+    }
+
     fn commit(&mut self, len: usize, meta: TxMeta) {
         let mut frame = std::mem::take(&mut self.reserved);
         frame.truncate(len);

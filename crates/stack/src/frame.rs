@@ -101,6 +101,10 @@ impl FrameSink for FrameQueue {
         self.frames.len() < self.frames_max
     }
 
+    fn room_for(&mut self, _len: usize) -> usize {
+        self.frames_max.saturating_sub(self.frames.len())
+    }
+
     fn commit(&mut self, len: usize, meta: TxMeta) {
         let mut frame = std::mem::take(&mut self.reserved);
         frame.truncate(len);

@@ -152,6 +152,54 @@ fn lost_segments_are_mended() {
     assert!(got == data, "{} octets", got.len());
 }
 
+/// Whether segments are decided on one by one or many at once, the same frames leave at the same time: with and
+/// without losses, with writes that end within segments, and a FIN behind the last.
+#[test]
+fn segments_decided_on_together_are_those_decided_on_one_by_one() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    // Short paths, where nothing is paced, and a long one.
+    for (micros, mtu, lost_of_256, remote) in [
+        (100, 1500, 0, "10.0.0.2:80"),
+        (0, 1500, 4, "10.0.0.2:80"),
+        (100, 1500, 4, "10.0.0.2:80"),
+        (200, 1280, 8, "[fd00::2]:80"),
+        (5_000, 9000, 1, "10.0.0.2:80"),
+    ] {
+        let [one_by_one, together] = [true, false].map(|one_by_one| {
+            let mut pair = Pair::with(mtu, |_, _| {});
+            pair.one_by_one = one_by_one;
+            pair.delay = Duration::from_micros(micros);
+            let (client, server) = pair.open(remote);
+            let wire = Rc::new(RefCell::new(Vec::new()));
+            let (noted, mut draw) = (wire.clone(), 7u32);
+            pair.passes = Box::new(move |from, frame| {
+                noted.borrow_mut().push((from, frame.to_vec()));
+                draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                draw >> 24 >= lost_of_256
+            });
+            for len in [100, 1_000_000, 12_345, 3 * mtu as usize] {
+                let data = pattern(len);
+                let got = pair.transfer((A, client), server, &data, Duration::from_secs(60));
+                assert!(got == data, "{remote} mtu {mtu}: {} octets", got.len());
+                wire.borrow_mut().push((A, Vec::from(format!("{:?}", pair.now))));
+            }
+            assert_eq!(pair.send(A, client, &pattern(20_000)), Ok(20_000));
+            let now = pair.now;
+            pair.stacks[A].tcp_shutdown(now, client, Shutdown::Write).expect("open");
+            pair.advance(Duration::from_secs(5));
+            wire.take()
+        });
+        assert!(one_by_one.len() > 100);
+        let other = one_by_one.iter().zip(&together).position(|(one, other)| one != other);
+        assert_eq!(
+            (other, one_by_one.len()),
+            (None, together.len()),
+            "{micros} us, mtu {mtu}, {lost_of_256} lost"
+        );
+    }
+}
+
 #[test]
 fn nobody_listening_is_a_refusal_and_nobody_there_a_timeout() {
     let mut pair = Pair::new();

@@ -105,6 +105,17 @@ impl Slices<'_> {
         self.left
     }
 
+    /// Gives the first `len` octets out as a range of their own.
+    #[inline]
+    #[must_use]
+    pub fn split_front(&mut self, len: usize) -> Self {
+        let len = len.min(self.left);
+        let front = Slices { left: len, ..self.clone() };
+        self.at += len;
+        self.left -= len;
+        front
+    }
+
     /// Copies everything that is left into the front of `out`; returns how much fitted.
     #[inline]
     pub fn copy_to(self, out: &mut [u8]) -> usize {

@@ -23,12 +23,15 @@ pub struct Ctx<'a> {
     /// The most text that one polled segment may carry when the device cuts it (TSO), in octets; 0: never more than one
     /// segment of the wire.
     pub tso_max: u32,
+    /// Where the device does not cut: the most segments of the wire that one polled segment may stand for, which the caller cuts it
+    /// into; what leaves is what as many calls would have given. 0 and 1: it does not cut.
+    pub cut_max: u32,
 }
 
 impl<'a> Ctx<'a> {
     /// Surroundings without segmentation offload.
     pub fn new(now: Instant, config: &'a TcpConfig, memory: &'a mut Memory) -> Self {
-        Ctx { now, config, memory, tso_max: 0 }
+        Ctx { now, config, memory, tso_max: 0, cut_max: 1 }
     }
 }
 

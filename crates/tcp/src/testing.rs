@@ -179,8 +179,13 @@ impl Script {
     }
 
     pub(crate) fn with<R>(&mut self, call: impl FnOnce(&mut Connection, &mut Ctx<'_>) -> R) -> R {
-        let mut ctx =
-            Ctx { now: self.now, config: &self.config, memory: &mut self.memory, tso_max: self.tso_max };
+        let mut ctx = Ctx {
+            now: self.now,
+            config: &self.config,
+            memory: &mut self.memory,
+            tso_max: self.tso_max,
+            cut_max: 1,
+        };
         let result = call(&mut self.conn, &mut ctx);
         self.events |= self.conn.poll_events();
         result
@@ -397,7 +402,8 @@ impl Pair {
     pub(crate) fn with<R>(&mut self, side: Side, call: impl FnOnce(&mut Connection, &mut Ctx<'_>) -> R) -> R {
         let now = self.now;
         let end = self.end(side);
-        let mut ctx = Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max };
+        let mut ctx =
+            Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
         let result = call(end.conn.as_mut().expect("there is a connection"), &mut ctx);
         self.flush(side);
         result
@@ -422,7 +428,8 @@ impl Pair {
             let now = self.now;
             let end = self.end(side);
             let Some(conn) = end.conn.as_mut() else { return };
-            let mut ctx = Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max };
+            let mut ctx =
+                Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
             let Some(seg) = conn.poll_segment(&mut ctx) else {
                 end.events |= conn.poll_events();
                 return;
@@ -451,7 +458,8 @@ impl Pair {
         let side = flying.to;
         let arriving = flying.seg.as_arriving(&flying.text);
         let end = self.end(side);
-        let mut ctx = Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max };
+        let mut ctx =
+            Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
         let mut answer = None;
         if let Some(conn) = end.conn.as_mut() {
             if let Disposition::Answer(_, seg) = conn.handle_segment(&mut ctx, &arriving) {
@@ -492,7 +500,7 @@ impl Pair {
         let now = self.now;
         let end = self.end(side);
         let half_open = end.half_open.as_ref().map(|entry| entry.deadline(now));
-        let ctx = Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max };
+        let ctx = Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
         end.conn.as_ref().and_then(|conn| conn.next_deadline(&ctx)).or(half_open)
     }
 

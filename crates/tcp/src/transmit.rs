@@ -258,6 +258,12 @@ impl Connection {
             (look, decide(&look))
         };
         let Decision::Send { len, fin } = decision else { return None };
+        // What the caller cuts is remembered as one segment, so a small last one is polled by itself: a tail probe repeats it alone.
+        let (len, fin) = if ctx.tso_max == 0 && len > mss && !len.is_multiple_of(mss) {
+            (len - len % mss, false)
+        } else {
+            (len, fin)
+        };
         let probe = self.probe_len(ctx, &look, len);
         let len = probe.unwrap_or(len);
         let start = self.snd.nxt;
@@ -367,10 +373,12 @@ impl Connection {
 
     /// What one polled segment may carry, in whole segments of the wire: what the device cuts, but no more than leaves within a
     /// millisecond at the rate of the path (twice as much on a path of less than half a millisecond, all of it; as Linux's
-    /// `tcp_tso_autosize`), and no more than half the congestion window, so that ACKs come back while the other half leaves.
+    /// `tcp_tso_autosize`), and no more than half the congestion window, so that ACKs come back while the other half leaves. What the
+    /// caller cuts is only a way of asking once: it leaves at this moment either way.
     fn burst(&self, ctx: &Ctx<'_>, sending: &Sending, mss: u32) -> u32 {
         if ctx.tso_max < 2 * mss {
-            return mss;
+            let together = may_cut(sending) && self.pacing_rate().is_none();
+            return if together { mss.saturating_mul(ctx.cut_max.max(1)) } else { mss };
         }
         let half = sending.congestion.window() / 2;
         let paced = match sending.congestion.pacing_rate(self.rtt.srtt()) {
@@ -448,12 +456,12 @@ impl Connection {
             self.bits.set(Bits::FIN_SENT);
         }
         // RFC 9293 3.9.1.2, MUST-60 and MUST-61: the last segment of what was queued, or of a record, is pushed, unless the program said
-        // that more follows; as Linux, also the last one of a burst, which a receiver then need not hold back for company.
+        // that more follows; as Linux, also the last one of what the device cuts, which a receiver then need not hold back for company.
         let recorded = self.sending.as_deref().is_some_and(|sending| sending.records.ends_at(text_end));
         let more = self.bits.has(Bits::MORE) && !self.bits.has(Bits::OVERRIDE);
         let last = recorded || (text_end == end && !more);
         let segment_size = self.smss() - passing_len(options);
-        if text_len > 0 && (last || text_len > u32::from(segment_size)) {
+        if text_len > 0 && (last || (ctx.tso_max > 0 && text_len > u32::from(segment_size))) {
             flags |= Flags::PSH;
         }
         let mut up = 0;
@@ -541,6 +549,17 @@ impl Connection {
         let mss = u32::from(self.own_mss);
         self.rcv.window.advertise(self.rcv.nxt, unread, mss, self.agreed.rcv_scale(), cap)
     }
+}
+
+/// Whether several new segments may be decided on at once: nothing asks for one of them alone (a tail probe, limited transmit, the turn
+/// taking of recovery), and none would say something else than the others (the urgent pointer). Nor is the clock asked for each
+/// (`pace`), which the caller looks after.
+fn may_cut(sending: &Sending) -> bool {
+    !sending.recovery.in_recovery()
+        && !sending.recovery.wants_new_data()
+        && sending.recovery.limited_transmit() == 0
+        && !sending.tail_probe.is_due()
+        && sending.up.is_none()
 }
 
 #[cfg(test)]

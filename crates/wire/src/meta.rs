@@ -171,6 +171,11 @@ pub trait FrameSink {
         self.reserve(len).is_some()
     }
 
+    /// How many frames of `len` bytes would be granted now, one after the other, each committed; fewer if the sink cannot tell.
+    fn room_for(&mut self, len: usize) -> usize {
+        usize::from(self.has_room(len))
+    }
+
     /// Sends the first `len` bytes of the latest reservation, `len` at most what was reserved.
     fn commit(&mut self, len: usize, meta: TxMeta);
 }
@@ -182,6 +187,10 @@ impl<S: FrameSink + ?Sized> FrameSink for &mut S {
 
     fn has_room(&mut self, len: usize) -> bool {
         (**self).has_room(len)
+    }
+
+    fn room_for(&mut self, len: usize) -> usize {
+        (**self).room_for(len)
     }
 
     fn commit(&mut self, len: usize, meta: TxMeta) {

@@ -251,6 +251,10 @@ impl FrameSink for Tap<'_> {
         self.inner.has_room(len)
     }
 
+    fn room_for(&mut self, len: usize) -> usize {
+        self.inner.room_for(len)
+    }
+
     fn commit(&mut self, len: usize, meta: TxMeta) {
         let frame = &self.space[..len];
         self.watches.record(self.now, true, frame, None);

@@ -166,14 +166,14 @@ impl Ip {
         })?
     }
 
-    /// Whether one more frame along `path` would be taken now.
-    pub(crate) fn has_room(&self, outlets: &mut dyn Outlets, path: &Path) -> bool {
+    /// How many frames along `path` would be taken now; at least that many.
+    pub(crate) fn room(&self, outlets: &mut dyn Outlets, path: &Path) -> usize {
         match path.link {
-            Link::Loopback => self.loopback.has_room(path.mtu as usize),
-            Link::Unresolved(_) => true,
+            Link::Loopback => usize::from(self.loopback.has_room(path.mtu as usize)),
+            Link::Unresolved(_) => 1,
             Link::Bare | Link::Ethernet(_) => {
                 let longest = path.mtu.max(path.tso_max).max(path.uso_max) as usize + ethernet::HEADER_LEN;
-                outlets.outlet(path.interface).is_some_and(|sink| sink.has_room(longest))
+                outlets.outlet(path.interface).map_or(0, |sink| sink.room_for(longest))
             }
         }
     }

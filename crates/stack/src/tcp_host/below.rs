@@ -82,8 +82,8 @@ pub(crate) trait Below {
         dst == IpAddr::V4(Ipv4Addr::BROADCAST)
     }
 
-    /// Whether one more packet, however large, would be taken now.
-    fn has_room(&mut self, path: &Self::Path) -> bool;
+    /// How many packets, however large, would be taken now; at least that many.
+    fn room(&mut self, path: &Self::Path) -> usize;
 
     /// Hands one out.
     fn emit(&mut self, now: Instant, path: &Self::Path, packet: &Packet<'_>) -> Result<(), NotSent>;

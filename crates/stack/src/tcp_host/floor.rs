@@ -54,8 +54,8 @@ impl Below for IpFloor<'_> {
         dst.is_broadcast() || self.ip.interfaces.iter().any(|interface| interface.is_broadcast(dst))
     }
 
-    fn has_room(&mut self, path: &Self::Path) -> bool {
-        self.ip.has_room(self.outlets, path)
+    fn room(&mut self, path: &Self::Path) -> usize {
+        self.ip.room(self.outlets, path)
     }
 
     fn emit(&mut self, now: Instant, path: &Self::Path, packet: &Packet<'_>) -> Result<(), NotSent> {

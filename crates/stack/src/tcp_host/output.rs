@@ -1,7 +1,7 @@
 //! Output: whose segment leaves next.
 //! Spec: none; the order is ours: answers to strangers first (they are few and bounded), then connections in turn.
-//! Owns: the turn of each connection. Invariants: a connection sends at most [`QUANTUM`] packets, then goes to the back of the
-//! queue; a sink that is full stops only those who need it; nothing is polled from a connection before there is room for it.
+//! Owns: the turn of each connection. Invariants: a connection sends at most [`QUANTUM`] packets while others wait, then goes to
+//! the back of the queue; a sink that is full stops only those who need it; nothing is polled from a connection before there is room for it.
 //! Not here: what a connection may send (`tcp`), how it becomes a packet (`ip::output`).
 
 use super::TcpHost;
@@ -12,6 +12,7 @@ use crate::ready::Readiness;
 use std::net::IpAddr;
 use tcp::{Ctx, Instant, Slices};
 use wire::ip::Ecn;
+use wire::tcp::Flags;
 
 /// Packets of one connection in one round; with a device that cuts, one super-packet counts as one of them.
 const QUANTUM: usize = 4;
@@ -74,7 +75,9 @@ impl TcpHost {
         let mut blocked = 0;
         while sent < frames_max && blocked < self.output.len() {
             let Some(index) = self.output.pop_front() else { break };
-            match self.round(now, below, &mut ways, index, QUANTUM.min(frames_max - sent)) {
+            // Who is alone need not make way for anybody.
+            let quantum = if self.output.is_empty() { frames_max } else { QUANTUM };
+            match self.round(now, below, &mut ways, index, quantum.min(frames_max - sent)) {
                 Round::Done(count) => {
                     sent += count;
                     blocked = 0;
@@ -112,7 +115,7 @@ impl TcpHost {
                 below.counters().drop_packet(DropReason::NoRoute);
                 continue;
             };
-            if !below.has_room(&path) {
+            if below.room(&path) == 0 {
                 self.replies.push_back(reply);
                 continue;
             }
@@ -157,14 +160,16 @@ impl TcpHost {
         let mut narrowed = false;
         let mut count = 0;
         while count < packets_max {
-            if way.as_ref().is_some_and(|(path, _)| !below.has_room(path)) {
+            let room = way.as_ref().map_or(1, |(path, _)| below.room(path));
+            if room == 0 {
                 return Round::Blocked(count);
             }
+            ctx.cut_max = room.min(packets_max - count) as u32;
             let Some(segment) = connected.connection.poll_segment(&mut ctx) else {
                 return Round::Done(count);
             };
-            count += 1;
             let Some((path, limits)) = &way else {
+                count += 1;
                 // As if the network had lost it: what is owed will be sent again, and perhaps there is a route by then.
                 below.counters().drop_packet(DropReason::NoRoute);
                 continue;
@@ -178,8 +183,14 @@ impl TcpHost {
                 text: connected.connection.payload(&segment),
                 segment_size: segment.segment_size,
             };
-            match below.emit(now, path, &packet) {
-                Ok(()) => record(now, below, &packet),
+            let (pieces, sent) = if ctx.tso_max == 0 && packet.text.len() > usize::from(packet.segment_size) {
+                emit_cut(now, below, path, packet)
+            } else {
+                (1, emit(now, below, path, &packet))
+            };
+            count += pieces;
+            match sent {
+                Ok(()) => {}
                 Err(NotSent::TooBig) => {
                     // The path has narrowed since the segment was made, by what another connection learnt.
                     let path_mss = mss(limits.mtu, remote.ip());
@@ -221,6 +232,42 @@ impl TcpHost {
 /// The most text in a super-segment: what the device cuts, less headers at their longest.
 fn text_max(limits: Limits, remote: IpAddr) -> u32 {
     limits.tso_max.saturating_sub(fixed_headers(remote) + wire::tcp::MAX_OPTIONS_LEN as u32)
+}
+
+fn emit<B: Below>(now: Instant, below: &mut B, path: &B::Path, packet: &Packet<'_>) -> Result<(), NotSent> {
+    below.emit(now, path, packet)?;
+    record(now, below, packet);
+    Ok(())
+}
+
+/// Sends a super-segment piece by piece, where the device does not cut, and says how many there were: CWR stays on the first, FIN and PSH
+/// on the last, and the rest is the same in all. There was room for each; one that the floor refuses all the same is as if lost.
+fn emit_cut<B: Below>(
+    now: Instant,
+    below: &mut B,
+    path: &B::Path,
+    mut packet: Packet<'_>,
+) -> (usize, Result<(), NotSent>) {
+    let (size, flags) = (usize::from(packet.segment_size), packet.header.flags);
+    let mut text = packet.text;
+    let mut count = 0;
+    loop {
+        packet.text = text.split_front(size);
+        let mut taken = Flags::NONE;
+        if count > 0 {
+            taken |= Flags::CWR;
+        }
+        if text.len() > 0 {
+            taken |= Flags::FIN | Flags::PSH;
+        }
+        packet.header.flags = flags.without(taken);
+        count += 1;
+        let sent = emit(now, below, path, &packet);
+        if sent.is_err() || text.len() == 0 {
+            return (count, sent);
+        }
+        packet.header.seq = packet.header.seq.wrapping_add(size as u32);
+    }
 }
 
 fn record<B: Below>(now: Instant, below: &mut B, packet: &Packet<'_>) {

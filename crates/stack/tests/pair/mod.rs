@@ -33,6 +33,8 @@ pub(crate) struct Pair {
     pub(crate) passes: Passes,
     /// Called for each frame that passes: how much longer than `delay` it flies, and whether a copy follows it.
     pub(crate) jitter: Jitter,
+    /// The sinks cannot tell room for more than one frame.
+    pub(crate) one_by_one: bool,
 }
 
 pub(crate) fn addr(text: &str) -> SocketAddr {
@@ -70,6 +72,7 @@ impl Pair {
             air: std::collections::VecDeque::new(),
             passes: Box::new(|_, _| true),
             jitter: Box::new(|| (Duration::ZERO, false)),
+            one_by_one: false,
         }
     }
 
@@ -77,7 +80,12 @@ impl Pair {
     fn transmit(&mut self) -> bool {
         let mut any = false;
         for from in [A, B] {
-            while self.stacks[from].poll_transmit(self.now, &mut self.queues[from]) > 0 {}
+            let queue = &mut self.queues[from];
+            if self.one_by_one {
+                while self.stacks[from].poll_transmit(self.now, &mut OneByOne(queue)) > 0 {}
+            } else {
+                while self.stacks[from].poll_transmit(self.now, queue) > 0 {}
+            }
             while let Some((frame, _)) = self.queues[from].pop() {
                 any = true;
                 if (self.passes)(from, &frame) {
@@ -219,6 +227,19 @@ impl Pair {
             }
         }
         all
+    }
+}
+
+/// A sink that knows only whether there is room for the next frame.
+struct OneByOne<'a>(&'a mut FrameQueue);
+
+impl FrameSink for OneByOne<'_> {
+    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.0.reserve(len)
+    }
+
+    fn commit(&mut self, len: usize, meta: TxMeta) {
+        self.0.commit(len, meta);
     }
 }
 

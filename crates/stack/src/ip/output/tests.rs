@@ -60,7 +60,7 @@ fn a_full_sink_takes_nothing_and_says_so() {
     let mut sink = FrameQueue::new(1);
     assert_eq!(send(&mut ip, &mut sink, &to("10.0.0.2"), 100), Ok(()));
     let path = ip.path(NOW, to("10.0.0.2").dst, None).unwrap();
-    assert!(!ip.has_room(&mut sink, &path));
+    assert_eq!(ip.room(&mut sink, &path), 0);
     assert_eq!(send(&mut ip, &mut sink, &to("10.0.0.2"), 100), Err(SendError::Blocked));
     // Pieces of a large one wait in the control queue, and leave as the sink empties.
     assert_eq!(send(&mut ip, &mut sink, &to("10.0.0.2"), 3_000), Ok(()));

@@ -68,8 +68,8 @@ impl Below for Socket {
         self.addrs.contains(&addr)
     }
 
-    fn has_room(&mut self, _path: &()) -> bool {
-        self.out.len() < self.room
+    fn room(&mut self, _path: &()) -> usize {
+        self.room.saturating_sub(self.out.len())
     }
 
     fn emit(&mut self, _now: Instant, _path: &(), packet: &Packet<'_>) -> Result<(), NotSent> {
