@@ -39,6 +39,13 @@ fn the_largest_frame_of_the_largest_words_does_not_overflow() {
 }
 
 #[test]
+fn lanes_are_folded_before_they_are_full() {
+    // Beyond what lanes hold unfolded, with words whose halves differ, so that halves taken for each other would show.
+    let bytes: Vec<u8> = [0xff, 0xff, 0xff, 0xfe].into_iter().cycle().take((5 << 20) + 77).collect();
+    assert_eq!(Sum::of(&bytes).partial(), reference(&bytes));
+}
+
+#[test]
 fn update_of_rfc_1624_section_4() {
     // "an example from a real-world": HC = DD2F, m = 5555, m' = 3285 gives HC' = 0000.
     assert_eq!(update(0xdd2f, 0x5555, 0x3285), 0x0000);
