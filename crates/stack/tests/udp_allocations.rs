@@ -1,38 +1,8 @@
 //! A warm host moves UDP datagrams without allocating.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
 use switchboard_stack::frame::{Capabilities, FrameQueue, RxFrame, RxMeta};
 use switchboard_stack::socket::udp::UdpSend;
 use switchboard_stack::{Config, Instant, InterfaceConfig, InterfaceId, Secret, Stack};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to `System` unchanged; counting touches no memory that it manages.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, len: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(place, layout, len) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn host(addr: &str, seed: u64) -> Stack {
     let interface =
@@ -67,10 +37,6 @@ fn a_warm_host_moves_datagrams_without_allocating() {
     for i in 0..10 {
         round(i);
     }
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    for i in 10..1_010 {
-        round(i);
-    }
-    let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    assert_eq!(made, 0, "allocations for 8,000 datagrams");
+    let info = allocation_counter::measure(|| (10..1_010).for_each(&mut round));
+    assert_eq!(info.count_total, 0, "allocations for 8,000 datagrams");
 }

@@ -179,13 +179,7 @@ impl Script {
     }
 
     pub(crate) fn with<R>(&mut self, call: impl FnOnce(&mut Connection, &mut Ctx<'_>) -> R) -> R {
-        let mut ctx = Ctx {
-            now: self.now,
-            config: &self.config,
-            memory: &mut self.memory,
-            tso_max: self.tso_max,
-            cut_max: 1,
-        };
+        let mut ctx = Ctx { tso_max: self.tso_max, ..Ctx::new(self.now, &self.config, &mut self.memory) };
         let result = call(&mut self.conn, &mut ctx);
         self.events |= self.conn.poll_events();
         result
@@ -402,8 +396,7 @@ impl Pair {
     pub(crate) fn with<R>(&mut self, side: Side, call: impl FnOnce(&mut Connection, &mut Ctx<'_>) -> R) -> R {
         let now = self.now;
         let end = self.end(side);
-        let mut ctx =
-            Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
+        let mut ctx = Ctx { tso_max: end.tso_max, ..Ctx::new(now, &end.config, &mut end.memory) };
         let result = call(end.conn.as_mut().expect("there is a connection"), &mut ctx);
         self.flush(side);
         result
@@ -428,8 +421,7 @@ impl Pair {
             let now = self.now;
             let end = self.end(side);
             let Some(conn) = end.conn.as_mut() else { return };
-            let mut ctx =
-                Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
+            let mut ctx = Ctx { tso_max: end.tso_max, ..Ctx::new(now, &end.config, &mut end.memory) };
             let Some(seg) = conn.poll_segment(&mut ctx) else {
                 end.events |= conn.poll_events();
                 return;
@@ -458,8 +450,7 @@ impl Pair {
         let side = flying.to;
         let arriving = flying.seg.as_arriving(&flying.text);
         let end = self.end(side);
-        let mut ctx =
-            Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
+        let mut ctx = Ctx { tso_max: end.tso_max, ..Ctx::new(now, &end.config, &mut end.memory) };
         let mut answer = None;
         if let Some(conn) = end.conn.as_mut() {
             if let Disposition::Answer(_, seg) = conn.handle_segment(&mut ctx, &arriving) {
@@ -500,7 +491,7 @@ impl Pair {
         let now = self.now;
         let end = self.end(side);
         let half_open = end.half_open.as_ref().map(|entry| entry.deadline(now));
-        let ctx = Ctx { now, config: &end.config, memory: &mut end.memory, tso_max: end.tso_max, cut_max: 1 };
+        let ctx = Ctx { tso_max: end.tso_max, ..Ctx::new(now, &end.config, &mut end.memory) };
         end.conn.as_ref().and_then(|conn| conn.next_deadline(&ctx)).or(half_open)
     }
 

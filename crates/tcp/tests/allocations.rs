@@ -78,13 +78,7 @@ fn open(config: TcpConfig, mss: u16, tso_max: u32) -> Wire {
 
 impl Wire {
     fn with<R>(&mut self, end: usize, call: impl FnOnce(&mut Connection, &mut Ctx<'_>) -> R) -> R {
-        let mut ctx = Ctx {
-            now: self.now,
-            config: &self.config,
-            memory: &mut self.memory,
-            tso_max: self.tso_max,
-            cut_max: 1,
-        };
+        let mut ctx = Ctx { tso_max: self.tso_max, ..Ctx::new(self.now, &self.config, &mut self.memory) };
         call(&mut self.ends[end], &mut ctx)
     }
 

@@ -511,17 +511,7 @@ impl World {
 
     /// How many messages are in a number's archive.
     pub fn archived(&mut self, of: u64) -> u64 {
-        let query = store::ArchiveQuery {
-            with: None,
-            full: None,
-            start: None,
-            end: None,
-            after: None,
-            before: None,
-            page: store::ArchivePaging::First,
-            limit: 1,
-        };
-        let op = store::ArchiveOp::Page { number: number(of), query: Box::new(query) };
+        let op = store::ArchiveOp::Page { number: number(of), query: Box::new(store::ArchiveQuery::all(1)) };
         match self.store.run_one(self.now.wall, Op::Archive(op)) {
             Ok(store::Answer::Archive(page)) => page.count.expect("it was counted"),
             other => panic!("no page: {other:?}"),
