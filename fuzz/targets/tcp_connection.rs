@@ -126,7 +126,7 @@ impl World {
 
     fn with<R>(&mut self, call: impl FnOnce(&mut Connection, &mut Ctx<'_>) -> R) -> R {
         let (config, tso_max) = (&self.config, self.tso_max);
-        let mut ctx = Ctx { now: self.now, config, memory: &mut self.memory, tso_max };
+        let mut ctx = Ctx { tso_max, ..Ctx::new(self.now, config, &mut self.memory) };
         call(&mut self.conn, &mut ctx)
     }
 
