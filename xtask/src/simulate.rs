@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use crate::shell;
 use crate::tally::Tally;
 
-/// Lives that are lived.
+/// Lives that are lived, and those that `stack` has of its own.
 const SEEDS: u32 = 1000;
+const LIVES: u32 = 2000;
 /// Whole chats, and the clients that each has at most.
 const CHATS: u32 = 24;
 const CLIENTS: u32 = 200;
@@ -37,6 +38,7 @@ pub(crate) fn run(from: Option<u64>) -> Result<Tally, String> {
         ],
     );
     tests
+        .env("LIVES", LIVES.to_string())
         .env("SWITCHBOARD_CONNECTIONS", CONNECTIONS.to_string())
         .env("SWITCHBOARD_SESSIONS", SESSIONS.to_string())
         .env("SWITCHBOARD_PAIRS", PAIRS.to_string())

@@ -499,8 +499,5 @@ fn authority(server: &Server, to: SocketAddr) -> String {
 fn nonce() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system has randomness");
-    bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-        text
-    })
+    xmpp::hex(bytes)
 }

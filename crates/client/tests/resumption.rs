@@ -172,6 +172,12 @@ impl Device {
         self.connection.as_mut().unwrap()
     }
 
+    /// Cuts its cable and knows it at once: what had come and was not read is lost too.
+    fn unplug(&mut self) {
+        self.cable.cut();
+        self.kept = self.connection.take().and_then(Connection::into_kept);
+    }
+
     async fn happening(&mut self) -> Happening {
         loop {
             if let Ok(happening) = self.line().await.happening().await {
@@ -217,12 +223,11 @@ impl Device {
         }
     }
 
-    /// The first session is new, and it was the same on each of the lines that followed: fewer than the cuts, since some come
-    /// while the one before has not been noticed.
+    /// The first session is new, and it was the same on each of the many lines that followed.
     fn was_one_session(&self) {
         assert_eq!(self.pasts[0], Past::None);
         assert!(
-            self.pasts.len() > 2 && self.pasts[1..].iter().all(|past| *past == Past::Resumed),
+            self.pasts.len() > 5 && self.pasts[1..].iter().all(|past| *past == Past::Resumed),
             "{:?}",
             self.pasts
         );
@@ -272,7 +277,7 @@ async fn read(device: &mut Device, seen: &RefCell<Vec<String>>) {
             return;
         }
         if seen.borrow().len().is_multiple_of(13) {
-            device.cable.cut();
+            device.unplug();
         }
     }
 }

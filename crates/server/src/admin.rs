@@ -255,20 +255,11 @@ impl Trace {
             sent: frame.sent,
             state: frame.state.map(|state| ladder::state::State::from(state).name().to_owned()),
             len: frame.len,
-            octets: hex(&frame.octets),
+            octets: xmpp::hex(&frame.octets),
         });
         let about = Traced { line, name, shown: true, full: false, next: traced.next, lost: traced.lost };
         Self { about, frames: frames.collect() }
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    octets
-        .iter()
-        .flat_map(|o| [DIGITS[usize::from(o >> 4)], DIGITS[usize::from(o & 15)]])
-        .map(char::from)
-        .collect()
 }
 
 /// One account, without its keys.

@@ -15,6 +15,7 @@
 pub mod address;
 pub mod error;
 pub mod fuzz;
+mod hex;
 pub mod ns;
 pub mod relay;
 pub mod scanner;
@@ -25,6 +26,7 @@ pub mod xml;
 
 pub use address::{AccountNumber, BareJid, Jid, JidError, JidRef};
 pub use error::{ErrorType, StanzaCondition, StanzaError, StreamErrorKind};
+pub use hex::hex;
 pub use scanner::{Found, Limits, Scanner, StreamHeader, Token};
 pub use stanza::{Node, Stanza, StanzaKind};
 pub use time::{Instant, Now, Wallclock};

@@ -277,7 +277,7 @@ impl Reader<'_> {
             STANDARD.decode(text).ok()
         });
         if let Some(picture) = picture {
-            let hash: String = Sha1::digest(picture).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash = xmpp::hex(Sha1::digest(picture));
             let quota = Quota { documents_max: CARD_DOCUMENTS, bytes_max: u64::MAX };
             self.put(Space::VCard, PICTURE_HASH, hash.into_bytes(), quota, "its picture's hash")?;
         }

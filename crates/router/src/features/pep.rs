@@ -226,7 +226,7 @@ fn made_id(query: &Query<'_>, payload: &[u8]) -> Box<str> {
     let asked = Stanza::parse(query.letter.stanza).ok();
     let asked = asked.as_ref().and_then(Stanza::id).unwrap_or_default();
     let digest = Sha1::new().chain_update(asked.as_bytes()).chain_update([0]).chain_update(payload).finalize();
-    digest[..MADE_ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    xmpp::hex(&digest[..MADE_ID_BYTES]).into()
 }
 
 impl Router {

@@ -82,7 +82,7 @@ impl Feature for It {
         let photo = photo.and_then(|data| {
             let text: String = data.text().split_whitespace().collect();
             let picture = STANDARD.decode(text).ok()?;
-            Some(Sha1::digest(picture).iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            Some(xmpp::hex(Sha1::digest(picture)))
         });
         let quota = Quota { documents_max: DOCUMENTS, bytes_max: router.cfg.vcard_bytes_max };
         let op = DocumentOp::Put { number, space: Space::VCard, name: "".into(), value, quota };

@@ -166,7 +166,7 @@ impl Talk {
         let Phase::Negotiating(negotiation) = &mut self.phase else { return };
         self.opened = true;
         let id = negotiation.draw();
-        let id: String = id[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let id = xmpp::hex(&id[..8]);
         let domain = &self.config.domain;
         let framed = self.facts.carrier.is_framed();
         out.element(|out| {

@@ -58,7 +58,7 @@ impl Router {
         let Some(data) = items.last().and_then(|item| Stanza::parse(&item.payload).ok()) else { return };
         let text: String = data.text().split_whitespace().collect();
         let Ok(picture) = STANDARD.decode(&text) else { return };
-        let hash: String = Sha1::digest(&picture).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = xmpp::hex(Sha1::digest(&picture));
         if !hash.eq_ignore_ascii_case(id) {
             return;
         }
