@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use crate::client::{Client, STREAM, tcp};
+use crate::client::{Client, STREAM, tcp, tcp_of_one_who_does_not_read};
 use crate::house::{House, PASSWORD};
 
 /// Two who talk while somebody else misbehaves.
@@ -143,12 +143,11 @@ fn a_client_that_never_reads_is_cut_off_and_its_messages_wait() {
     });
     let mut others = Bystanders::new(&house);
     let deaf = house.account();
-    let stream = tcp(house.tcp());
-    let mut reader = Client::over(stream.try_clone().unwrap());
+    let mut reader = Client::over(tcp_of_one_who_does_not_read(house.tcp()));
     reader.go_online(deaf, PASSWORD, "deaf");
     let before = resident_kib();
     let body = "x".repeat(10_000);
-    // The kernel's pipes hold some megabytes; then the exchange's own bound is reached.
+    // The exchange's send buffer holds 4 MiB at most; then its own bound is reached.
     for _ in 0..1500 {
         others.a.message(deaf, &body);
     }

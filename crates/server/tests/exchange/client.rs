@@ -55,6 +55,23 @@ pub(crate) fn tcp(to: SocketAddr) -> TcpStream {
     stream
 }
 
+/// A TCP connection of somebody who does not mean to read: its kernel takes little and is given no leave to take more.
+///
+/// By itself a kernel grows the receive buffer as far as `tcp_rmem` goes, 32 MiB on some; how much the exchange must
+/// write before it sees that nobody reads would be that machine's to say. What is left is the sender's own buffer,
+/// which `tcp_wmem` bounds, by 4 MiB everywhere.
+pub(crate) fn tcp_of_one_who_does_not_read(to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
+    // Before the connect: it decides the scale of the window.
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(WITHIN)).unwrap();
+    stream.set_write_timeout(Some(WITHIN)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 /// TLS that believes any certificate, for it is not what is tested.
 pub(crate) fn tls_config(alpn: &[u8]) -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
