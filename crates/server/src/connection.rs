@@ -12,9 +12,9 @@ use xmpp::time::Instant;
 
 use crate::carrier::quic::StreamName;
 use crate::carrier::tls::Tls;
-use crate::carrier::websocket::Decoder;
 use crate::letter::Door;
 use crate::network::SocketId;
+use framing::websocket::Decoder;
 
 /// A client that lets this much of its own output wait is not read until it has read some.
 const OUTPUT_BEFORE_PAUSE: usize = 256 * 1024;

@@ -3,7 +3,7 @@
 //! Owns: the tokio thread and the HTTP connections on it, at most [`CONNECTIONS_MAX`].
 //! Invariants: an upgraded socket, and the TLS state of one over HTTPS, leaves for an event loop and is never touched
 //! here again; what a proxy says is believed only from `trusted_proxies`.
-//! Not here: the web client's files (`pages`), WebSocket frames (`carrier::websocket`), sessions.
+//! Not here: the web client's files (`pages`), WebSocket frames (`framing`), sessions.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -21,7 +21,6 @@ mod counts;
 mod errands;
 mod event_loop;
 mod exchange;
-pub mod fuzz;
 mod http;
 pub mod invite;
 mod letter;

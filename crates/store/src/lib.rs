@@ -21,6 +21,7 @@
 pub mod account;
 pub mod archive;
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod contract;
 pub mod document;
 pub mod error;
@@ -33,6 +34,7 @@ pub mod offline;
 pub mod pep;
 pub mod roster;
 pub mod session;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod token;
 pub mod whole_file;
@@ -52,6 +54,7 @@ pub use offline::{OfflineId, OfflinePage, OfflineRow};
 pub use pep::PepOp;
 pub use roster::{Roster, RosterItem, Subscription};
 pub use session::{Counts, Origin, SavedSession, SessionOp};
+#[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use token::{Authority, NewToken, Token, TokenChange};
 pub use whole_file::WholeFile;

@@ -12,9 +12,9 @@ use xmpp::StreamErrorKind;
 use super::EventLoop;
 use super::parked::{ParkedFacts, undelivered};
 use crate::admin;
-use crate::carrier::websocket::{self, CloseCode};
 use crate::connection::{Connection, Line, Stage};
 use crate::counts::LoopCounts;
+use framing::websocket::{self, CloseCode};
 
 impl EventLoop {
     /// The conversation is over: the router is told, the rest of the output goes out, the client may close first.

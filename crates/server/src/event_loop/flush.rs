@@ -7,9 +7,9 @@
 use std::io::{self, IoSlice, Write};
 
 use super::EventLoop;
-use crate::carrier::websocket;
 use crate::connection::{Connection, Line, Stage};
 use crate::network::{Network, SocketId};
+use framing::websocket;
 
 /// Octets given to TLS at a time: one record.
 const RECORD: usize = 16 * 1024;

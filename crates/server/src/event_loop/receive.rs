@@ -9,13 +9,13 @@ use session::{Carrier, CarrierFacts, ChannelBindings, EndReason, Session};
 
 use super::EventLoop;
 use super::switch::{Effect, hear};
-use crate::carrier::proxy;
 use crate::carrier::quic::{QuicEvent, ReadEnd, StreamName};
 use crate::carrier::tls::Tls;
-use crate::carrier::websocket::{self, CloseCode, Incoming};
 use crate::config::ClearText;
 use crate::connection::{Connection, Line, Stage, WebSocket};
 use crate::letter::{Door, SLOTS_MAX, SessionName};
+use framing::proxy;
+use framing::websocket::{self, CloseCode, Incoming};
 
 /// Octets thrown away for the sake of a clean close before the client is left to its fate.
 const DISCARD_MAX: u32 = 64 * 1024 * 1024;

@@ -1,8 +1,8 @@
-//! Entry points for fuzzers: what stands before a session in a carrier's bytes.
-//! Not here: the fuzzer (`fuzz/` has a target for each of these), TLS and QUIC (their libraries have their own).
+//! Entry points for fuzzers.
+//! Not here: the fuzzer (`fuzz/` has a target for each of these).
 
-use crate::carrier::proxy;
-use crate::carrier::websocket::{Decoder, Incoming, write_message, write_pong};
+use crate::proxy;
+use crate::websocket::{Decoder, Incoming, write_message, write_pong};
 
 /// What a message may be long here.
 const MESSAGE_MAX: usize = 600;

@@ -2,31 +2,31 @@
 //! Spec: the PROXY protocol, versions 1 (text) and 2 (binary), sections 2.1 and 2.2.
 //! Invariants: at most [`HEADER_MAX`] octets are looked at; what does not begin as a header is refused, since a proxy
 //! that is trusted always sends one.
-//! Not here: whom to trust (`config`), the address of plain connections (`network`).
+//! Not here: whom to trust, and the address of plain connections (`server`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Version 1 has at most 107 octets; version 2 is cut at this, which leaves room for its extensions.
-pub(crate) const HEADER_MAX: usize = 16 + 2048;
+pub const HEADER_MAX: usize = 16 + 2048;
 
 const V1_MAX: usize = 107;
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub struct Header {
     /// The client, where the proxy says; none for its own health checks.
-    pub(crate) client: Option<SocketAddr>,
+    pub client: Option<SocketAddr>,
     /// How many octets the header took.
-    pub(crate) len: usize,
+    pub len: usize,
 }
 
 /// No header, or a broken one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoHeader;
+pub struct NoHeader;
 
 /// Reads the header at the front of `bytes`. `None`: more is needed.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
+pub fn parse(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
     if bytes.len() >= V2_SIGNATURE.len() && bytes.starts_with(V2_SIGNATURE) {
         return parse_v2(bytes);
     }

@@ -3,7 +3,7 @@
 //! Owns: the header that arrives in pieces, the message that does; both are freed once whole.
 //! Invariants: a message that lies whole in the input is unmasked in place and lent, never copied; nothing grows past
 //! the message limit; after an error or a Close nothing more is decoded.
-//! Not here: the upgrade itself (`http`), UTF-8 (the stream's scanner checks it), the XMPP framing (`session`).
+//! Not here: the upgrade itself (`server`), UTF-8 (the stream's scanner checks it), the XMPP framing (`session`).
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ const FIRST_RESERVE: usize = 4096;
 /// Why a connection is closed (RFC 6455 7.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-pub(crate) enum CloseCode {
+pub enum CloseCode {
     /// The purpose has been fulfilled.
     Normal = 1000,
     /// The frame breaks the protocol.
@@ -31,7 +31,7 @@ pub(crate) enum CloseCode {
 
 /// What arrived.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Incoming<'a> {
+pub enum Incoming<'a> {
     /// A whole text message, unmasked.
     Message(&'a [u8]),
     /// To be answered by a Pong with the same octets.
@@ -67,7 +67,7 @@ struct Partial {
 
 /// Decodes what one client sends.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub struct Decoder {
     message_max: usize,
     header: [u8; HEADER_MAX],
     header_len: u8,
@@ -92,7 +92,8 @@ enum Lent {
 }
 
 impl Decoder {
-    pub(crate) fn new(message_max: usize) -> Self {
+    /// A decoder of messages of at most `message_max` octets, as the upgrade left it: at the start of a frame.
+    pub fn new(message_max: usize) -> Self {
         Self {
             message_max,
             header: [0; HEADER_MAX],
@@ -107,13 +108,13 @@ impl Decoder {
     }
 
     /// From now on longer, or shorter, messages are taken.
-    pub(crate) fn set_message_max(&mut self, message_max: usize) {
+    pub fn set_message_max(&mut self, message_max: usize) {
         self.message_max = message_max;
     }
 
     /// Takes what it needs from the front of `input`; to be called until it answers `None`, which means that all
     /// input is used up. What it lends is lent until the next call.
-    pub(crate) fn decode<'a, 'i: 'a>(
+    pub fn decode<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i mut [u8],
     ) -> Result<Option<Incoming<'a>>, CloseCode> {
@@ -183,7 +184,7 @@ impl Decoder {
     }
 
     /// Octets held for a message or a header in pieces.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.message.capacity() + self.control.capacity()
     }
 
@@ -305,17 +306,17 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4], offset: usize) {
 }
 
 /// Appends a text message, in one frame (RFC 6455 5.1: a server MUST NOT mask).
-pub(crate) fn write_message(payload: &[u8], out: &mut Vec<u8>) {
+pub fn write_message(payload: &[u8], out: &mut Vec<u8>) {
     write_frame(0x81, payload, out);
 }
 
 /// Appends the answer to a Ping.
-pub(crate) fn write_pong(payload: &[u8], out: &mut Vec<u8>) {
+pub fn write_pong(payload: &[u8], out: &mut Vec<u8>) {
     write_frame(0x8a, payload, out);
 }
 
 /// Appends a Close; nothing may follow it.
-pub(crate) fn write_close(code: CloseCode, out: &mut Vec<u8>) {
+pub fn write_close(code: CloseCode, out: &mut Vec<u8>) {
     write_frame(0x88, &(code as u16).to_be_bytes(), out);
 }
 

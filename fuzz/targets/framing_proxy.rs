@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| server::fuzz::proxy(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| framing::fuzz::proxy(data));
