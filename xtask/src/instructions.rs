@@ -3,6 +3,7 @@
 //! Owns: nothing; the budget lies in `crates/stack/instructions.txt`, the paths in the example beside it.
 //! Not here: time (`bench`), allocations (tests of `tcp` and `stack`).
 
+use crate::foreign;
 use crate::shell;
 use crate::tally::Tally;
 
@@ -15,10 +16,7 @@ const TOLERANCE: u64 = 5;
 /// Counts each path of the budget. A path that costs less than its budget by more than the tolerance fails too: the budget is to follow,
 /// or the next change could take back what this one won.
 pub(crate) fn run() -> Result<Tally, String> {
-    if shell::output(&["valgrind", "--version"]).is_err() {
-        shell::run(&["apt-get", "update", "-q"])?;
-        shell::run(&["apt-get", "install", "-y", "-q", "--no-install-recommends", "valgrind"])?;
-    }
+    foreign::counter()?;
     shell::run(&["cargo", "build", "--release", "-p", "switchboard-stack", "--example", "instructions"])?;
     let program = shell::target().join("release/examples/instructions");
     let text =

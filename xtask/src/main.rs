@@ -5,6 +5,7 @@
 //! is skipped in silence.
 
 mod features;
+mod foreign;
 mod fuzz;
 mod graph;
 mod instructions;
@@ -24,8 +25,9 @@ use tally::Tally;
 /// What the cases of properties are drawn from in CI.
 const PROPERTY_SEED: &str = "9293";
 
-const USAGE: &str = "usage: cargo xtask check | simulate [--from SEED] | interop [NAME...] | web-test [--screenshots] [NAME...] | features | fuzz [--seconds N [--seed S]] | graph | instructions | packetdrill PROGRAM SCRIPT...
+const USAGE: &str = "usage: cargo xtask prepare | check | simulate [--from SEED] | interop [NAME...] | web-test [--screenshots] [NAME...] | features | fuzz [--seconds N [--seed S]] | graph | instructions | packetdrill PROGRAM SCRIPT...
 
+  prepare    installs at once what interop, web-test and instructions would (needs root, Debian's apt, pip and npm)
   check      format, clippy, documentation, all tests of the workspace
   simulate   a thousand fresh seeds of the simulated network, whole chats, a million connections
   interop    foreign clients and the kernel as peers (needs root, Debian's apt, pip and npm); NAMEs choose some
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
+        ["prepare"] => foreign::all().map(|()| Tally::default()),
         ["check"] => check(),
         ["simulate"] => simulate::run(None),
         ["simulate", "--from", seed] => match seed.parse() {

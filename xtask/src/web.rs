@@ -1,13 +1,10 @@
-//! Web: the web client in Debian's Chromium, by node's own test runner. Installs what it needs by apt and npm, and fails
-//! where it cannot.
-//! Not here: the tests themselves (`tests/web/*.test.mjs`).
+//! Web: the web client in Debian's Chromium, by node's own test runner.
+//! Not here: the tests themselves (`tests/web/*.test.mjs`), the browser's installation (`foreign`).
 
-use crate::interop::{build, install_packages};
+use crate::foreign;
+use crate::interop::build;
 use crate::shell;
 use crate::tally::Tally;
-
-/// The browser, and letters for all that the tests write.
-const PACKAGES: [&str; 4] = ["chromium", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji"];
 
 /// Where the screenshots are that the documents show.
 const SCREENSHOTS: &str = "docs/screenshots";
@@ -21,7 +18,7 @@ pub(crate) fn run(names: &[&str], screenshots: bool) -> Result<Tally, String> {
 /// The same for what is built.
 pub(crate) fn test(names: &[&str], screenshots: bool) -> Result<Tally, String> {
     let mut tally = Tally::default();
-    install_browser()?;
+    foreign::browser()?;
     let files = test_files(names)?;
     // One file after the other: each measures, and has a browser and an exchange of its own.
     let mut words = vec!["node", "--test", "--test-concurrency=1", "--test-reporter=spec"];
@@ -33,12 +30,6 @@ pub(crate) fn test(names: &[&str], screenshots: bool) -> Result<Tally, String> {
     }
     tally.test_command("web client", &mut node);
     Ok(tally)
-}
-
-/// Installs a browser, and what drives it.
-pub(crate) fn install_browser() -> Result<(), String> {
-    install_packages(&PACKAGES)?;
-    shell::run(&["npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/web"])
 }
 
 fn test_files(names: &[&str]) -> Result<Vec<String>, String> {
