@@ -1,5 +1,6 @@
 use super::*;
 use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_line_of_the_kernels_table_is_read() {
@@ -71,4 +72,24 @@ fn for_who_would_listen_only_a_listener_is_in_the_way() {
     drop(listener);
     assert_eq!((pid(super::listener(address)), pid(tcp(address))), (None, ours));
     drop((near, far));
+}
+
+/// The kernel hands its tables out in pieces; what is closed between two of them moves the rest up, past who reads.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_holder_is_found_while_others_come_and_go() {
+    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let crowd: Vec<_> = (0..200).filter_map(|_| UdpSocket::bind("127.0.0.1:0").ok()).collect();
+                drop(crowd);
+            }
+        });
+        let found = (0..150).filter(|_| udp(address).is_some()).count();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(found, 150);
+    });
 }
