@@ -3,7 +3,8 @@
 //! empty, then `next_deadline`.
 //! Owns: the rooms, and nothing else. Invariants: a turn is bounded by what is handed in and by `turn_frames_max`; frames are
 //! handled in the order of arrival; nothing of a frame is kept after the call but what a room copied.
-//! Not here: any rule. Whoever looks for one finds it in the room that is called; what control messages tell, in `control`.
+//! Not here: any rule. Whoever looks for one finds it in the room that is called; what control messages tell, in `control`; frames that arrive
+//! together, in `batch`.
 //!
 //! ```text
 //!   frames --> classify --+--> arp --------------------------------> neighbours
@@ -15,13 +16,13 @@
 //!   sinks  <-- emit <--- control, then udp and tcp in turn; loopback comes in again
 //! ```
 
+mod batch;
 mod control;
 
 use crate::config::{Config, ConfigError};
 use crate::counters::{Counters, DropReason};
 use crate::events::{AddressChange, Event, Events};
-use crate::flow::FlowKey;
-use crate::frame::{FrameBatch, InterfaceId, Outlets, RxFrame};
+use crate::frame::{InterfaceId, Outlets, RxFrame};
 use crate::ip::icmp::{EchoReply, IcmpError, Quoted, Verdict};
 use crate::ip::input::{Arrival, Whole};
 use crate::ip::interface::Address;
@@ -39,14 +40,9 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tcp::Instant;
 use wire::ethernet::MacAddr;
-use wire::ip::{Protocol, pseudo};
+use wire::ip::Protocol;
 use wire::{icmpv6, ipv4, ipv6};
 
-/// Frames looked at together: as many as their headers, one cache line each, fit the nearest cache beside all else.
-const BATCH: usize = 32;
-/// Records, of some 250 bytes, beyond which a batch is looked up ahead: fewer lie in the caches anyway, and a second probe for each
-/// segment costs more than it saves.
-const WARMED_FROM: usize = 4_096;
 /// Echo replies kept until they are read; later ones are dropped.
 const ECHO_REPLIES_MAX: usize = 64;
 /// Packets to ourselves handled in one turn; the rest waits for the next, so that two of our own sockets cannot hold the turn.
@@ -88,59 +84,6 @@ impl Stack {
             udp_first: true,
             unfinished: false,
         })
-    }
-
-    /// Takes the frames that arrived on `interface`.
-    pub fn handle_frames(
-        &mut self,
-        now: Instant,
-        interface: InterfaceId,
-        frames: &(impl FrameBatch + ?Sized),
-    ) {
-        let mut at = 0;
-        while at < frames.len() {
-            let batch = at..(at + BATCH).min(frames.len());
-            if batch.len() == 1 {
-                self.handle_frame(now, interface, frames.frame(at));
-                return;
-            }
-            // First pass: read every header, while nothing depends on the answer and the loads run side by side.
-            let arrivals: [Arrival<'_>; BATCH] = std::array::from_fn(|offset| match at + offset {
-                index if index < batch.end => self.ip.classify(interface, &frames.frame(index)),
-                _ => Arrival::Dropped(DropReason::Malformed), // behind the last; never looked at
-            });
-            if self.tcp.flows.len() > WARMED_FROM {
-                self.warm(&arrivals[..batch.len()]);
-            }
-            // Second pass: act, in the order of arrival.
-            for (index, arrival) in batch.clone().zip(&arrivals) {
-                // What was just handled may have changed what is ours: an address, a group.
-                if let Arrival::Dropped(DropReason::NotForThisHost) = arrival {
-                    self.handle_frame(now, interface, frames.frame(index));
-                } else {
-                    self.counters.frames_received += 1;
-                    self.handle_arrival(now, interface, arrival);
-                }
-            }
-            at = batch.end;
-        }
-    }
-
-    /// Looks up the connections of a batch, so that their cache misses overlap.
-    fn warm(&self, arrivals: &[Arrival<'_>]) {
-        let nobody = (Ipv4Addr::UNSPECIFIED.into(), 0);
-        let mut keys = [FlowKey::of(nobody, nobody); BATCH];
-        let mut len = 0;
-        for arrival in arrivals {
-            if let Arrival::Whole(Whole { meta, payload, .. }) = arrival
-                && let (Protocol::TCP, &[a, b, c, d, ..]) = (meta.protocol, *payload)
-            {
-                let (src_port, dst_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-                keys[len] = FlowKey::of((meta.dst, dst_port), (meta.src, src_port));
-                len += 1;
-            }
-        }
-        self.tcp.flows.warm(&keys[..len]);
     }
 
     /// Takes one frame that arrived on `interface`.
@@ -198,7 +141,9 @@ impl Stack {
         let meta = &whole.meta;
         self.counters.packets_delivered += 1;
         match (meta.protocol, meta.dst) {
-            (Protocol::TCP, _) => self.handle_tcp(now, whole),
+            (Protocol::TCP, _) => {
+                self.handle_tcp(now, whole, &[]);
+            }
             (Protocol::UDP, _) => self.handle_udp(now, whole),
             (Protocol::ICMP, IpAddr::V4(_)) => self.handle_icmp_v4(now, whole),
             (Protocol::ICMPV6, IpAddr::V6(_)) => self.handle_icmp_v6(now, whole),
@@ -210,26 +155,6 @@ impl Stack {
                 self.send_error(now, meta, whole.packet, IcmpError::ProtocolUnreachable { pointer });
             }
         }
-    }
-
-    fn handle_tcp(&mut self, now: Instant, whole: &Whole<'_>) {
-        let meta = &whole.meta;
-        // RFC 9293 3.9.2.3, MUST-57 and MUST-58: segments to or from a group or broadcast are ignored.
-        if meta.delivery != Delivery::Unicast {
-            return self.drop_packet(now, meta.interface, DropReason::TcpUnwanted);
-        }
-        let Ok(segment) = wire::tcp::Packet::new(whole.payload) else {
-            return self.drop_packet(now, meta.interface, DropReason::Malformed);
-        };
-        if !meta.checksum_ok {
-            let sum = pseudo(meta.src, meta.dst, Protocol::TCP, whole.payload.len());
-            if !sum.is_some_and(|sum| segment.checksum_is_valid(sum)) {
-                return self.drop_packet(now, meta.interface, DropReason::BadChecksum);
-            }
-        }
-        let mut nowhere = NoOutlets;
-        let (tcp, mut floor) = self.tcp_and_floor(&mut nowhere);
-        tcp.handle_segment(now, &mut floor, meta, &segment);
     }
 
     fn handle_udp(&mut self, now: Instant, whole: &Whole<'_>) {

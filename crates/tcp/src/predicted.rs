@@ -9,6 +9,9 @@
 //! fourth: neither RST nor SYN; fifth: ACK is set, and SEG.ACK lies in SND.UNA .. SND.NXT (it is taken as always); user timeout: no
 //! option but timestamps; ECN: no mark and none of its bits; sixth: no URG; seventh: nothing lies early, and neither end has finished, so
 //! the text goes to the end of the queue; eighth: no FIN.
+//!
+//! Segments that arrive together and differ in SEG.SEQ and text alone are passed over further, but for the first: what it has said of
+//! acknowledgment, window and time, the others only repeat (`handle_continued`).
 
 use wire::tcp::Flags;
 
@@ -59,6 +62,45 @@ impl Connection {
         let _ = self.take_ack(ctx, seg, place);
         self.agreed.on_acceptable(seg, ctx.now);
         if seg.text.is_empty() { Ok(()) } else { self.take_expected_text(ctx, seg) }
+    }
+
+    /// Whether of a segment that continues the one handled last nothing but the text would be left to look at, so that
+    /// [`Connection::handle_continued`] may take it. Cheap, for whoever would otherwise gather such segments in vain.
+    #[inline]
+    #[must_use]
+    pub fn awaits_continuation(&self) -> bool {
+        self.state == State::Established
+            && self.sending.is_none()
+            && !self.delayed_ack.owes_own()
+            && self
+                .receiving
+                .as_deref()
+                .is_none_or(|receiving| receiving.reassembly.is_empty() && receiving.fin_at.is_none())
+    }
+
+    /// A segment that came together with the one handled last, and that differs from it in SEG.SEQ and text alone; that one was taken, and
+    /// nothing has been asked of the connection since. Leaves the connection as [`Connection::handle_segment`] would; `None`: that one is
+    /// to be called, nothing has been done.
+    #[inline]
+    pub fn handle_continued(&mut self, ctx: &mut Ctx<'_>, seg: &Segment<'_>) -> Option<Disposition> {
+        let nxt = self.rcv.nxt;
+        let expected = seg.seq == nxt
+            && !seg.text.is_empty()
+            && seg.text.len() <= self.rcv.window.wnd(nxt) as usize
+            && seg.flags.without(Flags::PSH) == Flags::ACK
+            && seg.ack == self.snd.una
+            && !seg.ce
+            && seg.options.is_plain()
+            && ctx.config.test.prediction
+            && self.awaits_continuation();
+        if !expected {
+            return None;
+        }
+        // Its acknowledgment is no news, its stamp is the last one's (which PAWS did not refuse), and it was heard at the same moment.
+        self.snd.window.on_ack(seg.seq, seg.ack, self.agreed.seg_wnd(seg));
+        let taken = self.take_expected_text(ctx, seg);
+        self.check();
+        Some(taken.err().unwrap_or(Disposition::Taken))
     }
 
     fn take_expected_text(&mut self, ctx: &mut Ctx<'_>, seg: &Segment<'_>) -> Result<(), Disposition> {

@@ -168,6 +168,18 @@ impl<'a> Packet<'a> {
             .is_valid()
     }
 
+    /// Whether its header says what that of `before`, a packet that was checked, says, but for length and identification: neither has
+    /// options.
+    #[inline]
+    pub fn repeats(&self, before: &[u8]) -> bool {
+        let said = |fixed: &[u8; HEADER_LEN]| {
+            let [a, b, _, _, _, _, c, d, e, f, _, _, addresses @ ..] = *fixed;
+            (u16::from_ne_bytes([a, b]), u32::from_ne_bytes([c, d, e, f]), u64::from_ne_bytes(addresses))
+        };
+        self.header.len() == HEADER_LEN
+            && before.first_chunk().is_some_and(|before| said(self.fixed) == said(before))
+    }
+
     /// The sum of the pseudo-header over this packet's payload.
     #[inline]
     pub fn pseudo(&self) -> Sum {

@@ -117,6 +117,21 @@ impl<'a> Packet<'a> {
         self.payload
     }
 
+    /// Whether this segment says what `before` said and goes on where its text ended: nothing but SEG.SEQ, PSH, the checksum and the text
+    /// differ.
+    #[inline]
+    pub fn continues(&self, before: &Packet<'_>) -> bool {
+        // SEG.ACK, then data offset and flags, then the window.
+        const ALL_BUT_PSH: u64 = !((Flags::PSH.bits() as u64) << 16);
+        let said = |packet: &Packet<'_>| {
+            let [a, b, c, d, _, _, _, _, middle @ .., _, _, e, f] = *packet.fixed;
+            (u32::from_ne_bytes([a, b, c, d]), u64::from_be_bytes(middle) & ALL_BUT_PSH, [e, f])
+        };
+        said(self) == said(before)
+            && self.seq() == before.seq().wrapping_add(before.payload.len() as u32)
+            && self.options == before.options
+    }
+
     /// Whether the checksum holds, given the pseudo-header's sum ([`crate::ip::pseudo`]).
     #[inline]
     pub fn checksum_is_valid(&self, pseudo: Sum) -> bool {

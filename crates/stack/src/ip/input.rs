@@ -41,6 +41,8 @@ pub(crate) struct Whole<'a> {
     pub(crate) named_at: usize,
     /// It came in pieces, which Neighbour Discovery may not (RFC 6980).
     pub(crate) was_fragmented: bool,
+    /// Its IP header says what that of the frame before says: all that is known of that one's holds for it.
+    pub(crate) repeats: bool,
 }
 
 /// How a packet came to be here.
@@ -100,6 +102,57 @@ impl Ip {
                 }
             }
         }
+    }
+
+    /// Looks at one frame of `interface`, which most often says what the one before it has said: then that one's answers hold.
+    #[inline]
+    pub(crate) fn classify_after<'a>(
+        &self,
+        id: InterfaceId,
+        frame: &RxFrame<'a>,
+        before: &Arrival<'a>,
+    ) -> Arrival<'a> {
+        match before {
+            Arrival::Whole(before) => self.repeated(id, frame, before).map(Arrival::Whole),
+            _ => None,
+        }
+        .unwrap_or_else(|| self.classify(id, frame))
+    }
+
+    /// The packet in `frame`, if nothing about it has to be asked that has not been asked of `before`.
+    #[inline]
+    fn repeated<'a>(&self, id: InterfaceId, frame: &RxFrame<'a>, before: &Whole<'a>) -> Option<Whole<'a>> {
+        let RxMeta { checksum_ok, gso_size, .. } = frame.meta;
+        let meta = &before.meta;
+        if (checksum_ok, gso_size, Delivery::Unicast) != (meta.checksum_ok, meta.gso_size, meta.delivery) {
+            return None;
+        }
+        let interface = self.interface(id)?;
+        let bytes = match interface.medium() {
+            Medium::Ip => frame.bytes,
+            Medium::Ethernet => {
+                let link = ethernet::Packet::new(frame.bytes).ok()?;
+                let ethertype = if meta.dst.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+                let expected =
+                    link.dst() == interface.mac() && link.vlan().is_none() && link.ethertype() == ethertype;
+                expected.then(|| link.payload())?
+            }
+        };
+        let (payload, total_len) = match meta.dst {
+            IpAddr::V4(_) => {
+                let packet = ipv4::Packet::new(bytes).ok()?;
+                let repeats = packet.repeats(before.packet) && packet.checksum_is_valid();
+                repeats.then(|| (packet.payload(), packet.total_len()))?
+            }
+            // Of what has extension headers, those would have to be walked again.
+            IpAddr::V6(_) => {
+                let packet = ipv6::Packet::new(bytes).ok()?;
+                let repeats = packet.repeats(before.packet) && packet.next_header() == Protocol::TCP;
+                repeats.then(|| (packet.payload(), packet.total_len()))?
+            }
+        };
+        let packet = &bytes[..total_len];
+        Some(Whole { meta: *meta, payload, packet, repeats: true, ..*before })
     }
 
     /// Looks at a packet that never left the host.
@@ -191,6 +244,7 @@ impl Ip {
             packet: whole,
             named_at: 9,
             was_fragmented: origin.reassembled,
+            repeats: false,
         })
     }
 
@@ -309,6 +363,7 @@ impl Ip {
                 packet: whole,
                 named_at: walk.named_at,
                 was_fragmented: origin.reassembled || packet.next_header() == Protocol::FRAGMENT,
+                repeats: false,
             });
         };
         // RFC 8200 4.5: a piece that is not the last and not a multiple of eight.

@@ -20,6 +20,7 @@ use wire::tcp::{Header, Packet};
 
 impl TcpHost {
     /// A segment whose checksum holds.
+    #[cfg(test)]
     pub(crate) fn handle_segment<B: Below>(
         &mut self,
         now: Instant,
@@ -27,38 +28,59 @@ impl TcpHost {
         meta: &IpMeta,
         packet: &Packet<'_>,
     ) {
+        self.handle_segments(now, below, meta, packet, core::iter::empty());
+    }
+
+    /// A segment whose checksum holds, and `more` that arrived with it, which differ from it in SEG.SEQ, PSH and text alone and go on where the
+    /// one before ended. They are verified as they are asked for. Returns how many of `more` were handled.
+    pub(crate) fn handle_segments<'a, B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        meta: &IpMeta,
+        packet: &Packet<'a>,
+        more: impl Iterator<Item = Packet<'a>>,
+    ) -> usize {
         below.counters().tcp_segments_received += 1;
         let key = FlowKey::of((meta.dst, packet.dst_port()), (meta.src, packet.src_port()));
         // RFC 9293 3.9.2.3, MUST-57; and a host that seems to talk to itself by one socket is a forgery (land, blat).
         if meta.delivery != Delivery::Unicast || key.is_self() {
             below.counters().drop_packet(DropReason::TcpUnwanted);
-            return;
+            return 0;
         }
-        below.events().record(now, || Event::Segment {
-            direction: Direction::Received,
-            src: key.remote(),
-            dst: key.local(),
-            header: Header::parse(packet),
-            payload_len: packet.payload().len() as u32,
-            ecn: meta.ecn,
-        });
+        record(now, below, meta, packet);
         let seg = Segment::parse(packet, meta.ecn == Ecn::Ce, joined(packet.payload().len(), meta.gso_size));
-        if let Some(index) = self.flows.recall(&key) {
-            self.at_connection(now, below, index, &key, &seg);
-            return;
-        }
-        let hash = self.flows.hash(&key);
-        match self.flows.find(&key, hash) {
-            Some(Place::Socket(index)) => {
-                self.flows.remember(index);
-                self.at_connection(now, below, index, &key, &seg);
+        let index = match self.flows.recall(&key) {
+            Some(index) => index,
+            None => {
+                let hash = self.flows.hash(&key);
+                match self.flows.find(&key, hash) {
+                    Some(Place::Socket(index)) => {
+                        self.flows.remember(index);
+                        index
+                    }
+                    Some(Place::TimeWait(place)) => {
+                        self.at_time_wait(now, below, place, &key, hash, &seg);
+                        return 0;
+                    }
+                    Some(Place::Syn(place)) => {
+                        self.at_syn_cache(now, below, place, &key, hash, &seg);
+                        return 0;
+                    }
+                    None => {
+                        self.at_listener(now, below, &key, hash, &seg, None);
+                        return 0;
+                    }
+                }
             }
-            Some(Place::TimeWait(place)) => self.at_time_wait(now, below, place, &key, hash, &seg),
-            Some(Place::Syn(place)) => self.at_syn_cache(now, below, place, &key, hash, &seg),
-            None => self.at_listener(now, below, &key, hash, &seg, None),
-        }
+        };
+        let taken = self.take(now, below, index, &key, &seg);
+        let count = if taken { self.take_continued(now, below, index, meta, &seg, more) } else { 0 };
+        self.after(now, below, index);
+        count
     }
 
+    /// A segment of the connection at `index`.
     pub(super) fn at_connection<B: Below>(
         &mut self,
         now: Instant,
@@ -67,9 +89,22 @@ impl TcpHost {
         key: &FlowKey,
         seg: &Segment<'_>,
     ) {
+        self.take(now, below, index, key, seg);
+        self.after(now, below, index);
+    }
+
+    /// Hands a segment to its connection, and says whether it was used.
+    fn take<B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        index: u32,
+        key: &FlowKey,
+        seg: &Segment<'_>,
+    ) -> bool {
         let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
         else {
-            return;
+            return false;
         };
         let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
         // Several segments of a connection may arrive before it is asked what to send. One that came out of order has its ACK made
@@ -93,14 +128,47 @@ impl TcpHost {
         match disposition {
             Disposition::Taken if seg.flags.ack() => below.confirm(now, key),
             Disposition::Taken => {}
-            Disposition::Dropped(tcp::DropReason::NoMemory) => {
-                below.counters().drop_packet(DropReason::BudgetSpent);
-            }
-            Disposition::Dropped(_) | Disposition::Answer(..) => {
-                below.counters().drop_packet(DropReason::TcpUnwanted);
+            Disposition::Dropped(reason) => count_dropped(below, reason),
+            Disposition::Answer(reason, _) => count_dropped(below, reason),
+        }
+        disposition == Disposition::Taken
+    }
+
+    /// Hands over what continues `first`, which was used, as long as the connection has nothing but text to look at. Returns how many.
+    fn take_continued<'a, B: Below>(
+        &mut self,
+        now: Instant,
+        below: &mut B,
+        index: u32,
+        meta: &IpMeta,
+        first: &Segment<'a>,
+        more: impl Iterator<Item = Packet<'a>>,
+    ) -> usize {
+        let mut count = 0;
+        let Some(connected) = self.flows.sockets.get_mut(index).and_then(|socket| socket.connected_mut())
+        else {
+            return count;
+        };
+        // Most often nobody is behind; and nothing is to be verified in vain.
+        if !connected.connection.awaits_continuation() {
+            return count;
+        }
+        let mut ctx = Ctx::new(now, &self.config.connection, &mut self.memory);
+        let mut seg = *first;
+        for packet in more {
+            seg.seq = SeqNum(packet.seq());
+            seg.text = packet.payload();
+            seg.segments = joined(seg.text.len(), meta.gso_size);
+            let Some(disposition) = connected.connection.handle_continued(&mut ctx, &seg) else { break };
+            count += 1;
+            below.counters().tcp_segments_received += 1;
+            record(now, below, meta, &packet);
+            if let Disposition::Dropped(reason) = disposition {
+                count_dropped(below, reason);
+                break;
             }
         }
-        self.after(now, below, index);
+        count
     }
 
     fn at_time_wait<B: Below>(
@@ -218,6 +286,24 @@ impl TcpHost {
             self.ports.remove_connection(left.key.local(), left.sharing);
         }
     }
+}
+
+fn record<B: Below>(now: Instant, below: &mut B, meta: &IpMeta, packet: &Packet<'_>) {
+    below.events().record(now, || Event::Segment {
+        direction: Direction::Received,
+        src: SocketAddr::new(meta.src, packet.src_port()),
+        dst: SocketAddr::new(meta.dst, packet.dst_port()),
+        header: Header::parse(packet),
+        payload_len: packet.payload().len() as u32,
+        ecn: meta.ecn,
+    });
+}
+
+fn count_dropped<B: Below>(below: &mut B, reason: tcp::DropReason) {
+    below.counters().drop_packet(match reason {
+        tcp::DropReason::NoMemory => DropReason::BudgetSpent,
+        _ => DropReason::TcpUnwanted,
+    });
 }
 
 /// How many segments of the wire a text of `len` octets came in.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wire::tcp::Flags;
 
 use crate::testing::*;
-use crate::{Settings, TcpConfig};
+use crate::{Disposition, Settings, TcpConfig};
 
 /// Something that happens to a connection.
 #[derive(Clone, Debug)]
@@ -14,6 +14,12 @@ enum Step {
         len: usize,
         acked: i64,
         push: bool,
+    },
+    /// As `Text`, and then texts that continue it, which came together with it: of one stride where there is a short way.
+    Run {
+        lens: Vec<usize>,
+        acked: i64,
+        ce: bool,
     },
     /// So far from RCV.NXT, and with such flags: what is not expected, between what is.
     Odd {
@@ -58,6 +64,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0usize..1200, 0i64..=1000, any::<bool>())
             .prop_map(|(len, acked, push)| Step::Text { len, acked, push }),
+        4 => (prop::collection::vec(0usize..1200, 1..12), 0i64..=1000, prop::bool::weighted(0.1))
+            .prop_map(|(lens, acked, ce)| Step::Run { lens, acked, ce }),
         2 => odd,
         3 => (1usize..5000).prop_map(Step::Write),
         3 => (1usize..5000).prop_map(Step::Read),
@@ -84,6 +92,17 @@ fn play(script: &mut Script, step: &Step, stamps: bool) -> String {
             let at = una + (snd_nxt - una) * acked / 1000;
             format!("{:?}", script.arrives(stamped(ack(nxt, at).octets(len).with(psh), 0)))
         }
+        Step::Run { ref lens, acked, ce } => {
+            let at = una + (snd_nxt - una) * acked / 1000;
+            let mut seq = nxt;
+            let run = lens.iter().map(|len| {
+                let mut text = stamped(ack(seq, at).octets(*len), 0);
+                text.ce = ce;
+                seq += *len as i64;
+                text
+            });
+            arrive_together(script, &run.collect::<Vec<_>>())
+        }
         Step::Odd { offset, len, acked, flags, wnd, ce, ticks } => {
             let mut odd = ack(nxt + offset, una + acked).octets(len).wnd(wnd).with(Flags::from_bits(flags));
             odd.ce = ce;
@@ -106,6 +125,21 @@ fn play(script: &mut Script, step: &Step, stamps: bool) -> String {
     };
     let deadline = script.deadline();
     format!("{said} {deadline:?} {:?} {:?}", script.events(), script.conn)
+}
+
+/// What becomes of each segment of a run, the short way being taken where it may.
+fn arrive_together(script: &mut Script, run: &[Peer]) -> String {
+    let mut said = String::new();
+    let mut continues = false;
+    for text in run {
+        let taken = script.with(|conn, ctx| {
+            let continued = if continues { conn.handle_continued(ctx, &text.arriving()) } else { None };
+            continued.unwrap_or_else(|| conn.handle_segment(ctx, &text.arriving()))
+        });
+        continues = taken == Disposition::Taken;
+        said += &format!("{taken:?} ");
+    }
+    said
 }
 
 /// Memory for a few segments.
@@ -195,4 +229,29 @@ fn the_expected_segment_is_predicted_and_no_other() {
     }
     script.arrives(ack(101, 1).octets(100));
     assert!(!expected(&mut script, ack(1, 1).octets(100)), "something lies early");
+}
+
+/// Of segments that came together, the first says all; what cannot be said by it alone is not passed over.
+#[test]
+fn a_segment_continues_another_only_where_text_is_all_that_is_left() {
+    let mut script = Script::established();
+    let continued = |script: &mut Script, peer: Peer| {
+        script.with(|conn, ctx| conn.handle_continued(ctx, &peer.arriving()))
+    };
+    assert_eq!(script.arrives(ack(1, 1).octets(100)), Disposition::Taken);
+    assert_eq!(continued(&mut script, ack(101, 1).octets(100)), Some(Disposition::Taken));
+    for odd in [
+        ack(201, 1),
+        ack(202, 1).octets(100),
+        ack(201, 0).octets(100),
+        ack(201, 1).octets(65_536),
+        ack(201, 1).octets(100).with(Flags::FIN),
+        ack(201, 1).octets(100).ce(),
+        ack(201, 1).octets(100).sack(1, 2),
+    ] {
+        assert_eq!(continued(&mut script, odd.clone()), None, "{:?}", odd.arriving());
+    }
+    assert_eq!(script.recv(1000).map(|text| text.len()), Ok(200));
+    script.write(10);
+    assert_eq!(continued(&mut script, ack(201, 1).octets(100)), None, "an ACK may be news now");
 }

@@ -260,3 +260,41 @@ proptest! {
         prop_assert!(broken.is_some() || TcpOptions::parse(&syn).sack_permitted);
     }
 }
+
+#[test]
+fn a_segment_continues_what_it_repeats_but_for_its_place_and_text() {
+    let stamps = TcpOptions { timestamps: Some(Timestamps { tsval: 1, tsecr: 2 }), ..TcpOptions::NONE };
+    let first = Header { seq: u32::MAX - 1, ack: 7, flags: Flags::ACK, options: stamps, ..syn() };
+    let written = |header: &Header, text: &[u8], checksum: u16| {
+        let mut bytes = vec![0; header.header_len()];
+        header.emit(&mut bytes);
+        bytes.extend_from_slice(text);
+        put_checksum(&mut bytes, checksum);
+        bytes
+    };
+    let before = written(&first, b"abc", 1);
+    let continues = |header: Header| {
+        let next = written(&header, b"defg", 2);
+        Packet::new(&next).unwrap().continues(&Packet::new(&before).unwrap())
+    };
+    let next = Header { seq: 1, ..first };
+    assert!(continues(next));
+    assert!(continues(Header { flags: Flags::ACK | Flags::PSH, ..next }));
+    let changes: [fn(&mut Header); 10] = [
+        |header| header.src_port ^= 1,
+        |header| header.dst_port ^= 1,
+        |header| header.seq ^= 1,
+        |header| header.ack ^= 1,
+        |header| header.flags = Flags::ACK | Flags::FIN,
+        |header| header.flags = Flags::ACK | Flags::CWR,
+        |header| header.window ^= 1,
+        |header| header.urgent ^= 1,
+        |header| header.options = TcpOptions::NONE,
+        |header| header.options.timestamps = Some(Timestamps { tsval: 1, tsecr: 3 }),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut other = next;
+        change(&mut other);
+        assert!(!continues(other), "change {at}");
+    }
+}
