@@ -5,9 +5,10 @@
 //! ours (or any, on a tunnel's interface), a route, and fits its path.
 //! Not here: ports (`udp`, `demux`), connections (`tcp`).
 //!
-//! Rooms: `input` and `output` mirror one another. `interface` (addresses), `route`, `source`, `mtu`, `fragment`, `reassembly`,
+//! Rooms: `input` and `output` mirror one another; `cut` (super-segments, where the device does not cut). `interface` (addresses), `route`, `source`, `mtu`, `fragment`, `reassembly`,
 //! `icmp`, `rate_limit`, `group` (IGMP, MLD), `neighbor` (ARP, ND, DAD, SLAAC), `queue` (control packets, loopback).
 
+pub(crate) mod cut;
 pub(crate) mod fragment;
 pub(crate) mod group;
 pub(crate) mod icmp;

@@ -107,7 +107,8 @@ fn live(seed: u64) {
         if seed == 2 {
             config.buffer_bytes_max = buffer_bytes_max;
         }
-        Stack::new(&config, &Secret::from_seed(seed), Instant::from_secs(1_000)).expect("a sound configuration")
+        Stack::new(&config, &Secret::from_seed(seed), Instant::from_secs(1_000))
+            .expect("a sound configuration")
     };
     let mut now = Instant::from_secs(1_000);
     let mut peer = host(1, &["10.0.0.1/24", "fd00::1/64"]);
@@ -124,9 +125,8 @@ fn live(seed: u64) {
         assert_eq!(said, also, "seed {seed}, while it opens");
         hear(&mut peer, now, &said, false);
     }
-    let sockets = [0, 1].map(|at| {
-        [(); 2].map(|()| hosts[at].tcp_accept(listeners[at]).expect("it is open").0)
-    });
+    let sockets =
+        [0, 1].map(|at| [(); 2].map(|()| hosts[at].tcp_accept(listeners[at]).expect("it is open").0));
     let mut finished = false;
     for round in 0..60 {
         for client in clients {

@@ -6,8 +6,9 @@ use pair::{A, B, Drain, Pair, addr};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Shutdown};
 use std::time::Duration;
-use switchboard_stack::{DropReason, Handle, Readiness};
+use switchboard_stack::{DropReason, Handle, InterfaceConfig, Readiness};
 use tcp::State;
+use wire::ethernet::MacAddr;
 use wire::ip::{Protocol, pseudo_v4};
 use wire::tcp::{Flags, Header, TcpOptions, Timestamps};
 
@@ -158,16 +159,29 @@ fn lost_segments_are_mended() {
 fn segments_decided_on_together_are_those_decided_on_one_by_one() {
     use std::cell::RefCell;
     use std::rc::Rc;
-    // Short paths, where nothing is paced, and a long one.
-    for (micros, mtu, lost_of_256, remote) in [
-        (100, 1500, 0, "10.0.0.2:80"),
-        (0, 1500, 4, "10.0.0.2:80"),
-        (100, 1500, 4, "10.0.0.2:80"),
-        (200, 1280, 8, "[fd00::2]:80"),
-        (5_000, 9000, 1, "10.0.0.2:80"),
+    // Short paths, where nothing is paced, and a long one; links of either kind, and devices that finish checksums.
+    for (micros, mtu, lost_of_256, remote, (ethernet, finishes)) in [
+        (100, 1500, 0, "10.0.0.2:80", (false, false)),
+        (0, 1500, 4, "10.0.0.2:80", (false, false)),
+        (100, 1500, 4, "10.0.0.2:80", (false, false)),
+        (0, 1500, 4, "10.0.0.2:80", (true, false)),
+        (200, 1280, 8, "[fd00::2]:80", (false, false)),
+        (0, 1500, 4, "[fd00::2]:80", (true, true)),
+        (100, 1500, 4, "10.0.0.2:80", (false, true)),
+        (5_000, 9000, 1, "10.0.0.2:80", (false, false)),
     ] {
         let [one_by_one, together] = [true, false].map(|one_by_one| {
-            let mut pair = Pair::with(mtu, |_, _| {});
+            let mut pair = Pair::with(mtu, |at, config| {
+                let interface = &mut config.interfaces[0];
+                interface.capabilities.tx_checksum = finishes;
+                if ethernet {
+                    let mac = MacAddr([2, 0, 0, 0, 0, at as u8]);
+                    let lan = InterfaceConfig::ethernet(interface.capabilities, mac);
+                    let addresses = core::mem::take(&mut interface.addresses);
+                    *interface = InterfaceConfig { addresses, dad_transmits: 0, ..lan };
+                }
+            });
+            pair.vouched = finishes;
             pair.one_by_one = one_by_one;
             pair.delay = Duration::from_micros(micros);
             let (client, server) = pair.open(remote);

@@ -95,9 +95,9 @@ impl<'a> Packet<'a> {
     /// Whether its fixed header says what that of `before`, a packet that was checked, says, but for the length.
     #[inline]
     pub fn repeats(&self, before: &[u8]) -> bool {
-        before.get(..HEADER_LEN).is_some_and(|before| {
-            before[..4] == self.fixed[..4] && before[6..] == self.fixed[6..]
-        })
+        before
+            .get(..HEADER_LEN)
+            .is_some_and(|before| before[..4] == self.fixed[..4] && before[6..] == self.fixed[6..])
     }
 
     /// Steps over the extension headers, up to the upper layer or a fragment header.

@@ -218,6 +218,17 @@ pub fn put_partial_checksum(segment: &mut [u8], pseudo: Sum) {
     put_checksum(segment, pseudo.partial());
 }
 
+/// Writes SEG.SEQ and the control bits into a header that is otherwise written, whose control bits are clear. Panics when `segment` is
+/// shorter than a fixed header.
+#[inline]
+pub fn put_seq_and_flags(segment: &mut [u8], seq: u32, flags: Flags) {
+    let fixed = segment.first_chunk_mut::<HEADER_LEN>().expect("a fixed header");
+    fixed[4..8].copy_from_slice(&seq.to_be_bytes());
+    let [high, low] = flags.bits().to_be_bytes();
+    fixed[12] |= high;
+    fixed[13] = low;
+}
+
 /// Writes `checksum` into the field. Panics when `segment` is shorter than a fixed header.
 #[inline]
 pub fn put_checksum(segment: &mut [u8], checksum: u16) {

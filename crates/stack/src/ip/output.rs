@@ -62,7 +62,7 @@ pub(crate) struct Pieces {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Path {
     pub(crate) interface: InterfaceId,
-    link: Link,
+    pub(super) link: Link,
     /// The largest packet, as far as is known.
     pub(crate) mtu: u32,
     /// The largest packet that the link takes.
@@ -71,11 +71,11 @@ pub(crate) struct Path {
     pub(crate) tso_max: u32,
     /// The largest UDP super-packet that the device cuts; 0: none.
     pub(crate) uso_max: u32,
-    tx_checksum: bool,
+    pub(super) tx_checksum: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Link {
+pub(super) enum Link {
     /// No link header.
     Bare,
     Ethernet(MacAddr),
@@ -419,7 +419,7 @@ impl Ip {
         sent
     }
 
-    fn hop_limit(&self, interface: InterfaceId, out: &Outgoing) -> u8 {
+    pub(super) fn hop_limit(&self, interface: InterfaceId, out: &Outgoing) -> u8 {
         out.hop_limit.unwrap_or_else(|| {
             if out.dst.is_multicast() {
                 return self.config.ip.multicast_hop_limit;
@@ -486,14 +486,14 @@ fn gso_kind(out: &Outgoing) -> GsoKind {
     }
 }
 
-fn write_link_header(link: Link, src: MacAddr, dst: IpAddr, frame: &mut [u8]) {
+pub(super) fn write_link_header(link: Link, src: MacAddr, dst: IpAddr, frame: &mut [u8]) {
     if let Link::Ethernet(mac) = link {
         ethernet::Header { dst: mac, src, ethertype: ethertype(dst) }.emit(frame);
     }
 }
 
 /// A whole packet's IP header. IPv4 packets carry DF, so their identification may be anything (RFC 6864 4.1).
-fn write_ip_header(out: &Outgoing, hop_limit: u8, len: usize, packet: &mut [u8]) {
+pub(super) fn write_ip_header(out: &Outgoing, hop_limit: u8, len: usize, packet: &mut [u8]) {
     match (out.src, out.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let mut header = ipv4::Header::new(src, dst, out.protocol, hop_limit, len as u16);

@@ -88,6 +88,17 @@ pub(crate) trait Below {
     /// Hands one out.
     fn emit(&mut self, now: Instant, path: &Self::Path, packet: &Packet<'_>) -> Result<(), NotSent>;
 
+    /// Hands a super-segment out in pieces of its `segment_size`, if this floor is quicker at it than one by one: how many left, and how it
+    /// ended.
+    fn emit_cut(
+        &mut self,
+        _now: Instant,
+        _path: &Self::Path,
+        _packet: &Packet<'_>,
+    ) -> Option<(usize, Result<(), NotSent>)> {
+        None
+    }
+
     /// A connection makes progress: whoever is on the way to its peer is reachable (RFC 4861 7.3.1).
     fn confirm(&mut self, _now: Instant, _flow: &FlowKey) {}
 

@@ -63,22 +63,26 @@ impl Below for IpFloor<'_> {
         let len = header_len + packet.text.len();
         let pieces = (packet.text.len() > usize::from(packet.segment_size))
             .then_some(Pieces { size: packet.segment_size, header_len: header_len as u16 });
-        let mut out = Outgoing::new(packet.src, packet.dst, Protocol::TCP);
-        out.ecn = packet.ecn;
-        out.dscp = packet.marks.dscp;
-        out.hop_limit = packet.marks.hop_limit();
-        // TCP does path MTU discovery (RFC 9293 SHLD-6), so it is never cut into fragments: what the path has become too
-        // narrow for is sent again in smaller pieces.
-        out.fragmentation = Fragmentation::Forbid;
+        let out = outgoing(packet);
         let fill = |segment: &mut [u8]| {
             let header_len = packet.header.emit(segment);
             packet.text.clone().copy_to(&mut segment[header_len..]);
         };
         let sent = self.ip.emit(now, self.outlets, self.counters, path, &out, len, pieces, fill);
-        sent.map_err(|error| match error {
-            SendError::Blocked => NotSent::Blocked,
-            SendError::TooBig(_) => NotSent::TooBig,
-        })
+        sent.map_err(not_sent)
+    }
+
+    fn emit_cut(
+        &mut self,
+        _now: Instant,
+        path: &Self::Path,
+        packet: &Packet<'_>,
+    ) -> Option<(usize, Result<(), NotSent>)> {
+        let (text, size) = (packet.text.clone(), usize::from(packet.segment_size));
+        let (outlets, counters) = (&mut *self.outlets, &mut *self.counters);
+        let out = outgoing(packet);
+        let (count, sent) = self.ip.emit_cut(outlets, counters, path, &out, &packet.header, text, size)?;
+        Some((count, sent.map_err(not_sent)))
     }
 
     fn confirm(&mut self, now: Instant, flow: &FlowKey) {
@@ -104,5 +108,23 @@ impl Below for IpFloor<'_> {
 
     fn ready(&mut self) -> &mut ReadyQueue {
         self.ready
+    }
+}
+
+fn outgoing(packet: &Packet<'_>) -> Outgoing {
+    let mut out = Outgoing::new(packet.src, packet.dst, Protocol::TCP);
+    out.ecn = packet.ecn;
+    out.dscp = packet.marks.dscp;
+    out.hop_limit = packet.marks.hop_limit();
+    // TCP does path MTU discovery (RFC 9293 SHLD-6), so it is never cut into fragments: what the path has become too
+    // narrow for is sent again in smaller pieces.
+    out.fragmentation = Fragmentation::Forbid;
+    out
+}
+
+fn not_sent(error: SendError) -> NotSent {
+    match error {
+        SendError::Blocked => NotSent::Blocked,
+        SendError::TooBig(_) => NotSent::TooBig,
     }
 }

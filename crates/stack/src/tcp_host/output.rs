@@ -8,11 +8,11 @@ use super::TcpHost;
 use super::below::{Below, Limits, Marks, NotSent, Packet, fixed_headers, mss};
 use crate::counters::DropReason;
 use crate::events::{Direction, Event};
+use crate::ip::cut::flags_of_piece;
 use crate::ready::Readiness;
 use std::net::IpAddr;
 use tcp::{Ctx, Instant, Slices};
 use wire::ip::Ecn;
-use wire::tcp::Flags;
 
 /// Packets of one connection in one round; with a device that cuts, one super-packet counts as one of them.
 const QUANTUM: usize = 4;
@@ -184,7 +184,7 @@ impl TcpHost {
                 segment_size: segment.segment_size,
             };
             let (pieces, sent) = if ctx.tso_max == 0 && packet.text.len() > usize::from(packet.segment_size) {
-                emit_cut(now, below, path, packet)
+                emit_cut(now, below, path, &packet)
             } else {
                 (1, emit(now, below, path, &packet))
             };
@@ -240,38 +240,54 @@ fn emit<B: Below>(now: Instant, below: &mut B, path: &B::Path, packet: &Packet<'
     Ok(())
 }
 
-/// Sends a super-segment piece by piece, where the device does not cut, and says how many there were: CWR stays on the first, FIN and PSH
-/// on the last, and the rest is the same in all. There was room for each; one that the floor refuses all the same is as if lost.
+/// Sends a super-segment in pieces, where the device does not cut, and says how many there were. There was room for each; one that the
+/// floor refuses all the same is as if lost.
 fn emit_cut<B: Below>(
     now: Instant,
     below: &mut B,
     path: &B::Path,
-    mut packet: Packet<'_>,
+    packet: &Packet<'_>,
 ) -> (usize, Result<(), NotSent>) {
-    let (size, flags) = (usize::from(packet.segment_size), packet.header.flags);
-    let mut text = packet.text;
+    if let Some((count, sent)) = below.emit_cut(now, path, packet) {
+        below.counters().tcp_segments_sent += count as u64;
+        if below.events().is_on() {
+            pieces(packet).take(count).for_each(|piece| record_event(now, below, &piece));
+        }
+        return (count, sent);
+    }
     let mut count = 0;
-    loop {
-        packet.text = text.split_front(size);
-        let mut taken = Flags::NONE;
-        if count > 0 {
-            taken |= Flags::CWR;
-        }
-        if text.len() > 0 {
-            taken |= Flags::FIN | Flags::PSH;
-        }
-        packet.header.flags = flags.without(taken);
+    for piece in pieces(packet) {
         count += 1;
-        let sent = emit(now, below, path, &packet);
-        if sent.is_err() || text.len() == 0 {
+        let sent = emit(now, below, path, &piece);
+        if sent.is_err() {
             return (count, sent);
         }
-        packet.header.seq = packet.header.seq.wrapping_add(size as u32);
     }
+    (count, Ok(()))
+}
+
+/// The segments that a super-segment is cut into.
+fn pieces<'a>(packet: &Packet<'a>) -> impl Iterator<Item = Packet<'a>> {
+    let (size, flags) = (usize::from(packet.segment_size), packet.header.flags);
+    let (mut next, mut text, mut first) = (packet.clone(), packet.text.clone(), true);
+    std::iter::from_fn(move || {
+        if text.len() == 0 {
+            return None;
+        }
+        let mut piece = next.clone();
+        piece.text = text.split_front(size);
+        piece.header.flags = flags_of_piece(flags, core::mem::take(&mut first), text.len() == 0);
+        next.header.seq = next.header.seq.wrapping_add(size as u32);
+        Some(piece)
+    })
 }
 
 fn record<B: Below>(now: Instant, below: &mut B, packet: &Packet<'_>) {
     below.counters().tcp_segments_sent += 1;
+    record_event(now, below, packet);
+}
+
+fn record_event<B: Below>(now: Instant, below: &mut B, packet: &Packet<'_>) {
     below.events().record(now, || Event::Segment {
         direction: Direction::Sent,
         src: std::net::SocketAddr::new(packet.src, packet.header.src_port),
