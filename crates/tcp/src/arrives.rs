@@ -131,6 +131,10 @@ impl Connection {
     /// First step, and before it R1 of RFC 7323 5.3.
     fn check_sequence(&mut self, ctx: &mut Ctx<'_>, seg: &Segment<'_>) -> Result<(), Disposition> {
         if ctx.config.test.paws && self.agreed.paws_refuses(seg, ctx.now) {
+            if self.was_overtaken(ctx, seg) {
+                self.take_late_ack(ctx, seg);
+                return Err(Disposition::Taken);
+            }
             self.answer_unacceptable(ctx, seg);
             return Err(Disposition::Dropped(DropReason::Paws));
         }
@@ -266,6 +270,21 @@ impl Connection {
             self.on_fin_acked(ctx);
         }
         if self.state == State::Closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// PAWS refuses an ACK that a newer one has overtaken, though what it SACKs may not have been known (docs/deviations.md). It is one if
+    /// it carries nothing else, stands where the next segment is due, acknowledges nothing new, and is older by no more than an RTO: in
+    /// so short a time the sequence space does not go round.
+    fn was_overtaken(&self, ctx: &Ctx<'_>, seg: &Segment<'_>) -> bool {
+        let bare = seg.text.is_empty() && !seg.flags.syn() && !seg.flags.fin() && seg.flags.ack();
+        if !bare || seg.seq != self.rcv.nxt || seg.options.sack.is_empty() || self.syn_is_out() {
+            return false;
+        }
+        let place = place(seg.ack, self.snd.una, self.snd.nxt, self.snd.window.max());
+        // Ticks of the peer's: milliseconds, or longer (RFC 7323 5.4).
+        let age_max = self.rtt.rto(ctx.config).as_millis();
+        matches!(place, AckPlace::Same | AckPlace::Old)
+            && u128::from(self.agreed.ticks_behind(seg)) <= age_max
     }
 
     /// An ACK that others have overtaken. Its number tells nothing new, but what it SACKs may not have been known (as Linux reads it).

@@ -197,6 +197,11 @@ impl Agreed {
         }
     }
 
+    /// By how many ticks of the peer's clock a segment that PAWS refuses is older than TS.Recent.
+    pub(crate) fn ticks_behind(&self, seg: &Segment<'_>) -> u32 {
+        seg.options.timestamps.map_or(0, |stamps| self.ts_recent.wrapping_sub(stamps.tsval))
+    }
+
     /// RFC 7323 4.3: remembers the stamp of an acceptable segment that reaches back to the last ACK sent.
     #[inline]
     pub(crate) fn on_acceptable(&mut self, seg: &Segment<'_>, now: Instant) {

@@ -471,3 +471,39 @@ fn the_blocks_of_an_overtaken_ack_count() {
     assert_eq!(script.conn.info(&script.config).spurious_recoveries, 0);
     assert!(!script.conn.sending.as_deref().is_some_and(|sending| sending.recovery.reordering_seen()));
 }
+
+/// docs/deviations.md: of an ACK that a newer one has overtaken, PAWS lets the SACK blocks be read; nothing else of it, and not of one
+/// that is older than an RTO, carries anything, or stands elsewhere.
+#[test]
+fn what_an_overtaken_ack_sacks_is_read() {
+    let config = TcpConfig { quick_acks: 0, ..TcpConfig::default() };
+    let sacked = |late: Peer| {
+        let opening = syn_ack().mss(MSS).sack_ok().ts(1000, 1000);
+        let mut script = Script::opened(config.clone(), Settings::default(), opening);
+        script.write(8_000);
+        script.drain();
+        script.pass(ms(20));
+        script.arrives(ack(1, 1001).sack(7001, 8001).ts(2020, 1000));
+        script.drain();
+        let before = script.conn.info(&script.config);
+        assert_eq!(before.sacked, 1000);
+        let disposition = script.arrives(late);
+        let after = script.conn.info(&script.config);
+        assert_eq!(
+            (after.unacked, after.snd_wnd),
+            (before.unacked, before.snd_wnd),
+            "that is all it may tell"
+        );
+        (disposition, after.sacked)
+    };
+    let taken = (Disposition::Taken, 2000);
+    assert_eq!(sacked(ack(1, 1001).sack(5001, 6001).ts(2019, 1000)), taken, "the same number");
+    assert_eq!(sacked(ack(1, 1).sack(5001, 6001).ts(1900, 1000)), taken, "an older number");
+    assert_eq!(sacked(ack(1, 1).sack(5001, 6001).ts(1900, 1000).wnd(9)), taken, "its window is not");
+    let refused = (Disposition::Dropped(DropReason::Paws), 1000);
+    assert_eq!(sacked(ack(1, 1001).sack(5001, 6001).ts(1000, 1000)), refused, "older than an RTO");
+    assert_eq!(sacked(ack(1, 1001).sack(5001, 6001).ts(2019, 1000).octets(1)), refused, "with text");
+    assert_eq!(sacked(ack(2, 1001).sack(5001, 6001).ts(2019, 1000)), refused, "from elsewhere");
+    assert_eq!(sacked(ack(1, 2001).sack(5001, 6001).ts(2019, 1000)), refused, "what acknowledges is new");
+    assert_eq!(sacked(ack(1, 1001).ts(2019, 1000)).0, refused.0, "nothing to read");
+}
