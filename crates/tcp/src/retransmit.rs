@@ -369,6 +369,17 @@ impl Retransmit {
         Some(range)
     }
 
+    /// The end of the lost record that holds `seq`: of what left as one.
+    pub(crate) fn lost_end(&self, seq: SeqNum) -> Option<SeqNum> {
+        let record = self.records.get(self.index_of(seq))?;
+        (record.lost && record.range.start.at_or_before(seq)).then_some(record.range.end)
+    }
+
+    /// What went out again becomes so many segments more than one, for the count.
+    pub(crate) fn count_cut(&mut self, more: u32) {
+        self.total = self.total.saturating_add(more);
+    }
+
     /// Whether anything lost ends beyond `from`.
     pub(crate) fn has_lost_beyond(&self, from: SeqNum) -> bool {
         self.lost > 0 && self.records.iter().rev().any(|record| record.lost && record.range.end.after(from))

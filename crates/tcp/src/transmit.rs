@@ -166,12 +166,12 @@ impl Connection {
         if !ctx.config.test.retransmission {
             return None;
         }
-        let range = self.next_again(u32::from(self.smss()))?;
+        let range = self.next_again(ctx, u32::from(self.smss()))?;
         let options = self.make_options(ctx);
         // SACK blocks and the like take room from the text: the same range again, perhaps shorter.
         let range = match passing_len(&options) {
             0 => range,
-            taken => self.next_again(u32::from(self.smss() - taken))?,
+            taken => self.next_again(ctx, u32::from(self.smss() - taken))?,
         };
         if self.pmtu.is_probe(range.start) {
             self.pmtu.on_probe_lost(ctx.now);
@@ -179,8 +179,8 @@ impl Connection {
         Some(self.send_range(ctx, range, &options, true))
     }
 
-    /// The range to send again now, in pieces of `mss`.
-    fn next_again(&self, mss: u32) -> Option<SeqRange> {
+    /// The range to send again now, in pieces of `mss`: one, or as many as the device cuts of what left as one (as Linux).
+    fn next_again(&self, ctx: &Ctx<'_>, mss: u32) -> Option<SeqRange> {
         let (una, nxt, wnd) = (self.snd.una, self.snd.nxt, self.snd.window.wnd());
         let sending = self.sending.as_deref()?;
         let recovery = &sending.recovery;
@@ -193,7 +193,19 @@ impl Connection {
             sending.congestion.window().saturating_sub(recovery.pipe(&sending.retransmit, self.snd.flight()));
         let allowed = recovery.must_send() || range.len() <= room;
         // RFC 9293 3.8.6, MUST-34: a window that was taken back holds what lies beyond it; the first segment probes.
-        (allowed && (range.start == una || range.end.since(una) <= wnd)).then_some(range)
+        if !allowed || (range.start != una && range.end.since(una) > wnd) {
+            return None;
+        }
+        if ctx.tso_max >= 2 * mss
+            && room >= 2 * mss
+            && range.len() == mss
+            && let Some(end) = sending.retransmit.lost_end(range.start)
+        {
+            let window = wnd.saturating_sub(range.start.since(una));
+            let most = self.burst(ctx, sending, mss).min(room).min(window).min(end.since(range.start));
+            range.end = range.start + (most - most % mss).max(mss);
+        }
+        Some(range)
     }
 
     /// RFC 5682 3.1: F-RTO would have new data leave in place of old, but there is none, or no window for it.
@@ -501,8 +513,10 @@ impl Connection {
         self.last_sent = Tick::at(ctx.now);
         let flight = self.snd.flight();
         let rate = self.pacing_rate();
+        let more = if again { range.len().saturating_sub(1) / u32::from(self.smss()).max(1) } else { 0 };
         if let Some(sending) = self.sending.as_deref_mut() {
             sending.retransmit.on_sent(range, again, ctx.now, rto);
+            sending.retransmit.count_cut(more);
             sending.recovery.on_sent(range, again, ctx.now);
             sending.pacer.on_sent(ctx.now, range.len(), rate);
             sending.congestion.on_sent(ctx.now, range.len(), flight);

@@ -197,6 +197,23 @@ fn super_segments_of_a_slow_path_are_short() {
     script.sends(&["P. 5001:7001(2000) ack 1", "P. 7001:8001(1000) ack 1"]);
 }
 
+/// As Linux: what left as one and is lost as one goes again as one, as far as the window lets it; and no further than what is lost.
+#[test]
+fn what_the_device_cuts_goes_again_in_bursts() {
+    let config = TcpConfig { sack: true, ..plain() };
+    let mut script = Script::opened(config, Settings::default(), syn_ack().mss(MSS).sack_ok());
+    script.tso_max = 64_000;
+    script.write(10_000);
+    script.sends(&["P. 1:5001(5000) ack 1", "P. 5001:10001(5000) ack 1"]);
+    // Two of the first five, and the third of the second five, are lost.
+    script.arrives(ack(1, 1001).sack(3001, 7001).sack(8001, 10_001));
+    script.sends(&["P. 1001:3001(2000) ack 1", ". 7001:8001(1000) ack 1"]);
+    // Three segments, in two.
+    assert_eq!(script.conn.info(&script.config).total_retransmits, 3);
+    script.arrives(ack(1, 10_001));
+    assert_eq!(script.conn.info(&script.config).unacked, 0);
+}
+
 /// As Linux: a slow start that is limited by the program grows to twice what was in use, no further.
 #[test]
 fn a_window_in_use_by_nine_tenths_may_double() {
