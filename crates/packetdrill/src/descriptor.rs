@@ -2,9 +2,10 @@
 //! Owns: one eventfd of the kernel for each, so that the number is the kernel's and its close() works on it.
 //! Not here: what the calls do (`host`).
 
+use crate::chrono::Chrono;
 use crate::epoll::Epoll;
 use crate::errno::Errno;
-use stack::TcpHandle;
+use stack::{Instant, TcpHandle};
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -32,6 +33,8 @@ pub(crate) struct Descriptor {
     pub(crate) buffers: (Option<u32>, Option<u32>),
     /// TCP_NOTSENT_LOWAT as it was set; zero: as the sysctl says.
     pub(crate) not_sent_low_water: u32,
+    /// What its time was spent on.
+    pub(crate) chrono: Chrono,
 }
 
 /// All descriptors.
@@ -60,6 +63,7 @@ impl Descriptors {
             connecting: false,
             buffers: (None, None),
             not_sent_low_water: 0,
+            chrono: Chrono::new(Instant::ZERO),
         };
         // The kernel gave the number anew: whoever had it before was closed by packetdrill, behind our back.
         if let Some(old) = self.all.insert(fd, new) {
@@ -109,6 +113,14 @@ impl Descriptors {
                 epoll.wake(fd);
             }
         }
+    }
+
+    /// Every TCP socket, and its clock.
+    pub(crate) fn chronos(&mut self) -> impl Iterator<Item = (TcpHandle, &mut Chrono)> {
+        self.all.values_mut().filter_map(|it| match it.object {
+            Object::Tcp(handle) => Some((handle, &mut it.chrono)),
+            Object::Epoll(_) => None,
+        })
     }
 
     /// packetdrill has closed, or will close, the kernel's descriptors itself.

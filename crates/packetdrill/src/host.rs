@@ -4,6 +4,7 @@
 //! the time of its emission. Invariants: after every call all that can leave has left, stamped with the time of the call.
 //! Not here: waiting and the passing of time (`turn`), options (`options`).
 
+use crate::chrono::Times;
 use crate::cut::cut;
 use crate::descriptor::{Descriptors, Object};
 use crate::epoll::Epoll;
@@ -99,6 +100,12 @@ impl Host {
             {
                 self.descriptors.wake(fd);
             }
+        }
+        for (handle, chrono) in self.descriptors.chronos() {
+            if chrono.wants_room && stack.tcp_level(self.now, handle).contains(Readiness::WRITABLE) {
+                chrono.wants_room = false;
+            }
+            chrono.look(self.now, stack.tcp_info(handle).as_ref());
         }
     }
 
@@ -247,6 +254,9 @@ impl Host {
             urgent: flags & libc::MSG_OOB != 0,
         };
         let taken = self.stack()?.tcp_send(now, handle, data, meant);
+        if matches!(taken, Ok(len) if len < data.len()) || taken == Err(SendError::WouldBlock) {
+            self.descriptors.get_mut(fd)?.chrono.wants_room = true;
+        }
         self.turn();
         taken.map_err(|error| match error {
             SendError::NoSuchSocket => libc::EBADF,
@@ -289,6 +299,11 @@ impl Host {
 
     pub(crate) fn ages(&self, handle: TcpHandle) -> Option<Ages> {
         self.stack.as_ref()?.tcp_ages(self.now, handle)
+    }
+
+    /// What a connection's time was spent on so far.
+    pub(crate) fn times(&self, fd: RawFd) -> Times {
+        self.descriptors.get(fd).map_or_else(|_| Times::default(), |it| it.chrono.at(self.now))
     }
 
     /// SIOCINQ: octets that can be read.

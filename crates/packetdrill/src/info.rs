@@ -1,8 +1,9 @@
 //! TCP_INFO and SO_MEMINFO as the kernel lays them out.
 //! Spec: `struct tcp_info` of uapi/linux/tcp.h (Linux 6.18, 256 octets and more), `SK_MEMINFO_*` of sock_diag.h.
 //! Owns: the layout. What our stack does not count is zero, as in a kernel that is too old to.
-//! Not here: the values (`tcp::TcpInfo`).
+//! Not here: the values (`tcp::TcpInfo`, `chrono`).
 
+use crate::chrono::Times;
 use std::time::Duration;
 use tcp::{Ages, State, TcpInfo};
 
@@ -60,7 +61,7 @@ fn segments(octets: u32, mss: u16) -> u32 {
 }
 
 /// TCP_INFO; of a socket that is no connection, all zero but the state, which is CLOSE.
-pub(crate) fn tcp_info(info: Option<&TcpInfo>, ages: Option<Ages>) -> Vec<u8> {
+pub(crate) fn tcp_info(info: Option<&TcpInfo>, ages: Option<Ages>, times: Times) -> Vec<u8> {
     let mut it = Layout([0; LEN]);
     let Some(info) = info else {
         it.octet(0, 7);
@@ -105,6 +106,9 @@ pub(crate) fn tcp_info(info: Option<&TcpInfo>, ages: Option<Ages>) -> Vec<u8> {
     it.long(112, u64::MAX);
     it.word(144, info.not_sent);
     it.micros(148, info.min_rtt);
+    for (at, span) in [(168, times.busy), (176, times.window_limited), (184, times.buffer_limited)] {
+        it.long(at, u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+    }
     it.word(228, info.snd_wnd);
     it.word(232, info.rcv_wnd);
     it.0.to_vec()

@@ -16,7 +16,7 @@
 //! packetdrill makes blocking calls on a second thread and looks into /proc whether that sleeps. So such a call sleeps on a condition
 //! variable; once something happened the thread that moves time waits until the sleeper has looked at it.
 //!
-//! Reading order: `host` (the calls, none of which waits), `turn` (time, and who may move it), `options`, `info`, `epoll`, `cut`,
+//! Reading order: `host` (the calls, none of which waits), `turn` (time, and who may move it), `options`, `info`, `chrono`, `epoll`, `cut`,
 //! `sysctl`, `flags`; `abi` (the table, in C's words).
 //!
 //! Spec: packetdrill.h of google/packetdrill; the calls are Linux's.
@@ -25,6 +25,7 @@
 //! Not here: any rule of TCP.
 
 mod abi;
+mod chrono;
 mod cut;
 mod descriptor;
 mod epoll;

@@ -182,7 +182,7 @@ pub(crate) fn get(
         }
         (libc::SOL_SOCKET, SO_MEMINFO) => return Ok(info::meminfo(host.info(handle).as_ref())),
         (libc::SOL_TCP, libc::TCP_INFO) => {
-            return Ok(info::tcp_info(host.info(handle).as_ref(), host.ages(handle)));
+            return Ok(info::tcp_info(host.info(handle).as_ref(), host.ages(handle), host.times(fd)));
         }
         // No algorithm of ours has something to tell here; Linux's CUBIC and Reno have not either.
         (libc::SOL_TCP, TCP_CC_INFO) => return Ok(Vec::new()),

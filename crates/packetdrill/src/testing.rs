@@ -27,8 +27,20 @@ pub(crate) fn at(ip: Ipv4Addr, port: u16) -> SocketAddr {
 
 /// A segment of the peer's, to `port` of ours.
 pub(crate) fn segment(from: u16, port: u16, flags: Bits, seq: u32, ack: u32, text: &[u8]) -> Vec<u8> {
-    let header =
-        Header { src_port: from, dst_port: port, seq, ack, flags, window: 65_535, ..Header::default() };
+    segment_with(65_535, from, port, flags, seq, ack, text)
+}
+
+/// The same, with a window of its own.
+pub(crate) fn segment_with(
+    window: u16,
+    from: u16,
+    port: u16,
+    flags: Bits,
+    seq: u32,
+    ack: u32,
+    text: &[u8],
+) -> Vec<u8> {
+    let header = Header { src_port: from, dst_port: port, seq, ack, flags, window, ..Header::default() };
     let mut packet = vec![0; ipv4::HEADER_LEN + tcp::HEADER_LEN + text.len()];
     let len = tcp::HEADER_LEN + text.len();
     ipv4::Header::new(REMOTE, LOCAL, Protocol::TCP, 64, len as u16).emit(&mut packet);

@@ -1,4 +1,5 @@
 use super::{meminfo, segments, tcp_info};
+use crate::chrono::Times;
 use crate::host::Host;
 use crate::testing::*;
 use core::mem::offset_of;
@@ -54,7 +55,12 @@ fn fields_lie_where_c_has_them() {
         received: Duration::from_millis(22),
         heard: Duration::from_millis(33),
     };
-    let bytes = tcp_info(Some(&sample()), Some(ages));
+    let times = Times {
+        busy: Duration::from_micros(30_007),
+        window_limited: Duration::from_micros(5),
+        buffer_limited: Duration::from_micros(6_000),
+    };
+    let bytes = tcp_info(Some(&sample()), Some(ages), times);
     let octets = [
         (offset_of!(C, tcpi_state), 8),    // TCP_CLOSE_WAIT
         (offset_of!(C, tcpi_ca_state), 3), // TCP_CA_Recovery
@@ -84,7 +90,12 @@ fn fields_lie_where_c_has_them() {
         (offset_of!(C, tcpi_advmss), 1_460),
         (offset_of!(C, tcpi_reordering), 3),
         (offset_of!(C, tcpi_total_retrans), 17),
-        (144, 300), // tcpi_notsent_bytes, which the C library's struct has not
+        // What the C library's struct has not: tcpi_notsent_bytes, and 64 bits each of tcpi_busy_time, tcpi_rwnd_limited and
+        // tcpi_sndbuf_limited, which follow tcpi_delivery_rate.
+        (144, 300),
+        (if cfg!(target_endian = "big") { 172 } else { 168 }, 30_007),
+        (if cfg!(target_endian = "big") { 180 } else { 176 }, 5),
+        (if cfg!(target_endian = "big") { 188 } else { 184 }, 6_000),
     ];
     for (at, want) in words {
         assert_eq!(word(&bytes, at), want, "word at {at}");
@@ -94,10 +105,10 @@ fn fields_lie_where_c_has_them() {
 #[test]
 fn what_is_not_known_yet_is_linuxs_way_of_saying_so() {
     let begun = TcpInfo { ssthresh: u32::MAX, srtt: None, pacing_rate: None, ..sample() };
-    let bytes = tcp_info(Some(&begun), None);
+    let bytes = tcp_info(Some(&begun), None, Times::default());
     assert_eq!(word(&bytes, offset_of!(C, tcpi_snd_ssthresh)), 0x7fff_ffff, "TCP_INFINITE_SSTHRESH");
     assert_eq!(word(&bytes, offset_of!(C, tcpi_rtt)), 0);
-    let none = tcp_info(None, None);
+    let none = tcp_info(None, None, Times::default());
     assert_eq!(
         (none[0], none[1..].iter().all(|octet| *octet == 0)),
         (7, true),
