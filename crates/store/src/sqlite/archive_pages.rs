@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 use xmpp::address::AccountNumber;
 
 use super::Stop;
-use super::archives::{Archives, Lane, id_at, lower_bound, step_of};
+use super::archives::{Archives, Lane, Theirs, id_at, lower_bound};
 use crate::limits::{ARCHIVE_PAGE_BYTES_MAX, ARCHIVE_PAGE_ROWS_MAX, ARCHIVE_SCAN_ROWS_MAX};
 use crate::memory::archive::is_with;
 use crate::{Answer, ArchiveId, ArchivePage, ArchivePaging, ArchiveQuery, ArchiveRow, StoreError};
@@ -71,10 +71,10 @@ impl Archives {
                 }
             },
         };
-        if let Some(theirs) = theirs {
+        if let Some(theirs) = &theirs {
             for span in [&mut all, &mut part] {
                 let high = if span.len() == 0 { span.low } else { span.high };
-                *span = Span { low: step_of(db, theirs, span.low)?, high: step_of(db, theirs, high)? };
+                *span = Span { low: theirs.step_of(db, span.low)?, high: theirs.step_of(db, high)? };
             }
         }
         if let ArchivePaging::Index(index) = query.page {
@@ -95,7 +95,7 @@ impl Archives {
                 part.low = at + 1;
             }
             looked += 1;
-            let row = read(db, lane, theirs, at)?;
+            let row = read(db, lane, theirs.as_ref(), at)?;
             if query.full.as_ref().is_none_or(|full| is_with(&row.stanza, full)) {
                 bytes += row.stanza.len() as u64;
                 start = if backward { Some(at) } else { start.or(Some(at)) };
@@ -153,12 +153,10 @@ fn exact(db: &Connection, lane: Lane, first: u64, id: ArchiveId) -> Result<u64, 
 }
 
 /// The message at a place of the archive, or at a step of a contact's lane.
-fn read(db: &Connection, lane: Lane, theirs: Option<Lane>, at: u64) -> Result<ArchiveRow, Stop> {
+fn read(db: &Connection, lane: Lane, theirs: Option<&Theirs>, at: u64) -> Result<ArchiveRow, Stop> {
     let place = match theirs {
         None => at,
-        Some(theirs) => db
-            .prepare_cached("SELECT place FROM archive_with WHERE id = ?1")?
-            .query_row([theirs.row(at)], |row| row.get(0))?,
+        Some(theirs) => theirs.place(db, at)?,
     };
     let row = db
         .prepare_cached("SELECT mark, stanza FROM archive WHERE id = ?1")?

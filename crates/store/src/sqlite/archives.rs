@@ -1,17 +1,22 @@
 //! The archives, in SQLite.
 //!
 //! Owns: the tables `archives`, `archive`, `archive_contacts`, `archive_with`, `archive_gone`, and the ends of archives in
-//! use, so that an append is two INSERTs and a group writes each end once.
+//! use, so that an append is one INSERT.
 //! Invariants: rows are appended at one end and leave at the other, and where one is taken back those behind it move up, so
-//! their places have no gaps; a contact's lane names the places of the messages with that contact, without gaps too; after [`Archives::flush`] the tables say where each
-//! begins and ends; between groups nothing here is newer than they are.
+//! their places have no gaps; a contact's lane names the places of the filed messages with that contact, without gaps too; at most
+//! [`TAIL_MAX`] messages of an archive are not filed, and these are its last; after [`Archives::flush`] the tables say where each
+//! begins and what of it is filed; between groups nothing here is newer than they are.
 //! Not here: pages (`archive_pages`), the account (`accounts`).
 //!
 //! ```text
 //! archive       slot | 1  2  3  4  5  6      each row: the message, its id, its contact
 //! archive_with  a    | 1=1 2=3 3=4           the lane of contact a: its 2nd message has place 3
-//!               b    | 1=2 2=5 3=6
+//!               b    | 1=2                   5 and 6 are with b, and not filed yet: the tail
 //! ```
+//! A lane's page, and the pages that hold the ends of archives and lanes, would each be written with every group in which somebody
+//! says something: as much again as the message. So messages are filed many at a time; until then their own rows, read
+//! when the archive comes into memory, say whose they are. After a kill nothing is missing, only not filed.
+//!
 //! Since nothing has gaps, an id, a time or a place is found by halving, the n-th of a lane without looking, and how many
 //! there are is a subtraction: no index beside the lanes is kept, and no count is ever counted.
 
@@ -28,9 +33,13 @@ use crate::archive::floor;
 use crate::limits::ARCHIVE_TRIM_ROWS;
 use crate::{Answer, ArchiveId, ArchiveOp, Limits, StoreError};
 
-/// Archives and contacts remembered from group to group, at some 100 bytes each; beyond it all are forgotten and read
+/// Archives and contacts remembered from group to group, at some 100 bytes each and their tails; beyond it all are forgotten and read
 /// anew.
 const KNOWN_MAX: usize = 64 * 1024;
+
+/// Messages of an archive that are not filed at most: enough that a lane's page is written for many at once, few enough to be
+/// read when an archive comes into memory, and remembered at four bytes each.
+pub(super) const TAIL_MAX: usize = 32;
 
 /// Archives that one sweep looks at.
 const SWEEP_ARCHIVES: u32 = 256;
@@ -42,6 +51,8 @@ pub(super) struct Archives {
     /// Those that changed in this group.
     dirty_archives: Vec<u64>,
     dirty_contacts: Vec<i64>,
+    /// The highest id that this group gave to a message.
+    high: Option<ArchiveId>,
     /// The last number that a sweep looked at.
     swept: u64,
 }
@@ -72,7 +83,68 @@ struct Archive {
     /// The ids at both ends; the last stays when the rows are gone.
     first_id: ArchiveId,
     last_id: ArchiveId,
+    /// The id of the last message that is filed, in the same sense.
+    filed_id: ArchiveId,
+    /// The contacts of the messages that are not filed: ids of contacts are below 2^28 ([`SLOT_MAX`]).
+    tail: Vec<u32>,
     contacts: HashMap<Box<str>, i64>,
+}
+
+impl Archive {
+    fn new(lane: Lane, first_id: ArchiveId, filed_id: ArchiveId) -> Self {
+        let (tail, contacts) = (Vec::new(), HashMap::new());
+        Self { lane, first_id, last_id: filed_id, filed_id, tail, contacts }
+    }
+
+    /// Finds what was appended since the last filing.
+    fn read_tail(&mut self, db: &Connection) -> Result<(), Stop> {
+        let mut rows =
+            db.prepare_cached("SELECT mark, contact FROM archive WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
+        let mut rows = rows.query((self.lane.row(self.lane.last), self.lane.row(SEQ_MAX)))?;
+        while let Some(row) = rows.next()? {
+            self.last_id = ArchiveId(row.get::<_, i64>(0)? as u64);
+            self.tail.push(row.get(1)?);
+            self.lane.last += 1;
+        }
+        Ok(())
+    }
+
+    /// The place of the last message that is filed.
+    fn filed(&self) -> u64 {
+        self.lane.last - self.tail.len() as u64
+    }
+}
+
+/// A contact's lane with what is not filed in it yet.
+#[derive(Debug)]
+pub(super) struct Theirs {
+    lane: Lane,
+    /// Places behind those that the lane names.
+    unfiled: Vec<u64>,
+}
+
+impl Theirs {
+    /// The place of the message at a step.
+    pub(super) fn place(&self, db: &Connection, step: u64) -> Result<u64, Stop> {
+        if let Some(unfiled) = step.checked_sub(self.lane.last + 1) {
+            return Ok(self.unfiled[unfiled as usize]);
+        }
+        let place = db
+            .prepare_cached("SELECT place FROM archive_with WHERE id = ?1")?
+            .query_row([self.lane.row(step)], |row| row.get(0))?;
+        Ok(place)
+    }
+
+    /// The first step whose message's place is not below `place`.
+    pub(super) fn step_of(&self, db: &Connection, place: u64) -> Result<u64, Stop> {
+        let (mut low, mut high) =
+            (self.lane.first, self.lane.first + self.lane.len() + self.unfiled.len() as u64);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.place(db, middle)? < place { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
 }
 
 impl Archives {
@@ -115,9 +187,8 @@ impl Archives {
             Some(contact) => contact,
             None => self.find_contact(db, number, with, true)?.ok_or(StoreError::NoSuchItem)?,
         };
-        let theirs = self.find_lane(db, contact)?;
-        let (place, step) = (lane.last + 1, theirs.last + 1);
-        if place >= SEQ_MAX || step >= SEQ_MAX {
+        let place = lane.last + 1;
+        if place >= SEQ_MAX {
             return Err(StoreError::QuotaExceeded.into());
         }
         db.prepare_cached("INSERT INTO archive VALUES (?1, ?2, ?3, ?4)")?.execute((
@@ -126,18 +197,46 @@ impl Archives {
             contact,
             stanza,
         ))?;
-        db.prepare_cached("INSERT INTO archive_with VALUES (?1, ?2)")?.execute((theirs.row(step), place))?;
-        self.set_contact(contact, Lane { last: step, ..theirs });
-        let archive = self.set(number, Lane { last: place, ..lane });
+        self.high = self.high.max(Some(id));
+        let archive = self.find(db, number)?;
+        archive.lane.last = place;
         archive.last_id = id;
+        archive.tail.push(contact as u32);
         if lane.len() == 0 {
-            archive.first_id = id;
+            // Told to the tables: where an archive begins, and that it is there.
+            self.set(number, Lane { last: place, ..lane }).first_id = id;
         }
+        if self.find(db, number)?.tail.len() >= TAIL_MAX {
+            self.file(db, number)?;
+        }
+        let archive = self.find(db, number)?;
         let over = archive.lane.len().saturating_sub(limits.archive_rows_max);
         if over > 0 || archive.first_id < floor {
             self.trim(db, number, floor, over, ARCHIVE_TRIM_ROWS)?;
         }
         Ok(Answer::Done)
+    }
+
+    /// Enters what is not filed into the lanes of its contacts.
+    fn file(&mut self, db: &Connection, number: AccountNumber) -> Result<(), Stop> {
+        let archive = self.find(db, number)?;
+        if archive.tail.is_empty() {
+            return Ok(());
+        }
+        let (lane, filed) = (archive.lane, archive.filed());
+        archive.filed_id = archive.last_id;
+        let tail = std::mem::take(&mut archive.tail);
+        self.set(number, lane);
+        for (place, contact) in (filed + 1..).zip(tail) {
+            let contact = i64::from(contact);
+            let theirs = self.find_lane(db, contact)?;
+            // No lane is longer than its archive, so neither are its steps more than there may be.
+            let step = theirs.last + 1;
+            db.prepare_cached("INSERT INTO archive_with VALUES (?1, ?2)")?
+                .execute((theirs.row(step), place))?;
+            self.set_contact(contact, Lane { last: step, ..theirs });
+        }
+        Ok(())
     }
 
     /// Forgets the oldest rows: `over` of them, and what is below `floor`, together `rows_max` at most. Answers how many.
@@ -155,6 +254,10 @@ impl Archives {
             let (lane, oldest) = (archive.lane, archive.first_id);
             if rows >= rows_max || lane.len() == 0 || rows >= over && oldest >= floor {
                 return Ok(rows);
+            }
+            // What goes is filed, so that it goes from its lane too.
+            if lane.first > archive.filed() {
+                self.file(db, number)?;
             }
             let contact: i64 = db
                 .prepare_cached("SELECT contact FROM archive WHERE id = ?1")?
@@ -180,6 +283,7 @@ impl Archives {
         number: AccountNumber,
         id: ArchiveId,
     ) -> Result<(), Stop> {
+        self.file(db, number)?;
         let lane = self.find(db, number)?.lane;
         let place = lower_bound(db, lane, id)?;
         if place > lane.last || id_at(db, lane, place)? != id {
@@ -189,7 +293,7 @@ impl Archives {
             .prepare_cached("SELECT contact FROM archive WHERE id = ?1")?
             .query_row([lane.row(place)], |row| row.get(0))?;
         let theirs = self.find_lane(db, contact)?;
-        let step = step_of(db, theirs, place)?;
+        let step = Theirs { lane: theirs, unfiled: Vec::new() }.step_of(db, place)?;
         db.prepare_cached("DELETE FROM archive_with WHERE id = ?1")?.execute([theirs.row(step)])?;
         // In the order of their ids, so that each moves to where one has just left.
         db.prepare_cached("UPDATE archive_with SET id = id - 1 WHERE id > ?1 AND id <= ?2")?
@@ -202,7 +306,7 @@ impl Archives {
             .collect::<Result<_, _>>()?;
         for contact in contacts {
             let theirs = self.find_lane(db, contact)?;
-            let from = step_of(db, theirs, place)?;
+            let from = Theirs { lane: theirs, unfiled: Vec::new() }.step_of(db, place)?;
             db.prepare_cached("UPDATE archive_with SET place = place - 1 WHERE id BETWEEN ?1 AND ?2")?
                 .execute((theirs.row(from), theirs.row(theirs.last)))?;
         }
@@ -215,6 +319,7 @@ impl Archives {
         };
         let archive = self.set(number, lane);
         (archive.first_id, archive.last_id) = ends.unwrap_or((ArchiveId(0), archive.last_id));
+        archive.filed_id = archive.last_id;
         Ok(())
     }
 
@@ -302,9 +407,9 @@ impl Archives {
                 // Not there: the account was deleted later in the same group.
                 let Some(archive) = self.archives.get_mut(&number) else { continue };
                 archive.lane.dirty = false;
-                let Lane { prefix, first, last, .. } = archive.lane;
-                let ids = (archive.first_id.0 as i64, archive.last_id.0 as i64);
-                write.execute((number, prefix, first, last, ids.0, ids.1))?;
+                let Lane { prefix, first, .. } = archive.lane;
+                let ids = (archive.first_id.0 as i64, archive.filed_id.0 as i64);
+                write.execute((number, prefix, first, archive.filed(), ids.0, ids.1))?;
             }
         }
         if !self.dirty_contacts.is_empty() {
@@ -315,6 +420,10 @@ impl Archives {
                 lane.dirty = false;
                 write.execute((contact, lane.first, lane.last))?;
             }
+        }
+        if let Some(high) = self.high.take() {
+            db.prepare_cached("UPDATE counters SET archive_high = ?1 WHERE archive_high < ?1")?
+                .execute([high.0 as i64])?;
         }
         if self.archives.len() > KNOWN_MAX || self.contacts.len() > KNOWN_MAX {
             self.forget();
@@ -328,6 +437,7 @@ impl Archives {
         self.contacts.clear();
         self.dirty_archives.clear();
         self.dirty_contacts.clear();
+        self.high = None;
     }
 
     fn find(&mut self, db: &Connection, number: AccountNumber) -> Result<&mut Archive, Stop> {
@@ -340,12 +450,14 @@ impl Archives {
             .query_row([number.get()], |row| {
                 let lane = Lane { prefix: row.get(0)?, first: row.get(1)?, last: row.get(2)?, dirty: false };
                 let (first_id, last_id): (i64, i64) = (row.get(3)?, row.get(4)?);
-                let (first_id, last_id) = (ArchiveId(first_id as u64), ArchiveId(last_id as u64));
-                Ok(Archive { lane, first_id, last_id, contacts: HashMap::new() })
+                Ok(Archive::new(lane, ArchiveId(first_id as u64), ArchiveId(last_id as u64)))
             })
             .optional()?;
         let archive = match found {
-            Some(archive) => archive,
+            Some(mut archive) => {
+                archive.read_tail(db)?;
+                archive
+            }
             None => {
                 let slot = db
                     .prepare_cached("SELECT slot FROM mailboxes WHERE number = ?1")?
@@ -353,8 +465,7 @@ impl Archives {
                     .optional()?
                     .ok_or(StoreError::NoSuchAccount)?;
                 let lane = Lane { prefix: slot, first: 1, last: 0, dirty: false };
-                let (first_id, last_id) = (ArchiveId(0), ArchiveId(0));
-                Archive { lane, first_id, last_id, contacts: HashMap::new() }
+                Archive::new(lane, ArchiveId(0), ArchiveId(0))
             }
         };
         Ok(vacant.insert(archive))
@@ -405,9 +516,13 @@ impl Archives {
         db: &Connection,
         number: AccountNumber,
         with: &str,
-    ) -> Result<Option<Lane>, Stop> {
-        let contact = self.find_contact(db, number, with, false)?;
-        Ok(contact.map(|contact| self.contacts[&contact]))
+    ) -> Result<Option<Theirs>, Stop> {
+        let Some(contact) = self.find_contact(db, number, with, false)? else { return Ok(None) };
+        let lane = self.contacts[&contact];
+        let archive = self.find(db, number)?;
+        let tail = (archive.filed() + 1..).zip(&archive.tail);
+        let unfiled = tail.filter(|(_, of)| i64::from(**of) == contact).map(|(place, _)| place).collect();
+        Ok(Some(Theirs { lane, unfiled }))
     }
 
     fn find_lane(&mut self, db: &Connection, contact: i64) -> Result<Lane, Stop> {
@@ -440,10 +555,10 @@ impl Archives {
     }
 }
 
-/// The highest id that any archive has: what is drawn after a restart must be above it.
+/// The highest id that any archive was given: what is drawn after a restart must be above it.
 pub(super) fn high(db: &Connection) -> rusqlite::Result<ArchiveId> {
-    let high: Option<i64> = db.query_row("SELECT max(last_id) FROM archives", [], |row| row.get(0))?;
-    Ok(ArchiveId(high.unwrap_or(0) as u64))
+    let high: i64 = db.query_row("SELECT archive_high FROM counters", [], |row| row.get(0))?;
+    Ok(ArchiveId(high as u64))
 }
 
 /// The id of the message at a place.
@@ -468,15 +583,5 @@ pub(super) fn lower_bound(db: &Connection, lane: Lane, id: ArchiveId) -> Result<
     Ok(low)
 }
 
-/// The first step of a contact's lane whose message's place is not below `place`.
-pub(super) fn step_of(db: &Connection, lane: Lane, place: u64) -> Result<u64, Stop> {
-    let (mut low, mut high) = (lane.first, lane.first + lane.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let found: u64 = db
-            .prepare_cached("SELECT place FROM archive_with WHERE id = ?1")?
-            .query_row([lane.row(middle)], |row| row.get(0))?;
-        if found < place { low = middle + 1 } else { high = middle }
-    }
-    Ok(low)
-}
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
 pub(super) const MIGRATIONS: &[&str] =
-    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES, SESSIONS, UNCOVERED];
+    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES, SESSIONS, UNCOVERED, UNFILED];
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -198,4 +198,12 @@ const UNCOVERED: &str = "
         row     INTEGER NOT NULL,
         PRIMARY KEY (key, h, number, archive, row)
     ) WITHOUT ROWID;
+";
+
+const UNFILED: &str = "
+    -- From here on archives.last and last_id are those of the last message that is filed in its contact's lane: messages of the
+    -- archive beyond it are there, but in no lane yet, and archive_contacts.last counts without them. The highest id that
+    -- any archive was given stands here.
+    ALTER TABLE counters ADD COLUMN archive_high INTEGER NOT NULL DEFAULT 0;
+    UPDATE counters SET archive_high = (SELECT coalesce(max(last_id), 0) FROM archives);
 ";
