@@ -20,6 +20,7 @@ mod stack;
 mod sut;
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -75,6 +76,9 @@ enum Case {
         /// Messages in it.
         #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
         rows: u64,
+        /// A folder to fill and to leave there; one that was filled before is measured as it is.
+        #[arg(long)]
+        folder: Option<PathBuf>,
     },
     /// Log-ins and polite log-outs.
     Churn {
@@ -178,7 +182,9 @@ fn main() -> ExitCode {
         }
         Case::Idle { sides, sessions } => sides.run(|side, report| idle::run(side, sessions, report)),
         Case::Offline { sides, messages } => sides.run(|side, report| offline::run(side, messages, report)),
-        Case::Archive { rows } => told("archive", &archive::run(rows, &mut Report::default())),
+        Case::Archive { rows, folder } => {
+            told("archive", &archive::run(rows, folder.as_deref(), &mut Report::default()))
+        }
         Case::Ladder { packets } => told("ladder", &ladder::run(packets, &mut Report::default())),
         Case::Stack { apart: Some(case), side, .. } => {
             let side = side.as_deref().and_then(Side::by_name);

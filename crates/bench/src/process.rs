@@ -29,6 +29,13 @@ pub(crate) fn memory_bytes(pid: u32) -> io::Result<u64> {
     kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other("smaps_rollup has no Pss line"))
 }
 
+/// Octets that this thread has had read from a disk, what was in memory already left out.
+pub(crate) fn disk_read_bytes() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/thread-self/io")?;
+    let bytes = text.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.trim().parse().ok());
+    bytes.ok_or_else(|| io::Error::other("io has no read_bytes"))
+}
+
 /// How many sockets in TIME-WAIT sit on a local TCP port, IPv4 and IPv6.
 pub(crate) fn time_wait_on_port(port: u16) -> io::Result<u64> {
     const TIME_WAIT: &str = "06";
