@@ -52,7 +52,10 @@ pub(crate) fn run(names: &[&str]) -> Result<Tally, String> {
 
 /// Builds what the foreign programs meet, all at once.
 pub(crate) fn build() -> Result<(), String> {
-    let targets = ["--bin", "switchboard", "--example", "kernel_peer", "--example", "http"];
+    let mut targets = vec!["--bin", "switchboard"];
+    for example in ["kernel_peer", "http", "tunnel", "million"] {
+        targets.extend(["--example", example]);
+    }
     shell::run_command(&mut shell::cargo("build", &targets))
 }
 
