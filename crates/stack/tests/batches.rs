@@ -6,7 +6,7 @@
 
 mod pair;
 
-use pair::{addr, interface};
+use pair::{Die, addr, interface};
 use std::time::Duration;
 use switchboard_stack::frame::{FrameQueue, RxFrame, RxMeta};
 use switchboard_stack::socket::options::TcpOption;
@@ -14,23 +14,6 @@ use switchboard_stack::{Config, InterfaceId, Secret, Stack, TcpHandle};
 use tcp::{Instant, SendFlags};
 
 const CABLE: InterfaceId = InterfaceId(0);
-
-/// A small die of its own, so that a seed means the same for ever.
-struct Die(u64);
-
-impl Die {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-
-    fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
-    }
-}
 
 /// What the line does to the peer's frames. A tenth of the lives have a good line, whose batches are long runs.
 fn disturb(die: &mut Die, frames: &mut Vec<Vec<u8>>, trouble: u64) {

@@ -6,28 +6,11 @@
 
 mod pair;
 
-use pair::{A, B, Pair, addr};
+use pair::{A, B, Die, Pair, addr};
 use std::time::Duration;
 use switchboard_stack::TcpHandle;
 use switchboard_stack::socket::options::TcpOption;
 use tcp::CongestionKind;
-
-/// A small die of its own, so that a seed means the same for ever.
-struct Die(u64);
-
-impl Die {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-
-    fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
-    }
-}
 
 /// One end's part: what it has to say, and what it has heard.
 struct End {

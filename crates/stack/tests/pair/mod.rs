@@ -15,6 +15,23 @@ pub(crate) const B: usize = 1;
 
 const CABLE: InterfaceId = InterfaceId(0);
 
+/// A small die of its own, so that a seed means the same for ever.
+pub(crate) struct Die(pub(crate) u64);
+
+impl Die {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+
+    pub(crate) fn one_in(&mut self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+}
+
 /// Judges a frame: who sent it, and what it is.
 type Passes = Box<dyn FnMut(usize, &[u8]) -> bool>;
 /// Rolls a frame's fate: a further delay, and whether a copy follows.
