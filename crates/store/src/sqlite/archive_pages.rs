@@ -1,4 +1,4 @@
-//! Pages of an archive, in SQLite: from what is asked to places, and from places to rows.
+//! Pages of an archive, in SQLite: from what is asked to steps in a lane, and from steps to rows.
 //!
 //! Spec: XEP-0313 section 4 (what is asked), XEP-0059 (pages).
 //! Invariants: a page costs some halvings and the rows that it holds, however long the archive is.
@@ -8,12 +8,13 @@ use rusqlite::{Connection, OptionalExtension};
 use xmpp::address::AccountNumber;
 
 use super::Stop;
-use super::archives::{Archives, Lane, Theirs, id_at, lower_bound};
+use super::archives::Archives;
+use super::archives::lane::{Entry, View};
 use crate::limits::{ARCHIVE_PAGE_BYTES_MAX, ARCHIVE_PAGE_ROWS_MAX, ARCHIVE_SCAN_ROWS_MAX};
 use crate::memory::archive::is_with;
 use crate::{Answer, ArchiveId, ArchivePage, ArchivePaging, ArchiveQuery, ArchiveRow, StoreError};
 
-/// Places from `low` to before `high`.
+/// Steps from `low` to before `high`.
 #[derive(Clone, Copy)]
 struct Span {
     low: u64,
@@ -34,33 +35,18 @@ impl Archives {
         number: AccountNumber,
         query: &ArchiveQuery,
     ) -> Result<Answer, Stop> {
-        let lane = self.lane(db, number)?;
-        let from = ArchiveId::first_at(query.start.unwrap_or_default()).max(floor);
-        let first = lower_bound(db, lane, floor)?;
-        let mut all = Span { low: lower_bound(db, lane, from)?, high: lane.last + 1 };
-        if let Some(end) = query.end {
-            all.high = all.high.min(lower_bound(db, lane, ArchiveId(ArchiveId::last_at(end).0 + 1))?);
+        let mut whole = self.whole(db, number)?;
+        // An id must be in the archive, and not have left it.
+        let mut known = |id| exact(db, &mut whole, floor, id).map(|_| id);
+        let after = query.after.map(&mut known).transpose()?;
+        let before = query.before.map(&mut known).transpose()?;
+        if let ArchivePaging::After(id) | ArchivePaging::Before(id) = query.page {
+            known(id)?;
         }
-        let place = |id| exact(db, lane, first, id);
-        if let Some(after) = query.after {
-            all.low = all.low.max(place(after)? + 1);
-        }
-        if let Some(before) = query.before {
-            all.high = all.high.min(place(before)?);
-        }
-        let mut part = all;
-        let mut backward = false;
-        match query.page {
-            ArchivePaging::First | ArchivePaging::Index(_) => {}
-            ArchivePaging::After(id) => part.low = part.low.max(place(id)? + 1),
-            ArchivePaging::Before(id) => (part.high, backward) = (part.high.min(place(id)?), true),
-            ArchivePaging::Last => backward = true,
-        }
-        // From places in the archive to steps in the contact's lane.
-        let theirs = match &query.with {
-            None => None,
-            Some(with) => match self.contact_lane(db, number, with.as_str())? {
-                Some(theirs) => Some(theirs),
+        let mut view = match &query.with {
+            None => whole,
+            Some(with) => match self.with(db, number, with.as_str())? {
+                Some(theirs) => theirs,
                 None => {
                     let count = query.full.is_none().then_some(0);
                     return Ok(Answer::Archive(ArchivePage {
@@ -71,11 +57,26 @@ impl Archives {
                 }
             },
         };
-        if let Some(theirs) = &theirs {
-            for span in [&mut all, &mut part] {
-                let high = if span.len() == 0 { span.low } else { span.high };
-                *span = Span { low: theirs.step_of(db, span.low)?, high: theirs.step_of(db, high)? };
-            }
+        let mut step = |id: ArchiveId| view.lower_bound(db, id);
+        let behind = |id: ArchiveId| ArchiveId(id.0 + 1);
+        let from = ArchiveId::first_at(query.start.unwrap_or_default()).max(floor);
+        let mut all = Span { low: step(from)?, high: step(ArchiveId(u64::MAX))? };
+        if let Some(end) = query.end {
+            all.high = step(behind(ArchiveId::last_at(end)))?;
+        }
+        if let Some(after) = after {
+            all.low = all.low.max(step(behind(after))?);
+        }
+        if let Some(before) = before {
+            all.high = all.high.min(step(before)?);
+        }
+        let mut part = all;
+        let mut backward = false;
+        match query.page {
+            ArchivePaging::First | ArchivePaging::Index(_) => {}
+            ArchivePaging::After(id) => part.low = part.low.max(step(behind(id))?),
+            ArchivePaging::Before(id) => (part.high, backward) = (part.high.min(step(id)?), true),
+            ArchivePaging::Last => backward = true,
         }
         if let ArchivePaging::Index(index) = query.page {
             part.low = part.low.saturating_add(index).min(part.high.max(part.low));
@@ -95,7 +96,7 @@ impl Archives {
                 part.low = at + 1;
             }
             looked += 1;
-            let row = read(db, lane, theirs.as_ref(), at)?;
+            let row = read(db, view.at(db, at)?)?;
             if query.full.as_ref().is_none_or(|full| is_with(&row.stanza, full)) {
                 bytes += row.stanza.len() as u64;
                 start = if backward { Some(at) } else { start.or(Some(at)) };
@@ -123,18 +124,17 @@ impl Archives {
         number: AccountNumber,
         ids: &[ArchiveId],
     ) -> Result<Answer, Stop> {
-        let lane = self.lane(db, number)?;
-        let first = lower_bound(db, lane, floor)?;
+        let mut whole = self.whole(db, number)?;
         let mut ids: Vec<ArchiveId> = ids.iter().copied().take(ARCHIVE_PAGE_ROWS_MAX as usize).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut page = ArchivePage { complete: true, ..ArchivePage::default() };
         let mut bytes = 0;
         for id in ids {
-            let place = exact(db, lane, first, id)?;
+            let entry = exact(db, &mut whole, floor, id)?;
             page.complete &= bytes < ARCHIVE_PAGE_BYTES_MAX;
             if page.complete {
-                let row = read(db, lane, None, place)?;
+                let row = read(db, entry)?;
                 bytes += row.stanza.len() as u64;
                 page.rows.push(row);
             }
@@ -143,25 +143,23 @@ impl Archives {
     }
 }
 
-/// The place of the message with this id, which must be there and not before `first`.
-fn exact(db: &Connection, lane: Lane, first: u64, id: ArchiveId) -> Result<u64, Stop> {
-    let place = lower_bound(db, lane, id)?;
-    if place < first || place > lane.last || id_at(db, lane, place)? != id {
-        return Err(StoreError::NoSuchItem.into());
+/// The message with this id, which must be there and not below `floor`.
+fn exact(db: &Connection, whole: &mut View, floor: ArchiveId, id: ArchiveId) -> Result<Entry, Stop> {
+    let step = whole.lower_bound(db, id)?;
+    if step < whole.end() {
+        let entry = whole.at(db, step)?;
+        if entry.id == id && id >= floor {
+            return Ok(entry);
+        }
     }
-    Ok(place)
+    Err(StoreError::NoSuchItem.into())
 }
 
-/// The message at a place of the archive, or at a step of a contact's lane.
-fn read(db: &Connection, lane: Lane, theirs: Option<&Theirs>, at: u64) -> Result<ArchiveRow, Stop> {
-    let place = match theirs {
-        None => at,
-        Some(theirs) => theirs.place(db, at)?,
-    };
-    let row = db
-        .prepare_cached("SELECT mark, stanza FROM archive WHERE id = ?1")?
-        .query_row([lane.row(place)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
-        .optional()?;
-    let (id, stanza) = row.ok_or(StoreError::NoSuchItem)?;
-    Ok(ArchiveRow { id: ArchiveId(id as u64), stanza })
+fn read(db: &Connection, entry: Entry) -> Result<ArchiveRow, Stop> {
+    let stanza = db
+        .prepare_cached("SELECT stanza FROM archive_log WHERE seq = ?1")?
+        .query_row([entry.seq], |row| row.get(0))
+        .optional()?
+        .ok_or(StoreError::NoSuchItem)?;
+    Ok(ArchiveRow { id: entry.id, stanza })
 }

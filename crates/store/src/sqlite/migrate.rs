@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use xmpp::time::Wallclock;
 
-use super::schema::{APPLICATION_ID, MIGRATIONS};
+use super::schema::{APPLICATION_ID, MIGRATIONS, Migration};
 
 /// Why a database cannot be used.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) fn migrate(connection: &mut Connection, now: Wallclock) -> Result<(),
     migrate_with(connection, now, MIGRATIONS)
 }
 
-fn check_against(connection: &Connection, migrations: &[&str]) -> Result<u32, Unusable> {
+fn check_against(connection: &Connection, migrations: &[Migration]) -> Result<u32, Unusable> {
     let known = migrations.len() as u32;
     let objects: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if objects == 0 {
@@ -52,9 +52,13 @@ fn check_against(connection: &Connection, migrations: &[&str]) -> Result<u32, Un
     if found > known { Err(Unusable::Newer { found, known }) } else { Ok(found) }
 }
 
-fn migrate_with(connection: &mut Connection, now: Wallclock, migrations: &[&str]) -> Result<(), Unusable> {
+pub(super) fn migrate_with(
+    connection: &mut Connection,
+    now: Wallclock,
+    migrations: &[Migration],
+) -> Result<(), Unusable> {
     let found = check_against(connection, migrations)? as usize;
-    for (index, sql) in migrations.iter().enumerate().skip(found) {
+    for (index, migration) in migrations.iter().enumerate().skip(found) {
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if index == 0 {
             step.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -62,7 +66,10 @@ fn migrate_with(connection: &mut Connection, now: Wallclock, migrations: &[&str]
                 "CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied INTEGER NOT NULL);",
             )?;
         }
-        step.execute_batch(sql)?;
+        step.execute_batch(migration.sql)?;
+        if let Some(then) = migration.then {
+            then(&step)?;
+        }
         step.execute("INSERT INTO migrations VALUES (?1, ?2)", (index as u32 + 1, super::millis(now)))?;
         step.commit()?;
     }

@@ -248,7 +248,7 @@ impl Sqlite {
             }
             replies.truncate(before);
             self.mailboxes.forget();
-            self.archives.forget();
+            self.archives.undo();
             self.sessions.forget();
             // Some errors have rolled it back already; then this one says so, which is no news.
             let _ = self.connection.execute_batch("ROLLBACK");
@@ -275,6 +275,7 @@ impl Sqlite {
         self.archives.flush(&self.connection)?;
         self.sessions.flush(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.archives.committed();
         self.sessions.committed();
         Ok(())
     }

@@ -4,12 +4,38 @@
 //! version of a folder is the number of entries applied to it.
 //! Not here: applying them (`migrate`).
 
+mod repack;
+
+use rusqlite::Connection;
+
 /// "Swbd": tells our files from other programs' (PRAGMA application_id).
 pub(super) const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// What leads from version `i` to version `i + 1`.
-pub(super) const MIGRATIONS: &[&str] =
-    &[ACCOUNTS_ROSTERS_OFFLINE, TOKENS, ARCHIVES_DOCUMENTS, NODES, INVITES, SESSIONS, UNCOVERED, UNFILED];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration::sql(ACCOUNTS_ROSTERS_OFFLINE),
+    Migration::sql(TOKENS),
+    Migration::sql(ARCHIVES_DOCUMENTS),
+    Migration::sql(NODES),
+    Migration::sql(INVITES),
+    Migration::sql(SESSIONS),
+    Migration::sql(UNCOVERED),
+    Migration::sql(UNFILED),
+    Migration { sql: ARCHIVE_LOG, then: Some(repack::repack) },
+];
+
+/// One step: what SQL can say, and what it cannot.
+#[derive(Clone, Copy)]
+pub(super) struct Migration {
+    pub(super) sql: &'static str,
+    pub(super) then: Option<fn(&Connection) -> rusqlite::Result<()>>,
+}
+
+impl Migration {
+    pub(super) const fn sql(sql: &'static str) -> Self {
+        Self { sql, then: None }
+    }
+}
 
 /// How a row's place in its account's queue and the account's slot make up its rowid: `slot << SEQ_BITS | place`.
 ///
@@ -206,4 +232,47 @@ const UNFILED: &str = "
     -- any archive was given stands here.
     ALTER TABLE counters ADD COLUMN archive_high INTEGER NOT NULL DEFAULT 0;
     UPDATE counters SET archive_high = (SELECT coalesce(max(last_id), 0) FROM archives);
+";
+
+const ARCHIVE_LOG: &str = "
+    -- Every message of every archive, in the order in which they came. mark: the id that clients see. contact: the lane of who is at
+    -- the other end.
+    CREATE TABLE archive_log (
+        seq     INTEGER PRIMARY KEY,
+        number  INTEGER NOT NULL,
+        mark    INTEGER NOT NULL,
+        contact INTEGER NOT NULL,
+        stanza  BLOB    NOT NULL
+    );
+
+    -- For each account that ever had an archive, what is filed of the whole of it (contact is empty), and of what it holds of each
+    -- contact. first, last: the steps of its messages, which have no gaps. last_id: the mark of the last.
+    CREATE TABLE archive_lanes (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        number  INTEGER NOT NULL,
+        contact TEXT    NOT NULL,
+        first   INTEGER NOT NULL,
+        last    INTEGER NOT NULL,
+        last_id INTEGER NOT NULL,
+        UNIQUE (number, contact)
+    );
+    CREATE INDEX archive_wholes ON archive_lanes (number) WHERE contact = '';
+
+    -- id: the lane and the step of the first entry (SEQ_BITS). entries: mark and seq of each, 8 octets each, the lowest first.
+    CREATE TABLE archive_packs (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+
+    -- Lanes that deleted accounts left behind. whole: the messages in it are to go too.
+    DROP TABLE archive_gone;
+    CREATE TABLE archive_gone (lane INTEGER PRIMARY KEY, number INTEGER NOT NULL, whole INTEGER NOT NULL);
+
+    -- Contacts keep their ids.
+    INSERT INTO archive_lanes SELECT id, number, address, 1, 0, 0 FROM archive_contacts;
+    INSERT INTO archive_lanes (number, contact, first, last, last_id) SELECT number, '', 1, 0, last_id FROM archives;
+    INSERT INTO archive_log (number, mark, contact, stanza)
+        SELECT archives.number, archive.mark, archive.contact, archive.stanza
+        FROM archive JOIN archives ON archives.slot = archive.id >> 35 ORDER BY archive.id;
+    DROP TABLE archive;
+    DROP TABLE archive_with;
+    DROP TABLE archive_contacts;
+    DROP TABLE archives;
 ";

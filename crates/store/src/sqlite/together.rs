@@ -84,12 +84,13 @@ impl Sqlite {
                 }
                 failed(error)
             })?;
+            self.archives.committed();
             self.sessions.committed();
             Ok(done)
         });
         if done.is_err() {
             self.mailboxes.forget();
-            self.archives.forget();
+            self.archives.undo();
             self.sessions.forget();
             let _ = self.connection.execute_batch("ROLLBACK");
         }

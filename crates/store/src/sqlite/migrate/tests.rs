@@ -10,7 +10,7 @@ fn tables(connection: &Connection) -> Vec<String> {
 
 #[test]
 fn an_old_database_climbs_the_steps_it_lacks_and_keeps_its_rows() {
-    let steps = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y DEFAULT 7"];
+    let steps = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y DEFAULT 7"].map(Migration::sql);
     let mut connection = Connection::open_in_memory().unwrap();
     migrate_with(&mut connection, NOW, &steps[..1]).unwrap();
     connection.execute("INSERT INTO a VALUES (1)", []).unwrap();
@@ -31,7 +31,7 @@ fn climbing_twice_changes_nothing() {
 
 #[test]
 fn a_step_that_fails_leaves_the_version_before_it() {
-    let steps = ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (x)"];
+    let steps = ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (x)"].map(Migration::sql);
     let mut connection = Connection::open_in_memory().unwrap();
     assert!(matches!(migrate_with(&mut connection, NOW, &steps), Err(Unusable::Sqlite(_))));
     assert_eq!(check_against(&connection, &steps).unwrap(), 1);
@@ -41,8 +41,9 @@ fn a_step_that_fails_leaves_the_version_before_it() {
 #[test]
 fn newer_and_foreign_databases_are_refused() {
     let mut connection = Connection::open_in_memory().unwrap();
-    migrate_with(&mut connection, NOW, &["CREATE TABLE a (x)", "CREATE TABLE b (x)"]).unwrap();
-    let refused = check_against(&connection, &["CREATE TABLE a (x)"]);
+    migrate_with(&mut connection, NOW, &["CREATE TABLE a (x)", "CREATE TABLE b (x)"].map(Migration::sql))
+        .unwrap();
+    let refused = check_against(&connection, &["CREATE TABLE a (x)"].map(Migration::sql));
     assert!(matches!(refused, Err(Unusable::Newer { found: 2, known: 1 })));
 
     let foreign = Connection::open_in_memory().unwrap();
