@@ -206,18 +206,26 @@ impl<'a> Stanza<'a> {
 }
 
 /// What is declared around a node.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Scope<'a> {
     outer: &'a Outer,
     /// Start tags around it that declare something, outermost first.
     tags: SmallVec<[&'a str; 2]>,
 }
 
+impl Clone for Scope<'_> {
+    fn clone(&self) -> Self {
+        // A node is made for each child that is looked at: references are copied at once, where `SmallVec::clone` goes
+        // through them one by one.
+        Self { outer: self.outer, tags: SmallVec::from_slice(&self.tags) }
+    }
+}
+
 impl<'a> Scope<'a> {
     /// The scope inside of an element with this start tag.
     fn with(&self, tag: &'a str) -> Scope<'a> {
         let mut scope = self.clone();
-        if memchr::memmem::find(tag.as_bytes(), b"xmlns").is_some() {
+        if may_declare(tag) {
             scope.tags.push(tag);
         }
         scope
@@ -237,6 +245,13 @@ impl<'a> Scope<'a> {
         });
         inner.chain(self.outer.prefixes.iter().map(|(name, ns)| (name.as_ref(), Cow::Borrowed(ns.as_ref()))))
     }
+}
+
+/// Whether a start tag says `xmlns` anywhere, if only in a value. One pass over the letter it begins with: a tag is too
+/// short to be worth setting up a search for more.
+fn may_declare(tag: &str) -> bool {
+    let tag = tag.as_bytes();
+    memchr::memchr_iter(b'x', tag).any(|at| tag[at..].starts_with(b"xmlns"))
 }
 
 /// The raw value that a start tag gives a prefix.

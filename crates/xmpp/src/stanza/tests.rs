@@ -108,3 +108,13 @@ fn a_stanza_of_full_depth_can_be_wrapped() {
     assert!(Stanza::parse(deep(105).as_bytes()).is_ok());
     assert!(Stanza::parse(deep(121).as_bytes()).is_err());
 }
+
+proptest::proptest! {
+    /// A tag that declares nothing is passed over, none that does.
+    #[test]
+    fn what_may_declare_says_xmlns(tag in "[xmlns<>:=' ]{0,40}", at in 0_usize..41, says in proptest::bool::ANY) {
+        let at = at.min(tag.len());
+        let tag = if says { format!("{}xmlns{}", &tag[..at], &tag[at..]) } else { tag };
+        proptest::prop_assert_eq!(may_declare(&tag), tag.contains("xmlns"));
+    }
+}
