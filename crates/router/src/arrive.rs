@@ -11,7 +11,7 @@ use xmpp::time::Wallclock;
 use xmpp::{ns, write};
 
 use crate::account::Pending;
-use crate::features::{self, Copy, Query, Scope, TurnedAway};
+use crate::features::{self, Copy, Gist, Query, Scope, TurnedAway};
 use crate::hands::Targets;
 use crate::line::LineId;
 use crate::parcel::Letter;
@@ -90,7 +90,9 @@ impl Router {
             then(self, letter);
         } else {
             append(&mut bytes, letter.stanza, &marks);
-            then(self, Letter { stanza: &bytes, ..letter });
+            // Ids are what is added, and nothing that is asked of a message inside changes by them but that.
+            let gist = letter.gist.map(|gist| Gist { names_stanza_id: true, ..gist });
+            then(self, Letter { stanza: &bytes, gist, ..letter });
         }
         marks.clear();
         bytes.clear();

@@ -64,6 +64,10 @@ pub(crate) trait Feature {
     fn write_stream_features(_: &RouterConfig, _: &mut Vec<u8>) {}
     /// How long a message should live.
     fn judge(_: &Stanza<'_>, _: &mut Judgement) {}
+    /// Whether a message that is kept until somebody has it is worth more than that.
+    fn is_lasting(_: &Stanza<'_>) -> bool {
+        true
+    }
 
     /// A line's client is about to write to another account: a message, a question, presence or a request to see it. Why
     /// it may not.
@@ -87,8 +91,9 @@ pub(crate) trait Feature {
     /// An account is being read, its roster next: what the feature must know of it is asked for now, and is there before
     /// anything is decided for the account.
     fn on_load(_: &mut Router, _: AccountNumber) {}
-    /// A line's client sent a message, which is about to leave. What the sender's own archive calls it goes to `marks`.
-    fn on_sent(_: &mut Router, _: LineId, _: &mut Letter<'_>, _marks: &mut Vec<u8>) {}
+    /// A line's client sent a message, like this, which is about to leave. What the sender's own archive calls it goes to
+    /// `marks`.
+    fn on_sent(_: &mut Router, _: LineId, _: &mut Letter<'_>, _sent: &Stanza<'_>, _marks: &mut Vec<u8>) {}
     /// A message of a kind that is kept came to its recipient, and is about to be given or kept. What goes to `marks` is
     /// put inside.
     fn on_arrived(_: &mut Router, _: &mut Letter<'_>, _marks: &mut Vec<u8>) {}
@@ -219,6 +224,17 @@ pub(crate) enum Judgement {
     Refuse,
 }
 
+/// What a message's inside says of it: read once, and carried with the message, so that nobody who decides about it has to
+/// look again. What the exchange itself adds on the way, ids and times, changes nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gist {
+    pub(crate) judgement: Judgement,
+    /// It is worth keeping also once somebody has it.
+    pub(crate) lasting: bool,
+    /// A child of it is called `stanza-id`, so an archive may have it already. The ids that are added on the way count.
+    pub(crate) names_stanza_id: bool,
+}
+
 macro_rules! features {
     ($($name:ident,)*) => {
         $(mod $name;)*
@@ -335,9 +351,17 @@ macro_rules! features {
             $($name::It::on_load(router, number);)*
         }
 
-        pub(crate) fn on_sent(router: &mut Router, line: LineId, letter: &mut Letter<'_>) {
+        /// What a message's inside says of it.
+        #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
+        pub(crate) fn gist(stanza: &Stanza<'_>) -> Gist {
+            let judgement = judge(stanza);
+            let lasting = judgement == Judgement::Keep $(&& $name::It::is_lasting(stanza))*;
+            Gist { judgement, lasting, names_stanza_id: stanza.names_stanza_id() }
+        }
+
+        pub(crate) fn on_sent(router: &mut Router, line: LineId, letter: &mut Letter<'_>, sent: &Stanza<'_>) {
             let mut marks = std::mem::take(&mut router.scratch_marks);
-            $($name::It::on_sent(router, line, letter, &mut marks);)*
+            $($name::It::on_sent(router, line, letter, sent, &mut marks);)*
             marks.clear();
             router.scratch_marks = marks;
         }

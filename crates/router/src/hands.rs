@@ -220,6 +220,7 @@ impl Router {
             to: number,
             resource: None,
             stanza: stamped.as_deref().unwrap_or(stanza),
+            gist: None,
             ack,
         };
         self.route(letter);
@@ -369,7 +370,8 @@ impl Router {
             (StanzaKind::Iq, Some("set")) => IqType::Set,
             _ => return,
         };
-        let letter = Letter { kind: Kind::Iq(kind), from, to: number, resource: None, stanza, ack: None };
+        let letter =
+            Letter { kind: Kind::Iq(kind), from, to: number, resource: None, stanza, gist: None, ack: None };
         self.refuse(letter, &unavailable());
     }
 }

@@ -10,7 +10,9 @@
 use store::Origin;
 use xmpp::address::AccountNumber;
 use xmpp::error::StreamErrorKind;
+use xmpp::stanza::Stanza;
 
+use crate::features::{self, Gist};
 use crate::line::{LineFacts, SessionId};
 use crate::output::BindError;
 use crate::restart::Stowed;
@@ -202,10 +204,21 @@ pub(crate) struct Letter<'a> {
     pub(crate) resource: Option<&'a str>,
     /// Ready for delivery.
     pub(crate) stanza: &'a [u8],
+    /// What that says, where somebody has looked.
+    pub(crate) gist: Option<Gist>,
     pub(crate) ack: Ack,
 }
 
 impl Letter<'_> {
+    /// What its inside says of it; nothing only where that is not well-formed. Looks once.
+    #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
+    pub(crate) fn gist(&mut self) -> Option<Gist> {
+        if self.gist.is_none() {
+            self.gist = Stanza::parse(self.stanza).ok().map(|stanza| features::gist(&stanza));
+        }
+        self.gist
+    }
+
     pub(crate) fn to_owned(self) -> OwnedLetter {
         OwnedLetter {
             kind: self.kind,
@@ -213,6 +226,7 @@ impl Letter<'_> {
             to: self.to,
             resource: self.resource.map(Box::from),
             stanza: self.stanza.into(),
+            gist: self.gist,
             ack: self.ack,
         }
     }
@@ -226,6 +240,7 @@ pub(crate) struct OwnedLetter {
     pub(crate) to: AccountNumber,
     pub(crate) resource: Option<Box<str>>,
     pub(crate) stanza: Box<[u8]>,
+    pub(crate) gist: Option<Gist>,
     pub(crate) ack: Ack,
 }
 
@@ -237,6 +252,7 @@ impl OwnedLetter {
             to: self.to,
             resource: self.resource.as_deref(),
             stanza: &self.stanza,
+            gist: self.gist,
             ack: self.ack,
         }
     }

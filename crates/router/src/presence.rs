@@ -206,7 +206,7 @@ impl Router {
             let stanza = write_presence(&self.bare(letter.to), asker.as_str(), GONE);
             let kind = Kind::Presence(PresenceType::Unavailable);
             let (from, to, resource) = (letter.to, letter.from, asker.resource());
-            self.route(Letter { kind, from, to, resource, stanza: &stanza, ack: None });
+            self.route(Letter { kind, from, to, resource, stanza: &stanza, gist: None, ack: None });
         } else if !known && !own && !standing.pending_in {
             // 4.3.2: whoever believes to be subscribed and is not learns it. A request that waits is still undecided.
             self.send_subscription(letter.to, letter.from, Verb::Unsubscribed, None);
@@ -231,6 +231,7 @@ impl Router {
                     to: contact,
                     resource: None,
                     stanza: &stanza,
+                    gist: None,
                     ack: None,
                 };
                 self.route(letter);
@@ -250,6 +251,7 @@ impl Router {
                 to: contact,
                 resource: None,
                 stanza: &stanza,
+                gist: None,
                 ack: None,
             };
             self.route(letter);
@@ -263,7 +265,15 @@ impl Router {
             let stanza = write_presence(self.lines[line].jid(), &to, b" type='probe'/>");
             let from = self.lines[line].number;
             let kind = Kind::Presence(PresenceType::Probe);
-            self.route(Letter { kind, from, to: contact, resource: None, stanza: &stanza, ack: None });
+            self.route(Letter {
+                kind,
+                from,
+                to: contact,
+                resource: None,
+                stanza: &stanza,
+                gist: None,
+                ack: None,
+            });
         }
     }
 
@@ -314,7 +324,7 @@ impl Router {
         let Some(number) = to.number() else { return };
         let from = self.lines[line].number;
         let kind = Kind::Presence(kind);
-        self.route(Letter { kind, from, to: number, resource: to.resource(), stanza, ack: None });
+        self.route(Letter { kind, from, to: number, resource: to.resource(), stanza, gist: None, ack: None });
     }
 }
 

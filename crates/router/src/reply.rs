@@ -61,6 +61,7 @@ impl Router {
                 to: letter.from,
                 resource,
                 stanza: &bytes,
+                gist: None,
                 ack: letter.ack,
             });
         }
@@ -97,6 +98,7 @@ pub(crate) fn make_result(query: &Letter<'_>, inner: &[u8]) -> Option<OwnedLette
         to: query.from,
         resource: sender.split_once('/').map(|(_, resource)| resource.into()),
         stanza: bytes.into(),
+        gist: None,
         ack: None,
     })
 }
@@ -112,5 +114,5 @@ pub(crate) fn head_of(letter: &Letter<'_>) -> OwnedLetter {
             .attr_opt("id", stanza.id().as_deref())
             .empty();
     }
-    Letter { stanza: &head, ..*letter }.to_owned()
+    Letter { stanza: &head, gist: None, ..*letter }.to_owned()
 }

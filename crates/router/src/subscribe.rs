@@ -44,7 +44,8 @@ impl Router {
         let head = Head { from: Some(self.lines[line].bare()), to: Some(jid.as_str()), ..Head::default() };
         relay(&mut bytes, stanza, &head);
         let kind = Kind::Presence(PresenceType::Subscription(verb));
-        let letter = Letter { kind, from: number, to: contact, resource: None, stanza: &bytes, ack };
+        let letter =
+            Letter { kind, from: number, to: contact, resource: None, stanza: &bytes, gist: None, ack };
 
         let mut effects = Vec::new();
         if verb == Verb::Unsubscribed && standing.from {
@@ -137,7 +138,8 @@ impl Router {
             .attr("type", verb.as_str())
             .empty();
         let kind = Kind::Presence(PresenceType::Subscription(verb));
-        Letter { kind, from: number, to: contact, resource: None, stanza: &bytes, ack: None }.to_owned()
+        Letter { kind, from: number, to: contact, resource: None, stanza: &bytes, gist: None, ack: None }
+            .to_owned()
     }
 }
 

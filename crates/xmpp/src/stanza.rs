@@ -158,6 +158,12 @@ impl<'a> Stanza<'a> {
         self.children().find(|child| child.is(name, ns))
     }
 
+    /// Whether one of its child elements is named `stanza-id`, in whatever namespace. Costs nothing.
+    #[must_use]
+    pub fn names_stanza_id(&self) -> bool {
+        self.shape.stanza_id
+    }
+
     /// The character data directly in it.
     #[must_use]
     pub fn text(&self) -> Cow<'a, str> {

@@ -18,7 +18,7 @@ use xmpp::{ns, write};
 
 use self::preferences::Preferences;
 use self::query::Question;
-use super::{Answer, Feature, Judgement, Query, Scope, Wait};
+use super::{Answer, Feature, Query, Scope, Wait};
 use crate::line::{LineId, SessionId};
 use crate::parcel::{Ack, Letter, OwnedLetter, Receipt};
 use crate::reply::head_of;
@@ -60,13 +60,30 @@ impl Feature for It {
         router.ask(op, Waiting::Feature(Wait::archive(Asked::Load(number))));
     }
 
-    fn on_sent(router: &mut Router, line: LineId, letter: &mut Letter<'_>, marks: &mut Vec<u8>) {
+    /// What the sender may still look at once it is there.
+    fn is_lasting(stanza: &Stanza<'_>) -> bool {
+        // Unless the sender says otherwise (XEP-0334 4.1, 4.2).
+        let hint =
+            |node: xmpp::Node<'_>| node.is("no-permanent-store", ns::HINTS) || node.is("no-store", ns::HINTS);
+        stanza.children().next().is_some() && !stanza.children().any(hint)
+    }
+
+    fn on_sent(
+        router: &mut Router,
+        line: LineId,
+        letter: &mut Letter<'_>,
+        sent: &Stanza<'_>,
+        marks: &mut Vec<u8>,
+    ) {
         // What somebody writes to itself is archived where it arrives.
         if letter.from == letter.to || !router.archives(letter.from, letter.to) || !is_kept(letter.kind) {
             return;
         }
-        let Ok(stanza) = Stanza::parse(letter.stanza) else { return };
-        if !is_worth(&stanza) || router.is_exempt(letter.from, stanza.to().as_deref(), letter.to) {
+        // An id that only an archive may say was left out when it was written anew: then that is what counts.
+        if !sent.names_stanza_id() {
+            letter.gist = Some(super::gist(sent));
+        }
+        if !is_lasting(letter) || router.is_exempt(letter.from, letter.to, || Stanza::parse(letter.stanza).ok()?.to()) {
             return;
         }
         let ack = Receipt::halve(&mut letter.ack);
@@ -78,14 +95,10 @@ impl Feature for It {
         if !router.archives(letter.to, letter.from) {
             return;
         }
-        let Ok(stanza) = Stanza::parse(letter.stanza) else { return };
         let bare = router.bare(letter.to);
-        let ours = |node: &xmpp::Node<'_>| {
-            node.is("stanza-id", ns::STANZA_ID) && node.attr("by").as_deref() == Some(&bare)
-        };
-        if stanza.children().any(|node| ours(&node))
-            || !is_worth(&stanza)
-            || router.is_exempt(letter.to, stanza.from().as_deref(), letter.from)
+        if !is_lasting(letter)
+            || is_in_archive_of(letter, &bare)
+            || router.is_exempt(letter.to, letter.from, || Stanza::parse(letter.stanza).ok()?.from())
         {
             return;
         }
@@ -154,12 +167,18 @@ fn is_kept(kind: Kind) -> bool {
     matches!(kind, Kind::Message(MessageType::Chat | MessageType::Normal))
 }
 
-/// What is worth keeping for who is away is worth keeping at all, unless the sender says otherwise (XEP-0334 4.1, 4.2).
-fn is_worth(stanza: &Stanza<'_>) -> bool {
-    let hint = |node: xmpp::Node<'_>| node.is("no-permanent-store", ns::HINTS) || node.is("no-store", ns::HINTS);
-    stanza.children().next().is_some()
-        && super::judge(stanza) == Judgement::Keep
-        && !stanza.children().any(hint)
+/// What is worth keeping for who is away is worth keeping at all, unless the sender says otherwise.
+fn is_lasting(letter: &mut Letter<'_>) -> bool {
+    letter.gist().is_some_and(|gist| gist.lasting)
+}
+
+/// Whether a message bears this account's id already.
+fn is_in_archive_of(letter: &Letter<'_>, bare: &str) -> bool {
+    let ours = |node: xmpp::Node<'_>| {
+        node.is("stanza-id", ns::STANZA_ID) && node.attr("by").as_deref() == Some(bare)
+    };
+    letter.gist.is_none_or(|gist| gist.names_stanza_id)
+        && Stanza::parse(letter.stanza).is_ok_and(|stanza| stanza.children().any(ours))
 }
 
 /// XEP-0359 section 3.

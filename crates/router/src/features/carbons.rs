@@ -56,7 +56,7 @@ impl Feature for It {
         }
     }
 
-    fn on_sent(router: &mut Router, line: LineId, letter: &mut Letter<'_>, marks: &mut Vec<u8>) {
+    fn on_sent(router: &mut Router, line: LineId, letter: &mut Letter<'_>, _: &Stanza<'_>, marks: &mut Vec<u8>) {
         // What somebody writes to itself comes back to it anyway, and is copied there.
         if letter.from == letter.to {
             return;

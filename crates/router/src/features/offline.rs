@@ -94,14 +94,14 @@ impl Feature for It {
         true
     }
 
-    fn keep(router: &mut Router, letter: Letter<'_>) -> bool {
-        match Stanza::parse(letter.stanza).map(|stanza| super::judge(&stanza)) {
-            Ok(Judgement::Keep) => {}
-            Ok(Judgement::Refuse) => {
+    fn keep(router: &mut Router, mut letter: Letter<'_>) -> bool {
+        match letter.gist().map(|gist| gist.judgement) {
+            Some(Judgement::Keep) => {}
+            Some(Judgement::Refuse) => {
                 router.refuse(letter, &unavailable());
                 return true;
             }
-            Ok(Judgement::Drop) | Err(_) => {
+            Some(Judgement::Drop) | None => {
                 router.processed(letter.ack);
                 return true;
             }
@@ -122,9 +122,8 @@ impl Feature for It {
         true
     }
 
-    fn record(router: &mut Router, letter: Letter<'_>, mark: u64) -> bool {
-        let Ok(stanza) = Stanza::parse(letter.stanza) else { return false };
-        if super::judge(&stanza) != Judgement::Keep {
+    fn record(router: &mut Router, mut letter: Letter<'_>, mark: u64) -> bool {
+        if !is_to_be_kept(&mut letter) {
             return false;
         }
         if router.store_is_busy() {
@@ -132,6 +131,7 @@ impl Feature for It {
             router.row_answered(letter.to, mark, None, letter.ack);
             return true;
         }
+        let Ok(stanza) = Stanza::parse(letter.stanza) else { return false };
         let (number, received, ack) = (letter.to, router.now.wall, letter.ack);
         let stanza = stamp(&stanza, &router.cfg.domain, received).unwrap_or_else(|| letter.stanza.to_vec());
         router.row_asked(number, mark);
@@ -141,9 +141,8 @@ impl Feature for It {
         true
     }
 
-    fn put_by(router: &mut Router, letter: Letter<'_>, line: LineId) -> bool {
-        let judgement = Stanza::parse(letter.stanza).map(|stanza| super::judge(&stanza));
-        if judgement != Ok(Judgement::Keep) {
+    fn put_by(router: &mut Router, mut letter: Letter<'_>, line: LineId) -> bool {
+        if !is_to_be_kept(&mut letter) {
             return false;
         }
         let (number, session) = (letter.to, router.lines[line].session);
@@ -319,6 +318,11 @@ fn add_to(confirmed: &mut Vec<(OfflineId, OfflineId)>, id: OfflineId) {
     }
 }
 
+/// Whether a message is to wait for who is away.
+fn is_to_be_kept(letter: &mut Letter<'_>) -> bool {
+    letter.gist().is_some_and(|gist| gist.judgement == Judgement::Keep)
+}
+
 fn spool(router: &mut Router, number: AccountNumber) -> Option<&mut Spool> {
     router.accounts.get_mut(number).map(|account| &mut account.features.offline)
 }
@@ -379,9 +383,8 @@ impl Router {
     }
 
     /// The same for what somebody could take now: what is not to be stored is given.
-    fn store_or_give(&mut self, letter: Letter<'_>) {
-        let judgement = Stanza::parse(letter.stanza).map(|stanza| super::judge(&stanza));
-        if judgement == Ok(Judgement::Keep) {
+    fn store_or_give(&mut self, mut letter: Letter<'_>) {
+        if is_to_be_kept(&mut letter) {
             self.store(letter);
         } else {
             let lines = self.lines_of(letter.to);

@@ -5,6 +5,8 @@
 //! default, whatever it becomes.
 //! Not here: when a message is archived (`archive`).
 
+use std::borrow::Cow;
+
 use store::{Answer as Stored, DocumentOp, Op, Quota, Space, StoreError};
 use xmpp::address::{AccountNumber, Jid};
 use xmpp::error::{StanzaCondition, StanzaError};
@@ -92,7 +94,13 @@ impl Router {
     }
 
     /// Whether the lists say that it is not archived after all. An entry of `never` counts more than one of `always`.
-    pub(super) fn is_exempt(&self, of: AccountNumber, address: Option<&str>, with: AccountNumber) -> bool {
+    /// `address`: the one at the other end, which is asked for only where there are lists.
+    pub(super) fn is_exempt<'a>(
+        &self,
+        of: AccountNumber,
+        with: AccountNumber,
+        address: impl FnOnce() -> Option<Cow<'a, str>>,
+    ) -> bool {
         let Some(preferences) = self.accounts.get(of).and_then(|account| account.features.archive.as_deref())
         else {
             return false;
@@ -100,6 +108,8 @@ impl Router {
         if preferences.always.is_empty() && preferences.never.is_empty() {
             return false;
         }
+        let address = address();
+        let address = address.as_deref();
         let bare = address.and_then(bare_of);
         let is_in = |list: &[Box<str>]| {
             list.iter().any(|entry| Some(&**entry) == address || Some(&**entry) == bare.as_deref())
