@@ -151,17 +151,48 @@ impl BindError {
 
 /// An output, its bytes elsewhere.
 enum Queued {
-    Bound { session: SessionId, jid: Range<usize>, inline: Range<usize> },
-    BindRefused { session: SessionId, error: BindError },
-    Deliver { session: SessionId, stanza: Range<usize>, tag: Option<Tag> },
-    Processed { session: SessionId, seq: u32, recorded: bool },
-    Resumed { session: SessionId, jid: Range<usize>, handover: Box<Handover> },
-    ResumeRefused { session: SessionId, h: Option<u32> },
-    Surrender { session: SessionId },
-    Post { to_loop: u16, parcel: Parcel },
-    Store(Box<Request>),
+    Bound {
+        session: SessionId,
+        jid: Range<usize>,
+        inline: Range<usize>,
+    },
+    BindRefused {
+        session: SessionId,
+        error: BindError,
+    },
+    Deliver {
+        session: SessionId,
+        stanza: Range<usize>,
+        tag: Option<Tag>,
+    },
+    Processed {
+        session: SessionId,
+        seq: u32,
+        recorded: bool,
+    },
+    Resumed {
+        session: SessionId,
+        jid: Range<usize>,
+        handover: Box<Handover>,
+    },
+    ResumeRefused {
+        session: SessionId,
+        h: Option<u32>,
+    },
+    Surrender {
+        session: SessionId,
+    },
+    Post {
+        to_loop: u16,
+        parcel: Parcel,
+    },
+    /// The first of the requests.
+    Store,
     Errand(Box<(SessionId, AccountNumber, Option<String>, Errand)>),
-    Close { session: SessionId, error: StreamErrorKind },
+    Close {
+        session: SessionId,
+        error: StreamErrorKind,
+    },
 }
 
 /// Most bytes that the emptied buffer keeps for the next turn: a turn's worth of relaying, not of a presence flood.
@@ -171,6 +202,8 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Outputs {
     queue: VecDeque<Queued>,
+    /// What the store is asked. Apart, so that what is smaller stays so, and nothing is allocated for one.
+    requests: VecDeque<Request>,
     bytes: Vec<u8>,
 }
 
@@ -239,7 +272,8 @@ impl Outputs {
     }
 
     pub(crate) fn store(&mut self, request: Request) {
-        self.queue.push_back(Queued::Store(Box::new(request)));
+        self.requests.push_back(request);
+        self.queue.push_back(Queued::Store);
     }
 
     #[allow(dead_code, reason = "the feature that runs errands may have been removed")]
@@ -275,7 +309,7 @@ impl Outputs {
             Queued::ResumeRefused { session, h } => Output::ResumeRefused { session, h },
             Queued::Surrender { session } => Output::Surrender { session },
             Queued::Post { to_loop, parcel } => Output::Post { to_loop, parcel },
-            Queued::Store(request) => Output::Store(*request),
+            Queued::Store => Output::Store(self.requests.pop_front()?),
             Queued::Errand(errand) => {
                 let (session, number, id, errand) = *errand;
                 Output::Errand { session, number, id, errand }
