@@ -4,22 +4,24 @@
 //! it, unless they say that it is to be kept.
 //! Not here: what becomes of it (the features that ask).
 
+use std::borrow::Borrow;
+
 use xmpp::ns;
-use xmpp::stanza::Children;
+use xmpp::stanza::Node;
 
 /// Whether a message with these children is one.
 #[allow(dead_code, reason = "nobody asks when the features that do are not in")]
-pub(crate) fn is_alone(children: &Children<'_>) -> bool {
+pub(crate) fn is_alone<'a>(children: impl IntoIterator<Item: Borrow<Node<'a>>>) -> bool {
     let mut found = false;
-    let rest = children.clone().all(|node| {
-        let state = node.ns() == ns::CHAT_STATES;
-        found |= state;
-        let about = match &*node.ns() {
-            ns::DELAY | ns::STANZA_ID => true,
-            ns::HINTS => node.name() != "store",
-            _ => node.is("thread", ns::CLIENT),
-        };
-        state || about
+    let rest = children.into_iter().all(|node| match &*node.borrow().ns() {
+        ns::CHAT_STATES => {
+            found = true;
+            true
+        }
+        ns::DELAY | ns::STANZA_ID => true,
+        ns::HINTS => node.borrow().name() != "store",
+        ns::CLIENT => node.borrow().name() == "thread",
+        _ => false,
     });
     found && rest
 }

@@ -62,10 +62,10 @@ pub(crate) trait Feature {
     fn on_wish(_: &mut Router, _: &Letter<'_>) {}
     /// What stands in the stream's features.
     fn write_stream_features(_: &RouterConfig, _: &mut Vec<u8>) {}
-    /// How long a message should live.
-    fn judge(_: &Stanza<'_>, _: &mut Judgement) {}
+    /// How long a message with these children should live.
+    fn judge(_inside: &[Node<'_>], _: &mut Judgement) {}
     /// Whether a message that is kept until somebody has it is worth more than that.
-    fn is_lasting(_: &Stanza<'_>) -> bool {
+    fn is_lasting(_inside: &[Node<'_>]) -> bool {
         true
     }
 
@@ -315,14 +315,6 @@ macro_rules! features {
             $($name::It::write_stream_features(cfg, out);)*
         }
 
-        /// How long a message should live: until somebody has it, unless a feature knows better.
-        #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
-        pub(crate) fn judge(stanza: &Stanza<'_>) -> Judgement {
-            let mut judgement = Judgement::Keep;
-            $($name::It::judge(stanza, &mut judgement);)*
-            judgement
-        }
-
         pub(crate) fn refuse_sent(
             router: &mut Router,
             line: LineId,
@@ -351,11 +343,15 @@ macro_rules! features {
             $($name::It::on_load(router, number);)*
         }
 
-        /// What a message's inside says of it.
+        /// What a message's inside says of it. It lives until somebody has it, unless a feature knows better.
         #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
         pub(crate) fn gist(stanza: &Stanza<'_>) -> Gist {
-            let judgement = judge(stanza);
-            let lasting = judgement == Judgement::Keep $(&& $name::It::is_lasting(stanza))*;
+            // Each is found once, however many features look at them: finding it costs more than that. More than these are
+            // as rare as they are bounded by the stanza's size.
+            let inside: SmallVec<[Node<'_>; 8]> = stanza.children().collect();
+            let mut judgement = Judgement::Keep;
+            $($name::It::judge(&inside, &mut judgement);)*
+            let lasting = judgement == Judgement::Keep $(&& $name::It::is_lasting(&inside))*;
             Gist { judgement, lasting, names_stanza_id: stanza.names_stanza_id() }
         }
 

@@ -61,11 +61,11 @@ impl Feature for It {
     }
 
     /// What the sender may still look at once it is there.
-    fn is_lasting(stanza: &Stanza<'_>) -> bool {
+    fn is_lasting(inside: &[xmpp::Node<'_>]) -> bool {
         // Unless the sender says otherwise (XEP-0334 4.1, 4.2).
         let hint =
-            |node: xmpp::Node<'_>| node.is("no-permanent-store", ns::HINTS) || node.is("no-store", ns::HINTS);
-        stanza.children().next().is_some() && !stanza.children().any(hint)
+            |node: &xmpp::Node<'_>| node.is("no-permanent-store", ns::HINTS) || node.is("no-store", ns::HINTS);
+        !inside.is_empty() && !inside.iter().any(hint)
     }
 
     fn on_sent(

@@ -2,7 +2,7 @@
 //!
 //! Spec: XEP-0085; XEP-0160 section 3: a message with nothing but a chat state is not kept.
 
-use xmpp::stanza::Stanza;
+use xmpp::stanza::Node;
 
 use super::{Feature, Judgement};
 use crate::chat_state::is_alone;
@@ -15,8 +15,8 @@ impl Feature for It {
     type Line = ();
     type Wait = ();
 
-    fn judge(stanza: &Stanza<'_>, judgement: &mut Judgement) {
-        if is_alone(&stanza.children()) {
+    fn judge(inside: &[Node<'_>], judgement: &mut Judgement) {
+        if is_alone(inside) {
             *judgement = Judgement::Drop;
         }
     }

@@ -132,13 +132,13 @@ fn place_of(bytes: &[u8]) -> Option<Box<str>> {
         StanzaKind::Presence if matches!(stanza.type_().as_deref(), None | Some("unavailable")) => {
             Some(format!("presence {from}").into())
         }
-        StanzaKind::Message if is_alone(&stanza.children()) => Some(format!("state {from}").into()),
+        StanzaKind::Message if is_alone(stanza.children()) => Some(format!("state {from}").into()),
         // A copy of one (XEP-0280).
         StanzaKind::Message => {
             let copy = stanza.children().find(|child| child.ns() == ns::CARBONS)?;
             let message = copy.child("forwarded", ns::FORWARD)?.child("message", ns::CLIENT)?;
             let between = (message.attr("from")?, message.attr("to")?);
-            is_alone(&message.children()).then(|| format!("copy {} {}", between.0, between.1).into())
+            is_alone(message.children()).then(|| format!("copy {} {}", between.0, between.1).into())
         }
         _ => None,
     }
