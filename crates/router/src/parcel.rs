@@ -22,13 +22,27 @@ use crate::tag::Tag;
 
 /// Something for another loop's router. Opaque to who carries it.
 #[derive(Debug)]
-pub struct Parcel(pub(crate) Box<Freight>);
+pub struct Parcel(pub(crate) Inside);
+
+/// What is in it.
+#[derive(Debug)]
+pub(crate) enum Inside {
+    Freight(Box<Freight>),
+    /// A stanza was processed, or a share of the work on it is done. There is one for every message, and it is small: it lies
+    /// among the letters themselves, where its reader finds it without going after it into another thread's memory.
+    Done(Done),
+}
 
 impl Parcel {
+    pub(crate) fn new(freight: Freight) -> Self {
+        Self(Inside::Freight(Box::new(freight)))
+    }
+
     /// About how many bytes it holds, for a bound on the queue that carries it.
     #[must_use]
     pub fn len(&self) -> usize {
-        let stanza = match &*self.0 {
+        let Inside::Freight(freight) = &self.0 else { return size_of::<Self>() };
+        let stanza = match &**freight {
             Freight::Sent { stanza, .. }
             | Freight::Deliver { stanza, .. }
             | Freight::Returned { stanza, .. } => stanza.len(),
@@ -83,6 +97,22 @@ pub(crate) struct Counted {
     pub(crate) floor: u32,
 }
 
+/// A share of the work on a stanza is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) session: SessionId,
+    pub(crate) seq: u32,
+    pub(crate) share: u16,
+    pub(crate) recorded: bool,
+}
+
+impl From<Receipt> for Done {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { session, seq, share, recorded, .. } = receipt;
+        Self { session, seq, share, recorded }
+    }
+}
+
 /// Where a stanza stands among those of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -115,10 +145,6 @@ impl Receipt {
     /// The same for one that it counts already, or does not.
     pub(crate) fn late(session: SessionId, seq: u32, recorded: bool) -> Self {
         Self { recorded, ..Self::whole(session, seq) }
-    }
-
-    pub(crate) fn is_recorded(&self) -> bool {
-        self.recorded
     }
 
     /// What the store is told along with what the stanza asks for.
@@ -183,8 +209,6 @@ pub(crate) enum Freight {
     BindRefused { session: SessionId, error: BindError },
     /// A stanza for its client.
     Deliver { session: SessionId, number: AccountNumber, stanza: Box<[u8]>, tag: Option<Tag> },
-    /// Its stanza was processed, or a share of the work is done.
-    Processed(Receipt),
     /// It has the line it wanted.
     Resumed { session: SessionId, jid: Box<str>, handover: Box<Handover> },
     /// That line is gone.

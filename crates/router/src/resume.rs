@@ -274,7 +274,7 @@ impl Router {
             self.guests.remove(&session);
             self.out.resume_refused(session, h);
         } else {
-            self.out.post(session.of_loop(), Parcel(Box::new(Freight::ResumeRefused { session, h })));
+            self.out.post(session.of_loop(), Parcel::new(Freight::ResumeRefused { session, h }));
         }
     }
 
@@ -301,7 +301,7 @@ impl Router {
         if session.of_loop() == self.this_loop {
             self.out.processed(session, seq, recorded);
         } else {
-            self.post(session.of_loop(), Freight::Processed(Receipt::late(session, seq, recorded)));
+            self.post_done(Receipt::late(session, seq, recorded));
         }
     }
 }

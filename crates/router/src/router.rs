@@ -26,7 +26,7 @@ use crate::features;
 use crate::line::{AccountChange, Line, LineFacts, LineId, Lines, SessionId};
 use crate::numbers::NumberHasher;
 use crate::output::{BindError, Output, Outputs};
-use crate::parcel::{Ack, Freight, Letter, Parcel, Place, Receipt, Undelivered};
+use crate::parcel::{Ack, Done, Freight, Inside, Letter, Parcel, Place, Receipt, Undelivered};
 use crate::resume::{Former, Resumable, Resumption};
 use crate::tag::{Mark, Tag};
 use crate::waiting::{Table, Token, Waiting};
@@ -210,7 +210,11 @@ impl Router {
     /// Something came from another loop's router.
     pub fn handle_parcel(&mut self, now: Now, parcel: Parcel) {
         self.begin(now);
-        match *parcel.0 {
+        let freight = match parcel.0 {
+            Inside::Done(done) => return self.collect(done),
+            Inside::Freight(freight) => freight,
+        };
+        match *freight {
             Freight::Letter(letter) => self.arrive(letter.borrow()),
             Freight::Bind { session, number, resource, facts } => {
                 self.bind(session, number, resource.as_deref(), facts);
@@ -263,7 +267,6 @@ impl Router {
                     self.post(home, Freight::Returned { session, number, stanza, tag });
                 }
             }
-            Freight::Processed(receipt) => self.collect(receipt),
             Freight::Resumed { session, jid, handover } => self.guest_resumed(session, &jid, handover),
             Freight::ResumeRefused { session, h } if self.guests.remove(&session).is_some() => {
                 self.out.resume_refused(session, h);
@@ -370,7 +373,12 @@ impl Router {
     }
 
     pub(crate) fn post(&mut self, to_loop: u16, freight: Freight) {
-        self.out.post(to_loop, Parcel(Box::new(freight)));
+        self.out.post(to_loop, Parcel::new(freight));
+    }
+
+    /// Tells the loop of a stanza's session that a share of the work on it is done.
+    pub(crate) fn post_done(&mut self, receipt: Receipt) {
+        self.out.post(receipt.session.of_loop(), Parcel(Inside::Done(receipt.into())));
     }
 
     /// Says something of a guest to its home.
@@ -418,16 +426,15 @@ impl Router {
         let Some(receipt) = ack else { return };
         let of_loop = receipt.session.of_loop();
         if of_loop == self.this_loop {
-            self.collect(receipt);
+            self.collect(receipt.into());
         } else {
-            self.post(of_loop, Freight::Processed(receipt));
+            self.post_done(receipt);
         }
     }
 
     /// Says that a stanza was processed, once all shares of the work on it are done.
-    fn collect(&mut self, receipt: Receipt) {
-        let Receipt { session, seq, share, .. } = receipt;
-        let mut recorded = receipt.is_recorded();
+    fn collect(&mut self, done: Done) {
+        let Done { session, seq, share, mut recorded } = done;
         if share < Receipt::WHOLE {
             let key = (session.to_bits(), seq);
             let done = self.shares.entry(key).or_insert((0, true));

@@ -127,7 +127,7 @@ impl Router {
                 self.out.bound(session, jid, &inline);
             } else {
                 let freight = Freight::Bound { session, jid: jid.into(), inline: inline.into() };
-                self.out.post(session.of_loop(), Parcel(Box::new(freight)));
+                self.out.post(session.of_loop(), Parcel::new(freight));
             }
             let Some(again) = self.accounts.get_mut(number) else { return };
             account = again;
