@@ -160,6 +160,16 @@ impl Receipt {
         ack.map(|receipt| Self { recorded: receipt.counted.is_some(), ..receipt })
     }
 
+    /// Takes another share of the same stanza in. Answers whether it can: what one record counts and another does not stays
+    /// apart.
+    pub(crate) fn merge(&mut self, other: Receipt) -> bool {
+        let same = Self { share: self.share, ..other } == *self;
+        if same {
+            self.share += other.share;
+        }
+        same
+    }
+
     /// Gives half of an ack away.
     #[allow(dead_code, reason = "nobody halves when no feature keeps what is delivered")]
     pub(crate) fn halve(ack: &mut Ack) -> Ack {

@@ -55,6 +55,9 @@ pub struct Router {
     pub(crate) scratch_arrived: Vec<u8>,
     /// What is added to a message.
     pub(crate) scratch_marks: Vec<u8>,
+    /// What the store was asked last for a stanza, and for which: whatever else is done of that stanza in the same call is said
+    /// along with it, so that its session's loop hears of it once.
+    lender: Option<(Token, SessionId, u32)>,
     /// What each feature remembers of everything.
     pub(crate) features: features::RouterStates,
     /// Features' alarms, by account. Every alarm is as long as the next, so the first is the earliest.
@@ -85,6 +88,7 @@ impl Router {
             scratch: Vec::new(),
             scratch_arrived: Vec::new(),
             scratch_marks: Vec::new(),
+            lender: None,
             features: features::RouterStates::default(),
             alarms: VecDeque::new(),
             unsettled: Vec::new(),
@@ -300,6 +304,9 @@ impl Router {
                 };
                 self.refuse_resuming(session, known);
             }
+            Some(Waiting::Share(ack)) => {
+                self.processed(if reply.answer.is_ok() { Receipt::committed(ack) } else { ack });
+            }
             Some(Waiting::Nobody) | None => {}
         }
     }
@@ -369,6 +376,7 @@ impl Router {
 
     pub(crate) fn begin(&mut self, now: Now) {
         self.now = now;
+        self.lender = None;
         self.out.begin();
     }
 
@@ -424,6 +432,12 @@ impl Router {
     /// A stanza needs us no more.
     pub(crate) fn processed(&mut self, ack: Ack) {
         let Some(receipt) = ack else { return };
+        if let Some((token, session, seq)) = self.lender
+            && (session, seq) == (receipt.session, receipt.seq)
+            && self.waiting.lend(token, receipt)
+        {
+            return;
+        }
         let of_loop = receipt.session.of_loop();
         if of_loop == self.this_loop {
             self.collect(receipt.into());
@@ -492,6 +506,16 @@ impl Router {
             None => op,
         };
         self.ask(op, waiting)
+    }
+
+    /// The same where a share of the work on the stanza is all that waits for the answer: it is done then, whatever that is.
+    #[allow(dead_code, reason = "nobody asks when no feature archives messages")]
+    pub(crate) fn ask_share(&mut self, ack: Ack, op: Op) {
+        let token = self.ask_for(ack, op, Waiting::Share(ack));
+        // A record counts the share that the store was told of, so that one stays as it is.
+        self.lender = ack
+            .filter(|_| Receipt::origin(ack).is_none())
+            .map(|receipt| (token, receipt.session, receipt.seq));
     }
 
     /// Whether the store has as much to do as it may; what can be refused is refused then.

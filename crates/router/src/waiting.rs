@@ -11,7 +11,7 @@ use xmpp::address::{AccountNumber, BareJid};
 use crate::account::Pending;
 use crate::features;
 use crate::line::SessionId;
-use crate::parcel::{Ack, OwnedLetter};
+use crate::parcel::{Ack, OwnedLetter, Receipt};
 
 /// A place in the table.
 pub(crate) type Token = usize;
@@ -26,6 +26,9 @@ pub(crate) enum Waiting {
     Feature(features::Wait),
     /// A session that wants to go on where another was, which is not there any more.
     Handled(SessionId),
+    /// A stanza, of which a share of the work is done then.
+    #[allow(dead_code, reason = "nobody asks when no feature archives messages")]
+    Share(Ack),
     /// Nobody.
     Nobody,
 }
@@ -81,6 +84,14 @@ impl Table {
 
     pub(crate) fn take(&mut self, token: u64) -> Option<Waiting> {
         self.slots.try_remove(usize::try_from(token).ok()?)
+    }
+
+    /// Another share of the same work is done: it goes along. Answers whether it does.
+    pub(crate) fn lend(&mut self, token: Token, receipt: Receipt) -> bool {
+        match self.slots.get_mut(token) {
+            Some(Waiting::Share(Some(waiting))) => waiting.merge(receipt),
+            _ => false,
+        }
     }
 
     pub(crate) fn write_mut(&mut self, token: Token) -> Option<&mut Write> {

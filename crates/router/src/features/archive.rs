@@ -31,8 +31,6 @@ const QUESTIONS_MAX: u8 = 8;
 
 /// What was asked of the store.
 pub(crate) enum Asked {
-    /// To keep a message; who waits for it.
-    Append(Ack),
     /// For a page.
     Page { session: SessionId, question: Box<Question>, letter: OwnedLetter },
     /// For the ends.
@@ -141,10 +139,6 @@ impl Feature for It {
 
     fn on_reply(router: &mut Router, asked: Asked, answer: Result<Stored, StoreError>) {
         match asked {
-            // What could not be archived is delivered all the same, and nobody can do better by sending it again.
-            Asked::Append(ack) => {
-                router.processed(if answer.is_ok() { Receipt::committed(ack) } else { ack });
-            }
             Asked::Page { session, question, letter } => router.archive_page_read(session, &question, &letter, answer),
             Asked::Ends(letter) => match answer {
                 Ok(Stored::ArchiveEnds(ends)) => {
@@ -211,7 +205,8 @@ impl Router {
         self.features.archive = id;
         let with = self.bare(with).into();
         let op = ArchiveOp::Append { number: of, id, with, stanza: stanza.to_vec() };
-        self.ask_for(ack, Op::Archive(op), Waiting::Feature(Wait::archive(Asked::Append(ack))));
+        // What could not be archived is delivered all the same, and nobody can do better by sending it again.
+        self.ask_share(ack, Op::Archive(op));
         id
     }
 
