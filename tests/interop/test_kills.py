@@ -1,8 +1,9 @@
 """`kill -9` again and again under twenty writers over mixed carriers, judged solely from what foreign clients saw.
 
 Writers send again what `<failed h=''/>` does not cover, as XEP-0198 asks of them. Then every message has been sent for good, and must have
-come: to a number that was away once; to one that was there once in a session, and in a second one only where the exchange was killed before it
-had recorded that it was confirmed, or that it was sent; in its sender's order; and always with one `stanza-id`, if it was sent once.
+come: to a number that was away once; to one that was there once in a session, and in a later one only where the exchange was killed before it
+had recorded that it was confirmed, which is known from what it answered (`Reader`), or that it was sent; in its sender's order; and always
+with one `stanza-id`, if it was sent once. In the archives of both it must be once, in the same order, by the `stanza-id` it last came with.
 
 `SWITCHBOARD_KILLS` says how often (200 by hand; 20 by default, for CI, where that would take too long), `SWITCHBOARD_SEED` when.
 """
@@ -33,6 +34,12 @@ AWAY = 3
 SM = "urn:xmpp:sm:3"
 STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 CLIENT = "{jabber:client}"
+MAM = "urn:xmpp:mam:2"
+RSM = "http://jabber.org/protocol/rsm"
+PAGE = 250
+KEEP = (
+    "<iq xmlns='jabber:client' type='set' id='keep'><query xmlns='jabber:iq:private'><kept xmlns='urn:switchboard:kills'/></query></iq>"
+)
 
 
 class Wire:
@@ -190,11 +197,18 @@ class Writer:
 
 
 class Reader:
-    """Notes each message: (session, sender, n, stanza-id), and confirms when asked."""
+    """Notes each message: (session, sender, n, stanza-id), confirms when asked, and finds out what is recorded of that.
+
+    The exchange does in order what one number asks it to keep. So it is asked to keep something after messages were confirmed, and again
+    once it has answered: what was still on its way into the store at first is there then, and that it was confirmed is too when the
+    second answer comes.
+    """
 
     def __init__(self, number, kind):
         self.number, self.kind = number, kind
         self.log = []
+        # The first session in which it was known of each message, (sender, n), that it is recorded as confirmed.
+        self.recorded = {}
 
     async def live(self, exchange, life, _ends):
         async with Wire(self.kind) as wire:
@@ -202,7 +216,8 @@ class Reader:
             await wire.authenticate(self.number)
             await wire.bind("reader")
             await wire.stream.send("<presence xmlns='jabber:client'/>")
-            count = 0
+            count, answers, confirmed, asked_about = 0, 0, 0, 0
+            begin = len(self.log)
             while True:
                 element = await wire.element()
                 count += element.tag.startswith(CLIENT)
@@ -210,6 +225,18 @@ class Reader:
                     self.note(life, element.get("id"), [(e.get("by"), e.get("id")) for e in element.iter(STANZA_ID)])
                 elif element.tag == f"{{{SM}}}r":
                     await wire.stream.send(f"<a xmlns='{SM}' h='{count}'/>")
+                    confirmed = len(self.log)
+                    if answers == 0 and asked_about < confirmed:
+                        asked_about, answers = confirmed, 2
+                        await wire.stream.send(KEEP)
+                elif element.tag == f"{CLIENT}iq" and element.get("id") == "keep":
+                    assert element.get("type") == "result", ElementTree.tostring(element)
+                    answers -= 1
+                    if answers:
+                        await wire.stream.send(KEEP)
+                        continue
+                    for _, sender, n, _ in self.log[begin:asked_about]:
+                        self.recorded.setdefault((sender, n), life)
 
     def note(self, life, mark, stanza_ids):
         sender, n = mark.split("-")
@@ -237,12 +264,53 @@ class SlixReader(Reader):
             person.leave_for_good()
 
 
+async def archive_of(exchange, number):
+    """A number's archive: the archive's id, sender, recipient and the sender's id of each message, in order."""
+    async with Wire("tcp") as wire:
+        await wire.connect(exchange)
+        await wire.authenticate(number)
+        await wire.bind("archive")
+        found, after, count = [], "", 0
+        while True:
+            pages = f"<set xmlns='{RSM}'><max>{PAGE}</max>{after}</set>"
+            await wire.stream.send(f"<iq xmlns='jabber:client' type='set' id='page'><query xmlns='{MAM}'>{pages}</query></iq>")
+            while (element := await wire.element()).tag != f"{CLIENT}iq":
+                count += element.tag.startswith(CLIENT)
+                if element.tag == f"{{{SM}}}r":
+                    await wire.stream.send(f"<a xmlns='{SM}' h='{count}'/>")
+                elif (result := element.find(f"{{{MAM}}}result")) is not None:
+                    message = result.find(f".//{CLIENT}message")
+                    sender, to = (re.match(r"\d+", message.get(end)).group() for end in ("from", "to"))
+                    found.append((result.get("id"), sender, to, message.get("id")))
+            count += 1
+            fin = element.find(f"{{{MAM}}}fin")
+            if fin.get("complete") == "true":
+                return found
+            after = f"<after>{fin.findtext(f'.//{{{RSM}}}last')}</after>"
+
+
+def judge_archive(archive, writers, readers, log=()):
+    """What the archive of somebody has of what these wrote to those; and what it calls each, if there is a log of what came."""
+    ids = {}
+    for archive_id, sender, to, mark in archive:
+        ids.setdefault((sender, to), []).append((int(mark.split("-")[1]), archive_id))
+    for writer in writers:
+        for reader in readers:
+            theirs = ids.get((writer.number, reader.number), [])
+            expected = list(range(writer.next[reader.number]))
+            assert [n for n, _ in theirs] == expected, f"{writer.number} to {reader.number} in the archive: {theirs}"
+    came = {(sender, n): stanza_id for _, sender, n, stanza_id in log}
+    for (sender, _), theirs in ids.items():
+        for n, archive_id in theirs:
+            assert not log or came[(sender, n)] == archive_id, f"{sender}-{n} came as {came[(sender, n)]}, not as {archive_id}"
+
+
 def judge(reader, writers, once):
-    """What one reader saw of each writer."""
+    """What one reader saw of each writer: how many came again, and how many of these after it was recorded that they had come."""
     seen = {writer.number: {} for writer in writers}
     for life, sender, n, stanza_id in reader.log:
         seen[sender].setdefault(n, []).append((life, stanza_id))
-    repeated = 0
+    repeated = taken_back = 0
     for writer in writers:
         theirs = seen[writer.number]
         # A dict keeps the order in which keys came first.
@@ -254,10 +322,14 @@ def judge(reader, writers, once):
             assert lives == sorted(set(lives)), f"{writer.number}-{n} to {reader.number}, sent {sent} times: {times}"
             assert not once or len(times) == 1, f"{writer.number}-{n} to {reader.number}, who was away, sent {sent} times: {times}"
             repeated += len(times) - 1
+            # What its writer was told to send again may come again even so (docs/decisions/0020).
+            late = lives[-1] > reader.recorded.get((writer.number, n), lives[-1])
+            assert not late or sent > 1, f"{writer.number}-{n} to {reader.number} was recorded, and came again: {times}"
+            taken_back += late
             # What was sent once was committed before its writer was told so, with its id.
             if sent == 1:
                 assert len({stanza_id for _, stanza_id in times}) == 1, f"another stanza-id: {times}"
-    return repeated
+    return repeated, taken_back
 
 
 # A life takes two seconds, and many times that on a machine that others share.
@@ -339,12 +411,19 @@ async def test_nothing_is_lost_whenever_it_is_killed(tmp_path, network):
             for reader, task in zip(here + away, tasks):
                 print(reader.number, reader.kind, len({(s, n) for _, s, n, _ in reader.log}), task)
         await end(tasks)
+        archives = {one.number: await archive_of(exchange, one.number) for one in here + away + writers}
     finally:
         exchange.kill()
         for task in tasks:
             task.cancel()
-    repeated = sum(judge(reader, writers, False) for reader in here)
+    repeated, taken_back = map(sum, zip(*(judge(reader, writers, False) for reader in here)))
     for reader in away:
         judge(reader, writers, True)
+    for reader in here + away:
+        judge_archive(archives[reader.number], writers, [reader], reader.log)
+    for writer in writers:
+        judge_archive(archives[writer.number], [writer], here + away)
     total = sum(sum(writer.next.values()) for writer in writers)
+    recorded = sum(len(reader.recorded) for reader in here)
     print(f"{KILLS} kills, {total} messages, {repeated} came again to who was there")
+    print(f"{recorded} of what had come was known to be recorded, {taken_back} of that was taken back and came again")
