@@ -251,3 +251,14 @@ fn our_own_stack_has_a_loop_a_core_as_the_kernel_has() {
     assert_eq!(parse(networks).loops(), parse("").loops());
     assert_eq!(parse(&format!("{networks}[engine]\nloops = 3\n")).loops(), 3);
 }
+
+#[test]
+fn the_store_is_told_what_it_may_keep() {
+    let read = |text: &str| Config::parse(Path::new("x.toml"), text).unwrap().store().limits;
+    let day = Duration::from_secs(24 * 3600);
+    let limits = read("[archive]\nkeep_days = 15\nper_account_max = 16\n[offline]\nper_account_max = 9\n");
+    assert_eq!(limits.archive_keep, Some(15 * day));
+    assert_eq!((limits.archive_rows_max, limits.offline_rows_max), (16, 9));
+    assert_eq!(read("[archive]\nkeep_days = 0\n").archive_keep, None, "for ever");
+    assert_eq!(read("").archive_keep, Some(365 * day));
+}

@@ -7,6 +7,7 @@ mod bad_input;
 mod carriers;
 mod client;
 mod closing;
+mod configured;
 mod doors;
 mod house;
 mod instruments;
