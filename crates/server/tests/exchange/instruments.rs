@@ -9,8 +9,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use switchboard_server::admin::{Item, Request, TraceOf, Traced};
 
-use crate::client::{Client, tcp};
+use crate::client::{Client, Quic, tcp, tls};
 use crate::house::{House, PASSWORD};
+use crate::log_in::{invite, password_and_token, show};
 
 fn get(from: SocketAddr, path: &str) -> String {
     let mut stream = tcp(from);
@@ -112,9 +113,56 @@ fn the_log_tells_no_secret() {
     let mut reader = Client::tcp(house.tcp());
     reader.go_online(bob, PASSWORD, "b");
     reader.expect_message(alice, text);
+    // Over each other carrier, to who is there and to who is away; and what is kept.
+    let away = house.account();
+    let quic = Quic::connect(house.quic());
+    let secure = || tls(tcp(house.https()), b"http/1.1");
+    let others = [
+        Client::websocket(tcp(house.http()), house.http()),
+        Client::websocket(secure(), house.https()),
+        quic.stream(),
+    ];
+    for mut other in others {
+        other.go_online(alice, password, "b");
+        other.message(bob, text);
+        reader.expect_message(alice, text);
+        other.message(away, text);
+        for payload in [
+            format!("<vCard xmlns='vcard-temp'><NOTE>{text}</NOTE></vCard>"),
+            format!("<query xmlns='jabber:iq:private'><x xmlns='urn:x'>{text}</x></query>"),
+        ] {
+            other.send(&format!("<iq xmlns='jabber:client' type='set' id='keep'>{payload}</iq>"));
+            other.expect("id='keep'");
+        }
+        other.send("<iq xmlns='jabber:client' type='set' id='m'><query xmlns='urn:xmpp:mam:2'/></iq>");
+        assert!(other.expect("</fin>").contains(text));
+        other.log_out();
+    }
+    // What is as good as a password: tokens, the keys that a proof is checked by, an invite, and the password it is used with.
+    let token = password_and_token(&mut Client::tls(house.tls()), alice, password);
+    let mut by_token = Client::tls(house.tls());
+    by_token.open();
+    by_token.authenticate_by_token(alice, &token).unwrap();
+    let (number, invited) = invite(&house, None);
+    let mut newcomer = Client::tls(house.tls());
+    newcomer.open();
+    let (fresh, wish) = ("open hazel 7307", "<username>1</username><password>open walnut 7308</password>");
+    for said in [
+        show("guess 7309"),
+        show(&invited),
+        format!("<query xmlns='jabber:iq:register'>{wish}</query>"),
+        format!(
+            "<query xmlns='jabber:iq:register'><username>{number}</username><password>{fresh}</password></query>"
+        ),
+    ] {
+        newcomer.send(&format!("<iq xmlns='jabber:client' type='set' id='new' to='localhost'>{said}</iq>"));
+        newcomer.expect("id='new'");
+    }
+    newcomer.authenticate_plain(number, fresh).unwrap();
     // What is refused is easily logged with its reason.
     reader.send(&format!("<message to='10001@localhost'><body>{text}</wrong>"));
     reader.expect_end_of_stream();
+    drop((by_token, newcomer, quic));
     let key = std::fs::read_to_string(house.data().join("key.pem")).unwrap();
     house.stop();
 
@@ -122,7 +170,8 @@ fn the_log_tells_no_secret() {
     assert!(log.contains("a session ended"), "nothing was logged, so nothing was tested:\n{log}");
     let key = key.lines().nth(1).unwrap();
     let blob = |password: &str| BASE64.encode(format!("\0{alice}\0{password}"));
-    for secret in [password, wrong, text, key, &blob(password), &blob(wrong)] {
+    let words = ["open walnut 7308", "guess 7309", "treasure", fresh, &token, &invited, &blob(fresh)];
+    for secret in [password, wrong, text, key, &blob(password), &blob(wrong)].into_iter().chain(words) {
         assert!(!log.contains(secret), "{secret:?} is in the log");
     }
 }

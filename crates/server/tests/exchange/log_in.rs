@@ -66,7 +66,7 @@ fn what_is_said_before_tls_is_not_heard_after_it() {
     secure.go_online(number, PASSWORD, "a");
 }
 
-fn password_and_token(client: &mut Client, number: u64, password: &str) -> String {
+pub(crate) fn password_and_token(client: &mut Client, number: u64, password: &str) -> String {
     client.open();
     let said = format!("\0{number}\0{password}");
     let more = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>";
@@ -136,7 +136,7 @@ fn a_new_password_ends_tokens_and_sessions_and_a_disabled_account_has_none() {
     refused("secret-token:guess");
 }
 
-fn invite(house: &House, number: Option<u64>) -> (u64, String) {
+pub(crate) fn invite(house: &House, number: Option<u64>) -> (u64, String) {
     let request = Request::InviteCreate { number, any: false, expires_secs: None };
     let items = house.ask(&request).unwrap();
     let [Item::Invite(invite)] = &items[..] else { panic!("{items:?}") };
@@ -150,7 +150,7 @@ fn ask(client: &mut Client, type_: &str, payload: &str) -> String {
     if head.ends_with("/>") { head } else { head + &client.expect("</iq>") }
 }
 
-fn show(token: &str) -> String {
+pub(crate) fn show(token: &str) -> String {
     format!("<preauth xmlns='urn:xmpp:pars:0' token='{token}'/>")
 }
 
