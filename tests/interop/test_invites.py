@@ -1,13 +1,17 @@
-"""Invites in foreign hands: an account asks for one (XEP-0401), and whoever has it makes an account (XEP-0445, XEP-0077)."""
+"""Invites in foreign hands: an account asks for one (XEP-0401), whoever has it makes an account (XEP-0445, XEP-0077), a camera reads it."""
 
+import os
+import pty
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
+import zxingcpp
 from slixmpp.exceptions import IqError
 
 from clearstream import ClearStream
-from exchange import PASSWORD, Exchange, set_network
+from exchange import BINARY, PASSWORD, PATIENCE, Exchange, set_network
 from slix import Person
 
 REGISTER = "jabber:iq:register"
@@ -93,3 +97,40 @@ async def test_nobody_invites_unless_they_may(start):
         await ask(person)
     assert refused.value.condition == "forbidden"
     await person.log_out()
+
+
+# Black on white by SGR, whatever the terminal's own colours are.
+ROW = re.compile("\x1b\\[38;5;16;48;5;231m([ \u2580\u2584\u2588]+)\x1b\\[0m")
+# Dots a module, and of dark terminal around the code.
+DOTS = 6
+BORDER = 8 * DOTS
+
+
+def photograph(rows):
+    """What a camera sees of a code on a dark terminal, two modules a character: rows of grey dots."""
+    lines = []
+    for row in rows:
+        for ink in "\u2580\u2588", "\u2584\u2588":
+            dots = b"".join(bytes([0 if c in ink else 255]) * DOTS for c in row)
+            lines += [bytes(BORDER) + dots + bytes(BORDER)] * DOTS
+    width = len(lines[0])
+    return memoryview(bytes(BORDER * width) + b"".join(lines) + bytes(BORDER * width)).cast("B", [len(lines) + 2 * BORDER, width])
+
+
+def test_a_camera_reads_the_code_of_an_invite(start):
+    exchange = start("")
+    reader, terminal = pty.openpty()
+    subprocess.run([BINARY, "invite", "--data", exchange.data], stdout=terminal, check=True, timeout=PATIENCE)
+    os.close(terminal)
+    said = b""
+    try:
+        while more := os.read(reader, 65536):
+            said += more
+    except OSError:
+        # Nobody has the terminal any more.
+        os.close(reader)
+    uri, link, *_ = said.decode().splitlines()
+    assert uri.startswith("xmpp:10001@localhost?register;preauth=")
+    # Some readers take no negative.
+    read = zxingcpp.read_barcodes(photograph(ROW.findall(said.decode())), try_invert=False)
+    assert [code.text for code in read] == [link]

@@ -3,6 +3,7 @@
 //! Owns: how an invite is shown: URI, link, QR code. Invariants: its token is printed once, and kept nowhere.
 //! Not here: what an invite is (`server::invite`, `store::invite`).
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use qrcode::QrCode;
@@ -95,7 +96,16 @@ fn make(args: &InviteMake) -> Result<(), Failure> {
     output::line(&format!("good once, until {}", date(made.expires)))?;
     // A phone's camera opens a link anywhere, and the URI where a client is installed that knows it.
     let code = QrCode::new(made.link.as_deref().unwrap_or(&uri)).map_err(Failure::failed)?;
-    output::line(&code.render::<Dense1x2>().quiet_zone(true).build())
+    let terminal = io::stdout().is_terminal();
+    let picture = code.render::<Dense1x2>().quiet_zone(true).build();
+    picture.lines().try_for_each(|row| output::line(&painted(row, terminal)))
+}
+
+/// A row of a code: on a terminal black on white, whatever the terminal's own colours are, since not every camera reads a
+/// negative (ISO/IEC 18004: dark modules on a light ground).
+fn painted(row: &str, terminal: bool) -> String {
+    // ECMA-48 SGR. Of the 256 colours, these two are the same everywhere.
+    if terminal { format!("\x1b[38;5;16;48;5;231m{row}\x1b[0m") } else { row.to_owned() }
 }
 
 /// The invite that a first `serve` prints, from an exchange that has just started.
