@@ -54,13 +54,17 @@ class QuicStream(Stream):
 
 
 @asynccontextmanager
-async def connection(exchange):
+async def connection(exchange, on_ticket=None, ticket=None, early=None):
+    """A connection; with a ticket of an earlier one, and something sent ahead of the handshake."""
     configuration = QuicConfiguration(is_client=True, alpn_protocols=["xmpp-client"], server_name="localhost")
     configuration.load_verify_locations(exchange.certificate)
-    quic = QuicConnection(configuration=configuration)
+    configuration.session_ticket = ticket
+    quic = QuicConnection(configuration=configuration, session_ticket_handler=on_ticket)
     loop = asyncio.get_running_loop()
     _, client = await loop.create_datagram_endpoint(lambda: Client(quic), local_addr=(exchange.network.near, 0))
     client.connect((exchange.host, exchange.ports["quic"]))
+    if early:
+        await client.new_stream().send(early)
     try:
         await asyncio.wait_for(client.ready, PATIENCE)
         yield client
@@ -142,3 +146,18 @@ async def move(client, exchange):
     await loop.create_datagram_endpoint(lambda: client, local_addr=(exchange.network.near, 0))
     old.close()
     client.transmit()
+
+
+async def test_what_comes_ahead_of_the_handshake_is_refused(exchange):
+    """Whoever recorded it could send it again (RFC 8446 8): the keys of before may be used, but nothing is sent under them early."""
+    ticket = asyncio.get_running_loop().create_future()
+    keep = lambda given: ticket.done() or ticket.set_result(given)
+    async with connection(exchange, on_ticket=keep) as client:
+        assert not client._quic.tls.session_resumed
+        given = await asyncio.wait_for(ticket, PATIENCE)
+    assert not given.max_early_data_size
+    # A client that tries all the same.
+    given.max_early_data_size = 0xFFFFFFFF
+    async with connection(exchange, ticket=given, early="<?xml version='1.0'?>") as client:
+        assert client._quic.tls.session_resumed
+        assert not client.early_data

@@ -476,3 +476,6 @@ fn derive_keys(
         debug_assert_eq!(SessionName::from_id(session).event_loop, to);
     }
 }
+
+#[cfg(test)]
+mod tests;
