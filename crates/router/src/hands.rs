@@ -215,13 +215,8 @@ impl Router {
         let stamped = stamp(&parsed, &self.cfg.domain, received);
         let kind = message_type(parsed.type_().as_deref());
         let letter = Letter {
-            kind: Kind::Message(kind),
-            from,
-            to: number,
-            resource: None,
-            stanza: stamped.as_deref().unwrap_or(stanza),
-            gist: None,
             ack,
+            ..Letter::new(Kind::Message(kind), from, number, stamped.as_deref().unwrap_or(stanza))
         };
         self.route(letter);
     }
@@ -370,8 +365,7 @@ impl Router {
             (StanzaKind::Iq, Some("set")) => IqType::Set,
             _ => return,
         };
-        let letter =
-            Letter { kind: Kind::Iq(kind), from, to: number, resource: None, stanza, gist: None, ack: None };
+        let letter = Letter::new(Kind::Iq(kind), from, number, stanza);
         self.refuse(letter, &unavailable());
     }
 }

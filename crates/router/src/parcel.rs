@@ -243,7 +243,12 @@ pub(crate) struct Letter<'a> {
     pub(crate) ack: Ack,
 }
 
-impl Letter<'_> {
+impl<'a> Letter<'a> {
+    /// One to a whole account, whose inside nobody has looked at, and of which nobody waits to hear.
+    pub(crate) fn new(kind: Kind, from: AccountNumber, to: AccountNumber, stanza: &'a [u8]) -> Self {
+        Self { kind, from, to, resource: None, stanza, gist: None, ack: None }
+    }
+
     /// What its inside says of it; nothing only where that is not well-formed. Looks once.
     #[allow(dead_code, reason = "nobody asks when no feature keeps messages")]
     pub(crate) fn gist(&mut self) -> Option<Gist> {

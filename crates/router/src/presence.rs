@@ -206,7 +206,7 @@ impl Router {
             let stanza = write_presence(&self.bare(letter.to), asker.as_str(), GONE);
             let kind = Kind::Presence(PresenceType::Unavailable);
             let (from, to, resource) = (letter.to, letter.from, asker.resource());
-            self.route(Letter { kind, from, to, resource, stanza: &stanza, gist: None, ack: None });
+            self.route(Letter { resource, ..Letter::new(kind, from, to, &stanza) });
         } else if !known && !own && !standing.pending_in {
             // 4.3.2: whoever believes to be subscribed and is not learns it. A request that waits is still undecided.
             self.send_subscription(letter.to, letter.from, Verb::Unsubscribed, None);
@@ -225,15 +225,7 @@ impl Router {
                 let available = self.tail_bytes(line);
                 let tail = if kind == PresenceType::Available { &available[..] } else { GONE };
                 let stanza = write_presence(self.lines[line].jid(), &to, tail);
-                let letter = Letter {
-                    kind: Kind::Presence(kind),
-                    from: number,
-                    to: contact,
-                    resource: None,
-                    stanza: &stanza,
-                    gist: None,
-                    ack: None,
-                };
+                let letter = Letter::new(Kind::Presence(kind), number, contact, &stanza);
                 self.route(letter);
             }
         }
@@ -245,15 +237,7 @@ impl Router {
             let to = self.bare(contact);
             let stanza = write_presence(self.lines[line].jid(), &to, tail);
             let from = self.lines[line].number;
-            let letter = Letter {
-                kind: Kind::Presence(kind),
-                from,
-                to: contact,
-                resource: None,
-                stanza: &stanza,
-                gist: None,
-                ack: None,
-            };
+            let letter = Letter::new(Kind::Presence(kind), from, contact, &stanza);
             self.route(letter);
         }
     }
@@ -265,15 +249,7 @@ impl Router {
             let stanza = write_presence(self.lines[line].jid(), &to, b" type='probe'/>");
             let from = self.lines[line].number;
             let kind = Kind::Presence(PresenceType::Probe);
-            self.route(Letter {
-                kind,
-                from,
-                to: contact,
-                resource: None,
-                stanza: &stanza,
-                gist: None,
-                ack: None,
-            });
+            self.route(Letter::new(kind, from, contact, &stanza));
         }
     }
 
@@ -324,7 +300,7 @@ impl Router {
         let Some(number) = to.number() else { return };
         let from = self.lines[line].number;
         let kind = Kind::Presence(kind);
-        self.route(Letter { kind, from, to: number, resource: to.resource(), stanza, gist: None, ack: None });
+        self.route(Letter { resource: to.resource(), ..Letter::new(kind, from, number, stanza) });
     }
 }
 

@@ -56,13 +56,9 @@ impl Router {
             error.write_reply(&mut bytes, letter.kind.name(), id.as_deref(), to.as_deref(), Some(&sender));
             let resource = sender.split_once('/').map(|(_, resource)| resource);
             return self.route(Letter {
-                kind: letter.kind.error(),
-                from: letter.to,
-                to: letter.from,
                 resource,
-                stanza: &bytes,
-                gist: None,
                 ack: letter.ack,
+                ..Letter::new(letter.kind.error(), letter.to, letter.from, &bytes)
             });
         }
         self.processed(letter.ack);

@@ -170,8 +170,7 @@ impl Router {
         let head =
             Head { from: Some(sender.jid()), to: Some(to), without_stanza_id_by: &archives, append: &[] };
         relay(&mut bytes, stanza, &head);
-        let mut letter =
-            Letter { kind, from: sender.number, to: number, resource, stanza: &bytes, gist: None, ack };
+        let mut letter = Letter { resource, ack, ..Letter::new(kind, sender.number, number, &bytes) };
         if matches!(kind, Kind::Message(_)) {
             features::on_sent(self, line, &mut letter, stanza);
         }
@@ -261,15 +260,7 @@ impl Router {
             }
             Destination::Server if to.is_some_and(|to| to.resource().is_none()) => {
                 let bytes = self.write_query(line, stanza);
-                let letter = Letter {
-                    kind: Kind::Iq(kind),
-                    from: own,
-                    to: own,
-                    resource: None,
-                    stanza: &bytes,
-                    gist: None,
-                    ack,
-                };
+                let letter = Letter { ack, ..Letter::new(Kind::Iq(kind), own, own, &bytes) };
                 self.query(letter, Scope::Server, Some(line));
             }
             Destination::Number(number) if self.turned_back(line, stanza, Kind::Iq(kind), number, to) => {
@@ -287,15 +278,7 @@ impl Router {
     fn own_query(&mut self, line: LineId, stanza: &Stanza<'_>, kind: IqType, ack: Ack) {
         let number = self.lines[line].number;
         let bytes = self.write_query(line, stanza);
-        let letter = Letter {
-            kind: Kind::Iq(kind),
-            from: number,
-            to: number,
-            resource: None,
-            stanza: &bytes,
-            gist: None,
-            ack,
-        };
+        let letter = Letter { ack, ..Letter::new(Kind::Iq(kind), number, number, &bytes) };
         if !self.roster_query(line, letter) {
             self.query(letter, Scope::Own, Some(line));
         }

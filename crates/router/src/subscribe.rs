@@ -44,8 +44,7 @@ impl Router {
         let head = Head { from: Some(self.lines[line].bare()), to: Some(jid.as_str()), ..Head::default() };
         relay(&mut bytes, stanza, &head);
         let kind = Kind::Presence(PresenceType::Subscription(verb));
-        let letter =
-            Letter { kind, from: number, to: contact, resource: None, stanza: &bytes, gist: None, ack };
+        let letter = Letter { ack, ..Letter::new(kind, number, contact, &bytes) };
 
         let mut effects = Vec::new();
         if verb == Verb::Unsubscribed && standing.from {
@@ -138,8 +137,7 @@ impl Router {
             .attr("type", verb.as_str())
             .empty();
         let kind = Kind::Presence(PresenceType::Subscription(verb));
-        Letter { kind, from: number, to: contact, resource: None, stanza: &bytes, gist: None, ack: None }
-            .to_owned()
+        Letter::new(kind, number, contact, &bytes).to_owned()
     }
 }
 

@@ -64,7 +64,7 @@ impl Router {
         message.attr("type", "headline").with(|out| {
             write::open(out, "event").ns(ns::PUBSUB_EVENT).raw(event);
         });
-        self.route(Letter { kind: Kind::Event, from, to, resource, stanza: &stanza, gist: None, ack: None });
+        self.route(Letter { resource, ..Letter::new(Kind::Event, from, to, &stanza) });
     }
 
     /// A line wants to be told of these from now on: whoever it may see is asked for the last of each.
@@ -89,7 +89,7 @@ impl Router {
             nodes.iter().for_each(|node| write::open(out, "want").attr("node", node).empty());
         });
         let (kind, from) = (Kind::Wish, self.lines[line].number);
-        self.route(Letter { kind, from, to: contact, resource: None, stanza: &stanza, gist: None, ack: None });
+        self.route(Letter::new(kind, from, contact, &stanza));
     }
 
     /// Somebody came, and wants the last of some nodes.
