@@ -3,6 +3,7 @@
 //! A crash leaves its input in `fuzz/artifacts`, and the command that replays it is printed.
 
 use std::fs;
+use std::process::Command;
 
 use crate::shell;
 use crate::tally::Tally;
@@ -57,7 +58,20 @@ pub(crate) fn run(seconds: u32, seed: Option<u32>) -> Result<Tally, String> {
             return Err(format!("{} is not there", seeds.display()));
         }
         fuzz.arg(seeds);
-        tally.count(name, shell::run_command(&mut fuzz));
+        tally.count(name, search(&mut fuzz));
     }
     if names.is_empty() { Err("fuzz/targets is empty".to_owned()) } else { Ok(tally) }
+}
+
+/// Runs a target. What libFuzzer says of its dictionary fills screens, so all of it is shown only where something was found.
+fn search(fuzz: &mut Command) -> Result<(), String> {
+    eprintln!("$ {fuzz:?}");
+    let done = fuzz.output().map_err(|error| format!("{:?}: {error}", fuzz.get_program()))?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    if !done.status.success() {
+        eprint!("{said}");
+        return Err(format!("{:?}: {}", fuzz.get_program(), done.status));
+    }
+    said.lines().filter(|line| line.starts_with("stat::")).for_each(|line| eprintln!("{line}"));
+    Ok(())
 }
