@@ -84,6 +84,7 @@ def test_an_administrator_watches_the_packets_of_a_line(exchange, numbers, tmp_p
     chat = Chat(exchange, ben, tmp_path)
     chat.type(f"/to {ann}")
     page.ask("line", ben)
+    page.ask("fact", "TCP", "state", "ESTABLISHED")
     if not exchange.network.is_stack:
         page.ask("sees", "The packets of this line pass through the kernel")
     else:

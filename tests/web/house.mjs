@@ -3,7 +3,8 @@
 // the page's policy fails the test in whose house it happened.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
@@ -28,6 +29,8 @@ const ARGUMENTS = [
 ];
 /** How long the page may take over anything, in milliseconds. Loaded machines are slow; what passes, passes at once. */
 export const PATIENCE = 60_000;
+
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Sizes of windows. */
 export const WIDE = { width: 1280, height: 800 };
@@ -314,6 +317,14 @@ export class Person {
     await page.locator(".ladder p, .ladder img").first().waitFor();
   }
 
+  /** Waits until the line that is open is said to be so. */
+  async fact(group, name, value) {
+    const exactly = (text) => new RegExp(`^${text}$`);
+    const heading = this.page.getByRole("heading", { name: group, exact: true });
+    const term = this.page.locator(".fact-group", { has: heading }).locator("dt", { hasText: exactly(name) });
+    await term.locator("xpath=following-sibling::dd[1]").filter({ hasText: exactly(value) }).waitFor();
+  }
+
   /** The rows of the ladder that is drawn, as text, once it is there and its picture stands. */
   async ladder() {
     await this.page.waitForFunction(() => document.querySelector(".ladder img")?.naturalWidth > 0);
@@ -330,6 +341,17 @@ export class Person {
     await message.getByRole("button", { name: "Actions for this message" }).click();
     await this.page.getByRole("menuitem", { name: action, exact: true }).click();
   }
+}
+
+/** Fails on any violation, and on what overflows the window. */
+export async function examine(page, name) {
+  // Through the debugger, which the page's policy does not bind; its own scripts it does.
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  const told = found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join("; ")}`);
+  assert.deepEqual(told, [], name);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);
 }
 
 /** Opens the house for a file of tests: a browser and an exchange for all of them. Who came for a test leaves after it. */

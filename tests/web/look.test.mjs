@@ -2,13 +2,11 @@
 // Invariants: axe-core finds nothing to complain of on any page in either theme; nothing is wider than the window.
 
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
 
-import { PHONE, WIDE, open, pair } from "./house.mjs";
+import { PHONE, WIDE, examine, open, pair } from "./house.mjs";
 
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** Written only when asked for: a check changes no file. */
 const SHOTS = process.env.SWITCHBOARD_SCREENSHOTS;
 
@@ -17,17 +15,6 @@ const SHOWN = { width: 1040, height: 660 };
 
 if (SHOTS) await mkdir(SHOTS, { recursive: true });
 const { browser, exchange } = await open();
-
-/** Fails on any violation, and on what overflows the window. */
-async function examine(page, name) {
-  // Through the debugger, which the page's policy does not bind; its own scripts it does.
-  await page.evaluate(AXE);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  const told = found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join("; ")}`);
-  assert.deepEqual(told, [], name);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-  assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);
-}
 
 async function shot(page, name) {
   if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png` });

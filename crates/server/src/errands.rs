@@ -2,8 +2,7 @@
 //! Spec: `urn:switchboard:lines:0`, `urn:switchboard:tokens:0` (docs/web-client.md); XEP-0401 4 by XEP-0050.
 //! Owns: the thread, and a queue of at most [`WAITING_MAX`]. Invariants: who is no administrator learns nothing, and invites
 //! only where the configuration lets it; the store is asked each time; a loop never waits for an errand.
-//! Not here: reading the iq (`router::features::errands`), a line's facts (`event_loop::facts`), TCP's (`sock_diag`), a line's
-//! picture (`ladder`).
+//! Not here: reading the iq (`router::features::errands`), a line's facts (`event_loop::facts`), a line's picture (`ladder`).
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
@@ -20,8 +19,7 @@ use crate::admin::serve::Control;
 use crate::clock;
 use crate::invite;
 use crate::letter::{Letter, StoreLetter};
-use crate::network::trace;
-use crate::sock_diag;
+use crate::network::{Rows, trace};
 
 mod ladder;
 #[cfg(test)]
@@ -51,7 +49,7 @@ pub(crate) struct Asked {
 pub(crate) struct Facts {
     /// `session`, `carrier`, `tls`, `quic`, `tcp`.
     pub(crate) of: &'static str,
-    pub(crate) rows: Vec<(&'static str, String)>,
+    pub(crate) rows: Rows,
 }
 
 /// What answers say of the exchange.
@@ -206,17 +204,12 @@ fn lines(control: &Control) -> Result<Vec<(SessionId, Line)>, StanzaCondition> {
 
 /// What is known of one line; nothing where it has ended.
 fn facts(control: &Control, lines: &[(SessionId, Line)], open: u64) -> Vec<Facts> {
-    let Some((id, line)) = lines.iter().find(|(id, _)| id.to_bits() == open) else { return Vec::new() };
+    let Some((id, _)) = lines.iter().find(|(id, _)| id.to_bits() == open) else { return Vec::new() };
     let (sender, answer) = channel();
     if !control.to_loop(usize::from(id.of_loop()), Letter::Facts { session: *id, answer: sender }) {
         return Vec::new();
     }
-    let mut facts = answer.recv_timeout(ANSWER_WITHIN).unwrap_or_default();
-    // The kernel knows its own connections; a client behind a proxy has none with us.
-    if line.network == "kernel" && line.carrier != "quic" {
-        facts.extend(sock_diag::tcp_info(line.remote).map(|rows| Facts { of: "tcp", rows }));
-    }
-    facts
+    answer.recv_timeout(ANSWER_WITHIN).unwrap_or_default()
 }
 
 /// The latest frames of a line.

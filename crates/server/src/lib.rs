@@ -27,7 +27,6 @@ mod letter;
 mod mailbox;
 pub mod network;
 mod secret;
-mod sock_diag;
 mod store_thread;
 
 pub use config::Config;

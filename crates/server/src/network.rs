@@ -107,6 +107,9 @@ pub struct Datagrams<'a> {
     pub ecn: u8,
 }
 
+/// Facts for people: names and values.
+pub type Rows = Vec<(&'static str, String)>;
+
 /// Who implements TCP and UDP. See the module's page for the contract.
 pub trait Network: Send {
     /// What `switchboard who` calls it.
@@ -189,6 +192,11 @@ pub trait Network: Send {
 
     /// The peer's address, where the network is asked for frames by it.
     fn remote(&self, _socket: SocketId) -> Option<SocketAddr> {
+        None
+    }
+
+    /// What TCP knows of a connection, for people; `None` where it does not say.
+    fn tcp_facts(&self, _socket: SocketId) -> Option<Rows> {
         None
     }
 

@@ -22,7 +22,7 @@ use quinn_proto::{
 };
 
 use crate::config::{self, Retry};
-use crate::network::{DatagramMeta, Datagrams, Network, UdpId};
+use crate::network::{DatagramMeta, Datagrams, Network, Rows, UdpId};
 
 #[cfg(test)]
 mod tests;
@@ -462,7 +462,7 @@ impl Quic {
     }
 
     /// What is known of a stream's connection, for people.
-    pub(crate) fn facts(&self, name: StreamName) -> Option<Vec<(&'static str, String)>> {
+    pub(crate) fn facts(&self, name: StreamName) -> Option<Rows> {
         let line = self.lines.get(name.connection.0)?.as_ref()?;
         let stats = line.inner.stats();
         let path = stats.path;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::network::Rows;
+
 /// RFC 9266 4: the label whose exported keying material is the `tls-exporter` channel binding.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
@@ -83,7 +85,7 @@ impl Tls {
     }
 
     /// What was agreed, for people.
-    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn facts(&self) -> Rows {
         let connection = &self.connection;
         let version = connection.protocol_version().and_then(|version| version.as_str());
         let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());

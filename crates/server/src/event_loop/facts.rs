@@ -1,6 +1,6 @@
 //! Facts: what a loop can tell of one of its lines, for an administrator who has opened it.
 //! Invariants: nothing of what was said on it, no key and no password.
-//! Not here: what the kernel knows (`sock_diag`), who may ask (`errands`), how frames are kept (`network::trace`).
+//! Not here: what TCP knows (`network`), who may ask (`errands`), how frames are kept (`network::trace`).
 
 use router::SessionId;
 use xmpp::address::AccountNumber;
@@ -35,10 +35,17 @@ impl EventLoop {
         if let Some(tls) = &connection.tls {
             facts.push(Facts { of: "tls", rows: tls.facts() });
         }
-        if let Line::Quic { endpoint, name } = connection.line {
-            let rows = self.endpoints[usize::from(endpoint)].quic.facts(name);
-            facts.extend(rows.map(|rows| Facts { of: "quic", rows }));
-        }
+        let of_line = match connection.line {
+            Line::Stream { network, socket } => {
+                self.networks[usize::from(network)].tcp_facts(socket).map(|rows| Facts { of: "tcp", rows })
+            }
+            Line::Quic { endpoint, name } => {
+                let rows = self.endpoints[usize::from(endpoint)].quic.facts(name);
+                rows.map(|rows| Facts { of: "quic", rows })
+            }
+            Line::Moving => None,
+        };
+        facts.extend(of_line);
         facts
     }
 

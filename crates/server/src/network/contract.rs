@@ -127,6 +127,25 @@ pub(super) fn check<R: Rig>(make: impl Fn() -> R) {
     datagrams_cross(Bench::new(make()));
     datagrams_carry_the_local_address_and_ecn(Bench::new(make()));
     a_shared_datagram_socket_sends(Bench::new(make()));
+    what_tcp_knows_is_told(Bench::new(make()));
+}
+
+fn what_tcp_knows_is_told<R: Rig>(mut bench: Bench<R>) {
+    let (listener, address) = bench.listen();
+    let mut peer = bench.rig.connect(address);
+    let socket = bench.accept(listener);
+    bench.rig.peer_send(&mut peer, b"hello");
+    bench.read(socket, 5, 64);
+    let state = |bench: &mut Bench<R>| {
+        let rows = bench.rig.network().tcp_facts(socket).expect("the connection stands");
+        assert!(rows.iter().any(|(name, value)| *name == "rto" && value.ends_with(" ms")), "{rows:?}");
+        assert!(rows.iter().any(|(name, value)| *name == "unacked" && value.starts_with('0')), "{rows:?}");
+        rows.into_iter().find(|(name, _)| *name == "state").map(|(_, value)| value)
+    };
+    assert_eq!(state(&mut bench).as_deref(), Some("ESTABLISHED"));
+    bench.rig.peer_end(&mut peer);
+    assert_eq!(bench.read_to_end(socket), b"");
+    assert_eq!(state(&mut bench).as_deref(), Some("CLOSE-WAIT"));
 }
 
 fn bytes_cross_in_pieces<R: Rig>(mut bench: Bench<R>) {

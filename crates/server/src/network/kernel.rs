@@ -4,6 +4,7 @@
 //! Invariants: a token's lowest two bits say what it names, the bits above are a slab index, the bits from
 //! [`NETWORK_SHIFT`] are the network's; a late event for a reused index is a harmless spurious readiness.
 //! Options (no delay, keep-alive, user timeout) are set on the listener: accepted sockets inherit them on Linux.
+//! Not here: what TCP_INFO says (`sock_diag`).
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -16,10 +17,11 @@ use slab::Slab;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{
-    DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, SocketId, Stream,
-    UdpId,
+    DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, Rows, SocketId,
+    Stream, UdpId,
 };
 
+mod sock_diag;
 #[cfg(test)]
 mod tests;
 
@@ -285,6 +287,11 @@ impl Network for Kernel {
             // A shared descriptor stays in this poll until it is taken out.
             let _ = self.registry.deregister(&mut datagram.socket);
         }
+    }
+
+    fn tcp_facts(&self, socket: SocketId) -> Option<Rows> {
+        let stream = &self.streams.get(socket.0 as usize)?.stream;
+        sock_diag::tcp_info(stream.local_addr().ok()?, stream.peer_addr().ok()?)
     }
 
     fn handle_event(&mut self, event: &mio::event::Event, ready: &mut Vec<Readiness>) {

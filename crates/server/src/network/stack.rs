@@ -28,10 +28,11 @@ use super::kernel::{
 };
 use super::trace::{Answer, Flow, Question, Tap, Watches, ends};
 use super::{
-    DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, SocketId, Stray,
-    StrayTo, Stream, UdpId,
+    DatagramMeta, DatagramSocket, Datagrams, Key, ListenerId, Network, Readiness, Received, Rows, SocketId,
+    Stray, StrayTo, Stream, UdpId,
 };
 
+mod facts;
 #[cfg(test)]
 mod tests;
 
@@ -547,6 +548,10 @@ impl<D: Device + Send> Network for StackNetwork<D> {
 
     fn remote(&self, socket: SocketId) -> Option<SocketAddr> {
         self.stack.tcp_peer_addr(self.handle(socket))
+    }
+
+    fn tcp_facts(&self, socket: SocketId) -> Option<Rows> {
+        self.stack.tcp_info(self.handle(socket)).map(|info| facts::rows(&info))
     }
 
     fn shows_frames(&self) -> bool {
