@@ -200,6 +200,9 @@ export class Browser {
 /** What a lost connection makes a browser say on its own. */
 const EXPECTED = [/WebSocket connection to/, /ERR_CONNECTION_REFUSED/, /ERR_INTERNET_DISCONNECTED/, /Failed to load resource/];
 
+/** The address of a number, or what is one already. */
+const address = (number) => (number.includes("@") ? number : `${number}@localhost`);
+
 /** Someone at a page. */
 export class Person {
   constructor(exchange, context, faults) {
@@ -262,7 +265,7 @@ export class Person {
     await page.getByRole("button", { name: "Add someone" }).click();
     await page.getByLabel("Their number").fill(number);
     await page.getByRole("button", { name: "Add and write" }).click();
-    await page.locator(".composer-field").waitFor();
+    await this.writesTo(number);
   }
 
   async accept() {
@@ -272,9 +275,13 @@ export class Person {
 
   /** Opens the conversation with a number or address. */
   async open(number) {
-    const address = number.includes("@") ? number : `${number}@localhost`;
-    await this.page.evaluate((to) => (location.hash = `#/c/${encodeURIComponent(to)}`), address);
-    await this.page.locator(".composer-field").waitFor();
+    await this.page.evaluate((to) => (location.hash = `#/c/${encodeURIComponent(to)}`), address(number));
+    await this.writesTo(number);
+  }
+
+  /** Waits until what is written goes to them: another conversation may have been open. */
+  async writesTo(number) {
+    await this.page.locator(`.chat[data-peer="${address(number)}"] .composer-field`).waitFor();
   }
 
   async say(text) {

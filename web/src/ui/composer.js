@@ -80,7 +80,7 @@ export class Composer {
   }
 
   /** Turns to a conversation, with its draft. */
-  async turnTo(peer) {
+  turnTo(peer) {
     this.keep();
     this.#stopTyping("active");
     this.#peer = peer;

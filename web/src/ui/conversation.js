@@ -103,7 +103,8 @@ export class Conversation {
     this.#view.setAttribute("aria-label", t("chat.messages", { name: this.#model.name(peer) }));
     fill(this.#top);
     this.#renderHead();
-    await this.composer.turnTo(peer);
+    this.composer.turnTo(peer);
+    this.element.dataset.peer = peer;
     const conversation = this.#model.conversations.get(peer);
     const records = await this.#model.history.page(peer, null, Math.max(FIRST, (conversation?.unread ?? 0) + 20));
     if (peer !== this.#peer) return undefined;
@@ -127,6 +128,7 @@ export class Conversation {
     if (!this.#peer) return;
     this.composer.turnAway();
     this.#peer = null;
+    delete this.element.dataset.peer;
     this.#started = false;
     this.#records = [];
     this.#scroller.clear();
