@@ -47,6 +47,8 @@ class Exchange:
     def __init__(self, data, *arguments):
         self.data = str(data)
         self.arguments = list(arguments)
+        # What starts it, where something is to watch it.
+        self.under = []
         self.ports = {}
         # As the line `ready` names them.
         self.addresses = {}
@@ -59,7 +61,7 @@ class Exchange:
             host = LOOPBACK if name == "http" else self.host
             return f"{host}:{self.ports.get(name, 0)}"
 
-        command = [BINARY, "serve", "--data", self.data]
+        command = [*self.under, BINARY, "serve", "--data", self.data]
         if self.network.is_stack:
             command += ["--network", f"tun:{TUN},{STACK}/24"]
             self._allow_clear_text()

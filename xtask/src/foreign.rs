@@ -5,9 +5,18 @@
 
 use crate::shell;
 
-/// Debian's packages that foreign clients are, and that look at the wire beside them.
-const CLIENTS: [&str; 8] =
-    ["profanity", "go-sendxmpp", "tmux", "tcpdump", "tshark", "iproute2", "python3-venv", "systemd"];
+/// Debian's packages that foreign clients are, and that look at the wire, or at system calls, beside them.
+const CLIENTS: [&str; 9] = [
+    "profanity",
+    "go-sendxmpp",
+    "tmux",
+    "tcpdump",
+    "tshark",
+    "strace",
+    "iproute2",
+    "python3-venv",
+    "systemd",
+];
 
 /// The browser, and letters for all that the tests write.
 const BROWSER: [&str; 4] = ["chromium", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji"];
