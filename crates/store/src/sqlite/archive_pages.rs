@@ -14,6 +14,9 @@ use crate::limits::{ARCHIVE_PAGE_BYTES_MAX, ARCHIVE_PAGE_ROWS_MAX, ARCHIVE_SCAN_
 use crate::memory::archive::is_with;
 use crate::{Answer, ArchiveId, ArchivePage, ArchivePaging, ArchiveQuery, ArchiveRow, StoreError};
 
+/// A message of a page.
+pub(super) const READ_ROW: &str = "SELECT stanza FROM archive_log WHERE seq = ?1";
+
 /// Steps from `low` to before `high`.
 #[derive(Clone, Copy)]
 struct Span {
@@ -157,7 +160,7 @@ fn exact(db: &Connection, whole: &mut View, floor: ArchiveId, id: ArchiveId) -> 
 
 fn read(db: &Connection, entry: Entry) -> Result<ArchiveRow, Stop> {
     let stanza = db
-        .prepare_cached("SELECT stanza FROM archive_log WHERE seq = ?1")?
+        .prepare_cached(READ_ROW)?
         .query_row([entry.seq], |row| row.get(0))
         .optional()?
         .ok_or(StoreError::NoSuchItem)?;

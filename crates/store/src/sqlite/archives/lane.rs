@@ -25,6 +25,10 @@ use crate::{ArchiveId, StoreError};
 /// Messages that one row names at most: so many that a row is written seldom, so few that it fits a page of the database.
 pub(in crate::sqlite) const PACK_MAX: usize = 128;
 
+/// The pack that a step is in.
+pub(super) const READ_PACK: &str =
+    "SELECT id, entries FROM archive_packs WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1";
+
 /// Octets of an entry in its row: the id and the row, lowest first.
 const ENTRY_LEN: usize = 16;
 
@@ -179,11 +183,8 @@ impl Pack {
 
     /// The pack that a step of the lane is in.
     fn read(db: &Connection, lane: &Lane, step: u64) -> Result<Self, Stop> {
-        let (key, entries) = db
-            .prepare_cached(
-                "SELECT id, entries FROM archive_packs WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1",
-            )?
-            .query_row((lane.row(0), lane.row(step)), |row| {
+        let (key, entries) =
+            db.prepare_cached(READ_PACK)?.query_row((lane.row(0), lane.row(step)), |row| {
                 Ok((row.get::<_, i64>(0)?, decode(row.get_ref(1)?.as_blob()?)))
             })?;
         let pack = Self { start: key as u64 & SEQ_MAX, entries };

@@ -1,8 +1,12 @@
 //! What is filed and what is not: nobody can tell by what the archive answers.
 
+use rusqlite::StatementStatus;
+
+use super::lane::READ_PACK;
 use super::*;
 use crate::contract::{LIMITS, NOW, contact, create, number};
 use crate::session::WHOLE;
+use crate::sqlite::archive_pages::READ_ROW;
 use crate::sqlite::tests::Place;
 use crate::sqlite::{Config, migrate, schema};
 use crate::{ArchivePaging, ArchiveQuery, Backend, Folder, Memory, Op, Origin, Request, SessionOp, Sqlite};
@@ -115,6 +119,65 @@ fn a_message_costs_its_row_and_a_filing_now_and_then() {
     store.run(NOW, &mut batch, &mut Vec::new());
     // The whole archive's lane and three contacts', each with a pack and its end; and the highest id.
     assert_eq!(rows(&store) - before, appended + 4 * 2 + 1);
+}
+
+/// What a page costs by what SQLite counted: its own rows, and packs by halving; each found by its key.
+#[test]
+fn a_page_costs_some_halvings_and_its_rows_however_long_the_archive_is() {
+    const PAGE: u64 = 50;
+    let place = Place::new();
+    let folder = std::sync::Arc::new(Folder::open(place.path()).unwrap());
+    let config = Config { limits: Limits { archive_rows_max: 100_000, ..limits() }, ..Config::default() };
+    let mut store = Sqlite::open(folder, None, NOW, config).unwrap();
+    create(&mut store, None).unwrap();
+    let mut written = 0;
+    for rows in [500, 3_000, 20_000_u64] {
+        while written < rows {
+            let most = rows.min(written + 1_000);
+            let mut batch: Vec<_> =
+                (written + 1..=most).map(|nth| Request { token: nth, op: append(nth) }).collect();
+            let mut replies = Vec::new();
+            store.run(NOW, &mut batch, &mut replies);
+            assert!(replies.iter().all(|reply| reply.answer.is_ok()));
+            written = most;
+        }
+        let all = ArchiveQuery::all(PAGE as u32);
+        let paged = |page| ArchiveQuery { page, ..all.clone() };
+        let with = |query| ArchiveQuery { with: Some(contact("a@x")), ..query };
+        let middle = id(rows / 2);
+        let questions = [
+            paged(ArchivePaging::First),
+            paged(ArchivePaging::Last),
+            paged(ArchivePaging::After(middle)),
+            paged(ArchivePaging::Before(middle)),
+            paged(ArchivePaging::Index(rows / 3)),
+            ArchiveQuery { start: Some(middle.received()), ..all.clone() },
+            with(all.clone()),
+            with(ArchiveQuery { before: Some(middle), ..paged(ArchivePaging::Last) }),
+        ];
+        for query in questions {
+            let counted = |store: &Sqlite, sql, status| {
+                u64::try_from(store.connection.prepare_cached(sql).unwrap().get_status(status)).unwrap()
+            };
+            let both = |store: &Sqlite, sql| {
+                [StatementStatus::Run, StatementStatus::VmStep].map(|status| counted(store, sql, status))
+            };
+            let before = [READ_ROW, READ_PACK].map(|sql| both(&store, sql));
+            let Ok(Answer::Archive(answer)) = store.run_one(NOW, page(query.clone())) else {
+                panic!("{query:?}");
+            };
+            let after = [READ_ROW, READ_PACK].map(|sql| both(&store, sql));
+            let [[row_runs, row_steps], [pack_runs, pack_steps]] =
+                [0, 1].map(|sql| [0, 1].map(|what| after[sql][what] - before[sql][what]));
+            assert_eq!(row_runs, answer.rows.len() as u64, "{query:?}");
+            assert_eq!(row_runs, PAGE, "{query:?}");
+            // An id is looked for at most four times: where the page begins and ends, and whether what it is after is there.
+            let halvings = u64::from((rows / PACK_MAX as u64 + 1).ilog2()) + 2;
+            assert!(pack_runs <= 4 * halvings + 2, "{pack_runs} packs of {rows} rows: {query:?}");
+            assert!(row_steps <= 12 * row_runs, "{row_steps} steps for {row_runs} rows: {query:?}");
+            assert!(pack_steps <= 30 * pack_runs, "{pack_steps} steps for {pack_runs} packs: {query:?}");
+        }
+    }
 }
 
 #[test]
