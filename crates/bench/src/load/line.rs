@@ -77,18 +77,18 @@ impl Line {
         self.unsent.extend_from_slice(bytes);
     }
 
-    /// Writes what the socket takes.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    /// Writes what the socket takes; whether that was all.
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while self.sent < self.unsent.len() {
             match self.socket.write(&self.unsent[self.sent..]) {
                 Ok(n) => self.sent += n,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) => return Err(e),
             }
         }
         self.unsent.clear();
         self.sent = 0;
-        Ok(())
+        Ok(true)
     }
 
     /// Reads everything that is there and hands each piece to `seen`.

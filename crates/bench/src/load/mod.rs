@@ -4,3 +4,4 @@
 pub(crate) mod line;
 pub(crate) mod login;
 pub(crate) mod pairs;
+pub(crate) mod slow;
