@@ -1,7 +1,7 @@
 //! Standard output: what was asked for, whole lines, flushed when it matters.
 //!
-//! Invariants: a reader that has gone away (`listen | head`) is a failure, never a panic; text that others wrote cannot
-//! move the cursor or repaint the terminal.
+//! Invariants: who has read enough of an answer (`who | head`) is left alone; where each line matters by itself (`listen | head`) a
+//! reader that has gone away is a failure, never a panic; text that others wrote cannot move the cursor or repaint the terminal.
 //! Not here: what is printed.
 
 use std::io::{self, Write};
@@ -18,7 +18,28 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 
 /// Prints a value as JSON on one line and flushes it.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    line(&serde_json::to_string(value).expect("our values are all JSON"))
+    line(&to_json(value))
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("our values are all JSON")
+}
+
+/// Prints an answer of some lines. A reader that goes away has what it wanted.
+pub(crate) fn answer(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let printed = lines.into_iter().try_for_each(|line| writeln!(out, "{}", line.as_ref()));
+    match printed.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same of values, one a line.
+pub(crate) fn answer_json(values: &[impl serde::Serialize]) -> Result<(), Failure> {
+    answer(values.iter().map(to_json))
 }
 
 /// Columns and rows of the terminal; what most have where it does not say.

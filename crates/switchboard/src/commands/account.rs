@@ -147,7 +147,7 @@ fn list(args: &AccountList) -> Result<(), Failure> {
     rows.retain(|row| args.number.is_none_or(|number| row.number == number.get()));
     rows.retain(|row| args.name.is_none() || row.name == args.name);
     if args.json {
-        return rows.iter().try_for_each(output::json);
+        return output::answer_json(&rows);
     }
     let cells: Vec<[String; 3]> = rows
         .iter()
@@ -160,7 +160,7 @@ fn list(args: &AccountList) -> Result<(), Failure> {
             [row.number.to_string(), state.to_owned(), output::tame(row.name.as_deref().unwrap_or_default())]
         })
         .collect();
-    output::columns(&cells).iter().try_for_each(|line| output::line(line))
+    output::answer(output::columns(&cells))
 }
 
 fn ask(

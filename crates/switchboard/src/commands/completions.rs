@@ -9,5 +9,5 @@ use crate::output;
 pub(crate) fn run(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "switchboard", &mut script);
-    output::line(String::from_utf8_lossy(&script).trim_end())
+    output::answer([String::from_utf8_lossy(&script).trim_end()])
 }

@@ -83,22 +83,21 @@ fn make(args: &InviteMake) -> Result<(), Failure> {
         }
     };
     if args.json {
-        return output::json(&Row::of(made));
+        return output::answer_json(&[Row::of(made)]);
     }
     let uri = made.uri.clone().unwrap_or_default();
-    output::line(&uri)?;
     if args.uri_only {
-        return Ok(());
+        return output::answer([uri]);
     }
-    if let Some(link) = &made.link {
-        output::line(link)?;
-    }
-    output::line(&format!("good once, until {}", date(made.expires)))?;
     // A phone's camera opens a link anywhere, and the URI where a client is installed that knows it.
     let code = QrCode::new(made.link.as_deref().unwrap_or(&uri)).map_err(Failure::failed)?;
     let terminal = io::stdout().is_terminal();
     let picture = code.render::<Dense1x2>().quiet_zone(true).build();
-    picture.lines().try_for_each(|row| output::line(&painted(row, terminal)))
+    let mut lines = vec![uri];
+    lines.extend(made.link);
+    lines.push(format!("good once, until {}", date(made.expires)));
+    lines.extend(picture.lines().map(|row| painted(row, terminal)));
+    output::answer(lines)
 }
 
 /// A row of a code: on a terminal black on white, whatever the terminal's own colours are, since not every camera reads a
@@ -145,7 +144,7 @@ fn list(folder: &Path, json: bool) -> Result<(), Failure> {
         }
     }
     if json {
-        return invites.into_iter().map(Row::of).try_for_each(|row| output::json(&row));
+        return output::answer_json(&invites.into_iter().map(Row::of).collect::<Vec<_>>());
     }
     let cells: Vec<[String; 2]> = invites
         .iter()
@@ -154,7 +153,7 @@ fn list(folder: &Path, json: bool) -> Result<(), Failure> {
             [number, format!("until {}", date(invite.expires))]
         })
         .collect();
-    output::columns(&cells).iter().try_for_each(|line| output::line(line))
+    output::answer(output::columns(&cells))
 }
 
 fn revoke(folder: &Path, number: AccountNumber) -> Result<(), Failure> {

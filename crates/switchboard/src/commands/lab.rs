@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Lab) -> Result<(), Failure> {
 fn list(lang: Lang) -> Result<(), Failure> {
     let rows: Vec<_> =
         catalogue().map(|scenario| [scenario.name.to_owned(), scenario.title.get(lang).to_owned()]).collect();
-    output::columns(&rows).iter().try_for_each(|line| output::line(line))
+    output::answer(output::columns(&rows))
 }
 
 /// Plays and prints one; whether it held.
@@ -86,7 +86,7 @@ fn play(args: &Lab, scenario: &Scenario) -> Result<bool, Failure> {
 
 fn notes(args: &Lab) -> Result<(), Failure> {
     let drawing = options(&args.drawing);
-    output::line(&lab::notes::text(args.lang, drawing.text.width))
+    output::answer([lab::notes::text(args.lang, drawing.text.width)])
 }
 
 #[cfg(test)]

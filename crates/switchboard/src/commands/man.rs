@@ -15,7 +15,7 @@ pub(crate) fn run(args: &Man) -> Result<(), Failure> {
             clap_mangen::Man::new(Args::command())
                 .render(&mut page)
                 .map_err(|error| Failure::failed(format!("the manual page: {error}")))?;
-            output::line(String::from_utf8_lossy(&page).trim_end())
+            output::answer([String::from_utf8_lossy(&page).trim_end()])
         }
     }
 }

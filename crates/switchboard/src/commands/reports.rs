@@ -66,7 +66,7 @@ fn is_about(row: &Row, about: AccountNumber, domain: Option<&str>) -> bool {
 
 fn print(rows: &[Row], json: bool) -> Result<(), Failure> {
     if json {
-        return rows.iter().try_for_each(output::json);
+        return output::answer_json(rows);
     }
     let cells: Vec<[String; 5]> = rows
         .iter()
@@ -81,7 +81,7 @@ fn print(rows: &[Row], json: bool) -> Result<(), Failure> {
             ]
         })
         .collect();
-    output::columns(&cells).iter().try_for_each(|line| output::line(line))
+    output::answer(output::columns(&cells))
 }
 
 fn gather(ask: &mut dyn FnMut(Op) -> Result<Answer, StoreError>) -> Result<Vec<Row>, StoreError> {

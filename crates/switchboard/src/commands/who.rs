@@ -24,9 +24,9 @@ pub(crate) fn run(args: &Who) -> Result<(), Failure> {
         return watch(&mut exchange, Duration::from_secs(secs.into()), &lines);
     }
     if args.json {
-        return lines.iter().try_for_each(output::json);
+        return output::answer_json(&lines);
     }
-    output::columns(&rows(&lines)).iter().try_for_each(|line| output::line(line))
+    output::answer(output::columns(&rows(&lines)))
 }
 
 fn connect(args: &Who) -> Result<admin::Client, Failure> {

@@ -42,6 +42,29 @@ fn a_message_that_could_not_be_printed_comes_again() {
 }
 
 #[test]
+fn who_has_read_enough_of_an_answer_is_left_alone() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("data");
+    let data = folder.to_str().unwrap();
+    let answers: [&[&str]; 6] = [
+        &["invite", "--data", data],
+        &["invite", "list", "--data", data],
+        &["account", "list", "--data", data],
+        &["lab"],
+        &["man"],
+        &["completions", "bash"],
+    ];
+    for words in answers {
+        let mut child = command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Nobody reads it at all, so that it does not matter how soon.
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && said.is_empty(), "{words:?}: {}: {said}", ended.status);
+    }
+}
+
+#[test]
 fn an_exchange_that_leaves_ends_its_listeners() {
     let exchange = Exchange::start();
     let from = exchange.account();
