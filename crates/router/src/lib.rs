@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod again;
 mod arrive;
 mod chat_state;
 mod config;

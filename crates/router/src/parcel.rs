@@ -95,6 +95,8 @@ pub(crate) struct Counted {
     pub(crate) h: u32,
     /// All up to this one are done with.
     pub(crate) floor: u32,
+    /// By what it is known if it comes again.
+    pub(crate) mark: u64,
 }
 
 /// A share of the work on a stanza is done.
@@ -150,8 +152,8 @@ impl Receipt {
     /// What the store is told along with what the stanza asks for.
     pub(crate) fn origin(ack: Ack) -> Option<Origin> {
         let receipt = ack?;
-        let Counted { key, number, h, floor } = receipt.counted?;
-        Some(Origin { key, number, h, floor, share: receipt.share })
+        let Counted { key, number, h, floor, mark } = receipt.counted?;
+        Some(Origin { key, number, h, floor, share: receipt.share, mark })
     }
 
     /// The store has done it, and counts it.

@@ -208,7 +208,7 @@ impl Router {
             return self.refuse_resuming(session, None);
         }
         let op = Op::Session(SessionOp::Handled { key, number });
-        self.ask(op, Waiting::Handled(session));
+        self.ask(op, Waiting::Handled { session, number, key });
     }
 
     /// A line that could be resumed is gone, and nobody will ask after it.
@@ -242,6 +242,7 @@ impl Router {
         if let Some(account) = self.accounts.get_mut(number) {
             account.shared.iter_mut().for_each(|shared| shared.moved(old, heir));
         }
+        self.again.moved(number, old, heir);
         features::on_line_moved(self, number, old, heir);
         let jid = self.lines[line].jid().to_owned();
         if heir.of_loop() == self.this_loop {

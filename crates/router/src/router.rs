@@ -21,6 +21,7 @@ use xmpp::time::{Instant, Now};
 use xmpp::write;
 
 use crate::account::Accounts;
+use crate::again::Again;
 use crate::config::RouterConfig;
 use crate::features;
 use crate::line::{AccountChange, Line, LineFacts, LineId, Lines, SessionId};
@@ -47,6 +48,8 @@ pub struct Router {
     pub(crate) binding: HashMap<SessionId, AccountNumber, NumberHasher>,
     pub(crate) waiting: Table,
     pub(crate) out: Outputs,
+    /// What clients may send again.
+    pub(crate) again: Again,
     /// What is done of stanzas that several places work on, by session and number.
     shares: HashMap<(u64, u32), (u16, bool), NumberHasher>,
     /// Where a stanza is written before it is known who gets it.
@@ -81,6 +84,7 @@ impl Router {
             accounts: Accounts::new(hasher, cfg.accounts_idle_max),
             guests: HashMap::with_hasher(hasher),
             former: Former::new(hasher),
+            again: Again::new(hasher),
             binding: HashMap::with_hasher(hasher),
             waiting: Table::default(),
             out: Outputs::default(),
@@ -297,12 +301,14 @@ impl Router {
             Some(Waiting::Load(number)) => self.loaded(number, reply.answer),
             Some(Waiting::Write(write)) => self.written(reply.token, *write, &reply.answer),
             Some(Waiting::Feature(wait)) => features::on_reply(self, wait, reply.answer),
-            Some(Waiting::Handled(session)) => {
-                let known = match reply.answer {
-                    Ok(store::Answer::Handled(h)) => h,
+            Some(Waiting::Handled { session, number, key }) => {
+                let left = match reply.answer {
+                    Ok(store::Answer::Handled(left)) => left,
                     _ => None,
                 };
-                self.refuse_resuming(session, known);
+                let h = left.as_ref().map(|left| left.h);
+                self.again.remember(number, session, key, left.map(|left| left.had).unwrap_or_default());
+                self.refuse_resuming(session, h);
             }
             Some(Waiting::Share(ack)) => {
                 self.processed(if reply.answer.is_ok() { Receipt::committed(ack) } else { ack });

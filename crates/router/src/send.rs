@@ -10,6 +10,7 @@ use xmpp::relay::{Head, relay};
 use xmpp::stanza::{Stanza, StanzaKind};
 
 use crate::account::Pending;
+use crate::again;
 use crate::arrive::message_type;
 use crate::features::{self, Scope};
 use crate::line::{Line, LineId};
@@ -38,7 +39,7 @@ impl Router {
     /// A line's client sent a stanza.
     pub(crate) fn sent(&mut self, line: LineId, place: Place, stanza: &Stanza<'_>) {
         let (session, number) = (self.lines[line].session, self.lines[line].number);
-        let ack = self.receipt(line, place);
+        let ack = self.receipt(line, place, stanza);
         // RFC 6120 8.1.2.1 and 4.9.3.9: the client's own full or bare address, or none.
         if let Some(from) = stanza.from()
             && !self.is_own_address(line, &from)
@@ -60,14 +61,14 @@ impl Router {
     }
 
     /// The promise to say that a stanza was processed.
-    pub(crate) fn receipt(&self, line: LineId, place: Place) -> Ack {
+    pub(crate) fn receipt(&self, line: LineId, place: Place, stanza: &Stanza<'_>) -> Ack {
         let Line { session, number, .. } = self.lines[line];
         let counted = self.lines[line].resumable.as_ref().map(|resumable| {
             let Resumption { key, base } = resumable.resumption;
             // What came before XEP-0198 was turned on may still be under way.
             let floor = place.processed.wrapping_sub(base);
             let floor = if floor > u32::MAX / 2 { 0 } else { floor };
-            Counted { key, number, h: place.seq.wrapping_sub(base), floor }
+            Counted { key, number, h: place.seq.wrapping_sub(base), floor, mark: again::mark(stanza) }
         });
         Some(Receipt::counted(session, place.seq, counted))
     }
@@ -88,6 +89,7 @@ impl Router {
         };
         let to = to.as_ref().and_then(|jid| jid.as_ref().ok());
         match stanza.kind() {
+            StanzaKind::Message if self.came_again(line, stanza, ack) => {}
             StanzaKind::Message => self.message_sent(line, stanza, destination, to, ack),
             StanzaKind::Presence => self.presence_sent(line, stanza, destination, to, ack),
             StanzaKind::Iq => self.iq_sent(line, stanza, destination, to, ack),

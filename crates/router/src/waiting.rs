@@ -25,7 +25,7 @@ pub(crate) enum Waiting {
     /// A feature.
     Feature(features::Wait),
     /// A session that wants to go on where another was, which is not there any more.
-    Handled(SessionId),
+    Handled { session: SessionId, number: AccountNumber, key: u64 },
     /// A stanza, of which a share of the work is done then.
     #[allow(dead_code, reason = "nobody asks when no feature archives messages")]
     Share(Ack),

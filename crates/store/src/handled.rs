@@ -8,7 +8,8 @@
 //! ```text
 //!  stanza      1    2    3    4    5          h = 2: what <failed h=''/> says after a crash
 //!  shares      1    1    1/2  1    1          3 is in one of its two places, 4 and 5 are in all of theirs
-//!              `-- h --'  `--- ahead ---'     a crash takes back what these added: their client sends them again
+//!              `-- h --'  `--- ahead ---'     a crash takes back what these added: their client sends them again;
+//!                              but not of 5 if its recipient has confirmed it: it is known by its mark when it comes
 //! ```
 
 use std::collections::VecDeque;
@@ -51,9 +52,51 @@ impl Added {
 struct Ahead {
     h: u32,
     share: u16,
+    mark: u64,
     added: Vec<Added>,
     /// So many of `added`, from the front, are on the back end's list of what to take back.
     listed: usize,
+    /// Its mark is on the back end's list.
+    is_marked: bool,
+}
+
+impl Ahead {
+    fn is_whole(&self) -> bool {
+        self.share >= WHOLE
+    }
+
+    fn is_listed(&self) -> bool {
+        self.listed > 0 || self.is_marked
+    }
+}
+
+/// A stanza that no count covers when its exchange is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Uncovered {
+    /// If it has one, and all of its work was done.
+    pub(crate) mark: Option<u64>,
+    pub(crate) added: Vec<Added>,
+}
+
+impl Uncovered {
+    /// Its mark, if its recipient has had it, so that what it added is to stay: it was queued, and is not any more. (To who never
+    /// confirms nothing is queued, and nobody knows whether they had it.) What added nothing came again itself. `waits` says
+    /// whether a place in a queue is still taken.
+    pub(crate) fn had<E>(
+        &self,
+        mut waits: impl FnMut(AccountNumber, OfflineId) -> Result<bool, E>,
+    ) -> Result<Option<u64>, E> {
+        let mut was_queued = self.added.is_empty();
+        for added in &self.added {
+            if let Added::Offline(number, id) = *added {
+                if waits(number, id)? {
+                    return Ok(None);
+                }
+                was_queued = true;
+            }
+        }
+        Ok(self.mark.filter(|_| was_queued))
+    }
 }
 
 /// How many stanzas of a session are durable, and which behind these are in part or whole.
@@ -75,7 +118,7 @@ impl Handled {
         if is_behind(self.h, h) {
             self.h = h;
             let (unlist, covered) = (&mut self.unlist, |ahead: &Ahead| !is_behind(h, ahead.h));
-            unlist.extend(self.ahead.iter().filter(|a| covered(a) && a.listed > 0).map(|a| a.h));
+            unlist.extend(self.ahead.iter().filter(|a| covered(a) && a.is_listed()).map(|a| a.h));
             self.ahead.retain(|ahead| !covered(ahead));
             self.advance();
         }
@@ -91,8 +134,9 @@ impl Handled {
             ahead.share = ahead.share.saturating_add(origin.share);
             ahead.added.extend(added);
         } else if self.ahead.len() < AHEAD_MAX {
+            let Origin { h, share, mark, .. } = *origin;
             let added = added.into_iter().collect();
-            self.ahead.push(Ahead { h: origin.h, share: origin.share, added, listed: 0 });
+            self.ahead.push(Ahead { h, share, mark, added, listed: 0, is_marked: false });
         }
         self.advance();
     }
@@ -102,16 +146,28 @@ impl Handled {
         self.ahead.is_empty()
     }
 
-    /// What stanzas added that the count does not cover.
-    pub(crate) fn uncovered(&self) -> impl Iterator<Item = Added> {
-        self.ahead.iter().flat_map(|ahead| ahead.added.iter().copied())
+    /// The stanzas that the count does not cover.
+    pub(crate) fn uncovered(&self) -> impl Iterator<Item = Uncovered> {
+        self.ahead.iter().map(|ahead| Uncovered {
+            mark: (ahead.is_whole() && ahead.mark != 0).then_some(ahead.mark),
+            added: ahead.added.clone(),
+        })
     }
 
-    /// The same with each stanza's number, but only what has not been asked for before: it is listed now.
+    /// What they added, each with its stanza's number, but only what has not been asked for before: it is listed now.
     pub(crate) fn list(&mut self) -> impl Iterator<Item = (u32, Added)> {
         self.ahead.iter_mut().flat_map(|ahead| {
             let from = std::mem::replace(&mut ahead.listed, ahead.added.len());
             ahead.added[from..].iter().map(|added| (ahead.h, *added))
+        })
+    }
+
+    /// Those of which all is done, by number and mark, but only what has not been asked for before: it is listed now.
+    pub(crate) fn list_marks(&mut self) -> impl Iterator<Item = (u32, u64)> {
+        let fresh = |ahead: &&mut Ahead| ahead.is_whole() && ahead.mark != 0 && !ahead.is_marked;
+        self.ahead.iter_mut().filter(fresh).map(|ahead| {
+            ahead.is_marked = true;
+            (ahead.h, ahead.mark)
         })
     }
 
@@ -123,9 +179,9 @@ impl Handled {
     fn advance(&mut self) {
         loop {
             let next = self.h.wrapping_add(1);
-            let whole = |ahead: &Ahead| ahead.h == next && ahead.share >= WHOLE;
+            let whole = |ahead: &Ahead| ahead.h == next && ahead.is_whole();
             let Some(at) = self.ahead.iter().position(whole) else { return };
-            if self.ahead.swap_remove(at).listed > 0 {
+            if self.ahead.swap_remove(at).is_listed() {
                 self.unlist.push(next);
             }
             self.h = next;
@@ -165,7 +221,7 @@ mod tests {
     use super::*;
 
     fn origin(h: u32, floor: u32, share: u16) -> Origin {
-        Origin { key: 1, number: AccountNumber::FIRST, h, floor, share }
+        Origin { key: 1, number: AccountNumber::FIRST, h, floor, share, mark: u64::from(h) }
     }
 
     fn row(id: u64) -> Added {
@@ -207,12 +263,27 @@ mod tests {
         handled.note(&origin(3, 0, WHOLE), Some(row(3)));
         assert_eq!(handled.list().collect::<Vec<_>>(), [(2, row(2)), (3, row(3))], "each once");
         handled.note(&origin(5, 0, WHOLE), Some(row(5)));
-        assert_eq!(handled.uncovered().collect::<Vec<_>>(), [row(1), row(2), row(3), row(5)]);
+        let added: Vec<_> = handled.uncovered().flat_map(|uncovered| uncovered.added).collect();
+        assert_eq!(added, [row(1), row(2), row(3), row(5)]);
         handled.note(&origin(1, 0, WHOLE), Some(row(4)));
         assert_eq!((handled.h, handled.unlist().collect::<Vec<_>>()), (3, vec![2, 3]));
         handled.raise(5);
         assert_eq!(handled.unlist().count(), 0, "nobody had asked for what 5 added");
         assert_eq!((handled.uncovered().count(), handled.is_settled()), (0, true));
+    }
+
+    #[test]
+    fn a_mark_is_listed_once_all_is_done_and_unlisted_like_a_row() {
+        let mut handled = Handled::default();
+        handled.note(&origin(2, 0, WHOLE / 2), None);
+        handled.note(&Origin { mark: 0, ..origin(3, 0, WHOLE) }, None);
+        assert_eq!(handled.list_marks().count(), 0, "half of it; and none");
+        handled.note(&origin(2, 0, WHOLE / 2), None);
+        assert_eq!(handled.list_marks().collect::<Vec<_>>(), [(2, 2)]);
+        assert_eq!(handled.list_marks().count(), 0, "once");
+        assert_eq!(handled.uncovered().map(|uncovered| uncovered.mark).collect::<Vec<_>>(), [Some(2), None]);
+        handled.note(&origin(1, 0, WHOLE), None);
+        assert_eq!((handled.h, handled.unlist().collect::<Vec<_>>()), (3, vec![2]));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub use memory::Memory;
 pub use offline::{OfflineId, OfflinePage, OfflineRow};
 pub use pep::PepOp;
 pub use roster::{Roster, RosterItem, Subscription};
-pub use session::{Counts, Origin, SavedSession, SessionOp};
+pub use session::{Counts, Left, Origin, SavedSession, SessionOp};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use token::{Authority, NewToken, Token, TokenChange};
@@ -331,8 +331,8 @@ pub enum Answer {
     Nodes(Vec<(Box<str>, Vec<u8>)>),
     /// Items, oldest first.
     Items(Vec<pep::Item>),
-    /// How many stanzas of a session were handled.
-    Handled(Option<u32>),
+    /// How many stanzas of a session were handled, and which beyond.
+    Handled(Option<Left>),
     /// Sessions that were saved.
     Sessions(Vec<SavedSession>),
 }

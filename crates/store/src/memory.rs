@@ -6,7 +6,8 @@
 pub(crate) mod archive;
 mod pep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use xmpp::address::{AccountNumber, BareJid};
 use xmpp::time::Wallclock;
@@ -17,8 +18,8 @@ use crate::limits::{ACCOUNTS_PAGE_MAX, OFFLINE_PAGE_BYTES_MAX, OFFLINE_PAGE_ROWS
 use crate::token::{AGENTS_MAX, AgentMark};
 use crate::{
     Account, AccountState, Answer, ArchiveOp, Authority, Backend, Credentials, DocumentOp, Hold, Invite,
-    InviteMark, Limits, OfflineId, OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster, RosterItem,
-    SavedSession, SessionOp, Space, StoreError, Token, TokenChange,
+    InviteMark, Left, Limits, OfflineId, OfflinePage, OfflineRow, Op, PepOp, Reply, Request, Roster,
+    RosterItem, SavedSession, SessionOp, Space, StoreError, Token, TokenChange,
 };
 use archive::Archive;
 
@@ -42,9 +43,17 @@ pub struct Memory {
 struct Session {
     number: AccountNumber,
     handled: Handled,
+    /// Marks of what had been had when an exchange died.
+    had: BTreeSet<u64>,
     /// When it is forgotten; none while it lives.
     until: Option<Wallclock>,
     saved: Option<Box<SavedSession>>,
+}
+
+impl Session {
+    fn new(number: AccountNumber, handled: Handled) -> Self {
+        Self { number, handled, had: BTreeSet::new(), until: None, saved: None }
+    }
 }
 
 #[derive(Debug)]
@@ -247,7 +256,7 @@ impl Memory {
         if !self.sessions.contains_key(&key) && self.over.has(key) {
             return None;
         }
-        let new = || Session { number, handled: Handled::default(), until: None, saved: None };
+        let new = || Session::new(number, Handled::default());
         Some(self.sessions.entry(key).or_insert_with(new))
     }
 
@@ -267,15 +276,26 @@ impl Memory {
         }
     }
 
+    /// Whether a message is in its recipient's queue.
+    fn waits(&self, number: AccountNumber, id: OfflineId) -> bool {
+        self.kept(number).is_ok_and(|kept| kept.offline.contains_key(&id.0))
+    }
+
     fn apply_session(&mut self, now: Wallclock, op: SessionOp) -> Answer {
         match op {
             SessionOp::Begin { until } => {
                 let mut uncovered = Vec::new();
-                for session in self.sessions.values_mut() {
-                    uncovered.extend(session.handled.uncovered());
+                for (key, session) in &mut self.sessions {
+                    uncovered.extend(session.handled.uncovered().map(|uncovered| (*key, uncovered)));
                     session.handled = Handled::new(session.handled.h);
                 }
-                uncovered.into_iter().for_each(|added| self.take_back(added));
+                for (key, uncovered) in uncovered {
+                    let Ok(had) = uncovered.had(|number, id| Ok::<_, Infallible>(self.waits(number, id)));
+                    match (had, self.sessions.get_mut(&key)) {
+                        (Some(mark), Some(session)) => drop(session.had.insert(mark)),
+                        _ => uncovered.added.into_iter().for_each(|added| self.take_back(added)),
+                    }
+                }
                 self.over = Over::default();
                 self.sessions.retain(|_, session| session.until.is_none_or(|until| until > now));
                 for session in self.sessions.values_mut() {
@@ -291,7 +311,18 @@ impl Memory {
             }
             SessionOp::Handled { key, number } => {
                 let known = self.sessions.get(&key).filter(|session| session.number == number);
-                Answer::Handled(known.map(|session| session.handled.h))
+                Answer::Handled(
+                    known.map(|session| Left {
+                        h: session.handled.h,
+                        had: session.had.iter().copied().collect(),
+                    }),
+                )
+            }
+            SessionOp::CameAgain { key, mark } => {
+                if let Some(session) = self.sessions.get_mut(&key) {
+                    session.had.remove(&mark);
+                }
+                Answer::Done
             }
             SessionOp::Forget { key } => {
                 self.sessions.remove(&key);
@@ -301,7 +332,8 @@ impl Memory {
             SessionOp::Save(saved) => {
                 let (number, handled) = (saved.number, Handled::new(saved.h()));
                 let (key, until) = (saved.key, Some(saved.until));
-                self.sessions.insert(key, Session { number, handled, until, saved: Some(saved) });
+                self.sessions
+                    .insert(key, Session { until, saved: Some(saved), ..Session::new(number, handled) });
                 Answer::Done
             }
             SessionOp::Take { limit } => {

@@ -2,7 +2,8 @@
 //!
 //! Spec: XEP-0198 section 5.
 //! Owns: the values. Invariants: a record never says more than what is durable; what a stanza asked for and its count are
-//! one commit; after a crash nothing is left of what no count covers.
+//! one commit; after a crash nothing is left of what no count covers, but of messages that their recipients have had: these
+//! are told from the rest by their marks when they come again.
 //! Not here: when a stanza counts (`handled`), who may resume what (the router), the counts of a live session (`session`).
 
 use serde_json::{Value, json};
@@ -26,14 +27,17 @@ pub struct Origin {
     /// How much of the work on it this is, of [`WHOLE`]: a message may have to be kept in several places, and counts once
     /// it is in all of them.
     pub share: u16,
+    /// By what it is known if its client sends it again; 0: by nothing.
+    pub mark: u64,
 }
 
 /// Something about sessions that may be resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionOp {
     /// Who starts says so: what was live when its predecessor died is known until then, and what is older no more. What
-    /// stanzas added that no count covers is taken back, since their clients will send them again:
-    /// [`Answer::Done`](crate::Answer::Done).
+    /// stanzas added that no count covers is taken back, since their clients will send them again. But if a stanza has a mark, all
+    /// of its work was done, and nothing of it waits in a queue, it has been had: what it added stays, and its mark is known
+    /// with its session: [`Answer::Done`](crate::Answer::Done).
     Begin {
         /// Until when.
         until: Wallclock,
@@ -54,6 +58,14 @@ pub enum SessionOp {
         /// Whose it must be.
         number: AccountNumber,
     },
+    /// A stanza that had been had came again, and this is what is done for it: its mark is not known any more.
+    /// [`Answer::Done`](crate::Answer::Done).
+    CameAgain {
+        /// The session that it came in first.
+        key: u64,
+        /// Its mark.
+        mark: u64,
+    },
     /// It is over and nobody will ask, nor send anything again: what its stanzas added stays, and will stay if more comes
     /// late: [`Answer::Done`](crate::Answer::Done).
     Forget {
@@ -68,6 +80,15 @@ pub enum SessionOp {
         /// How many.
         limit: u32,
     },
+}
+
+/// What is known of a session whose exchange is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// So many stanzas of its client were handled.
+    pub h: u32,
+    /// Marks of those behind that had been had, in no order that means anything.
+    pub had: Vec<u64>,
 }
 
 /// A session that outlives its exchange.

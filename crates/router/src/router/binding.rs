@@ -159,6 +159,7 @@ impl Router {
                 account.binding.retain(|binding| binding.session != session);
             }
             self.on_heir_lost(number, session);
+            self.again.ended(number, session);
             return self.accounts.settle(number);
         }
         let Some(line) = self.lines.find(session) else { return };
@@ -177,6 +178,7 @@ impl Router {
             account.lines.retain(|other| *other != line);
         }
         self.forget_record(line);
+        self.again.ended(number, session);
         self.lines.remove(line);
         self.former.forget(line);
         self.finish_binding(number);

@@ -131,7 +131,7 @@ impl Router {
         let whole = Some(Receipt::whole(session, place.seq));
         match (self.line_of(session), Stanza::parse(stanza)) {
             (Some(line), Ok(stanza)) if stanza.kind() == StanzaKind::Message => {
-                let ack = self.receipt(line, place);
+                let ack = self.receipt(line, place, &stanza);
                 self.dispatch(line, &stanza, ack);
             }
             (Some(line), Ok(stanza)) => self.refuse_sent_as_busy(line, &stanza, whole),

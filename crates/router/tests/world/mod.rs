@@ -161,6 +161,14 @@ impl World {
         session
     }
 
+    /// A session that asked for an earlier one in vain has a resource of its own instead.
+    pub fn bind_as(&mut self, session: SessionId, of: u64, resource: Option<&str>) {
+        let facts = LineFacts { acknowledging: true, ..LineFacts::default() };
+        let (at, now) = (usize::from(session.of_loop()), self.now);
+        self.routers[at].handle_bind(now, session, number(of), resource, facts);
+        self.drain(at);
+    }
+
     /// A session gives up its line to the one that resumes it.
     fn surrender(&mut self, session: SessionId) {
         let client = self.clients.get_mut(&session).expect("a client");

@@ -133,6 +133,7 @@ fn any_session_op() -> impl Strategy<Value = SessionOp> {
     prop_oneof![
         3 => (key(), 0..9_u32).prop_map(move |(key, h)| SessionOp::Count { key, number, h }),
         6 => key().prop_map(move |key| SessionOp::Handled { key, number }),
+        1 => (key(), 0..4_u64).prop_map(|(key, mark)| SessionOp::CameAgain { key, mark }),
         2 => key().prop_map(|key| SessionOp::Forget { key }),
         2 => (0..9_u64).prop_map(|ms| SessionOp::Begin { until: NOW + Duration::from_millis(ms) }),
     ]
@@ -140,8 +141,8 @@ fn any_session_op() -> impl Strategy<Value = SessionOp> {
 
 fn on_behalf(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Op> {
     let share = select(vec![WHOLE, WHOLE / 2]);
-    (1..3_u64, 1..9_u32, 0..3_u32, share, op).prop_map(|(key, h, floor, share, op)| {
-        Op::OnBehalf(Box::new((Origin { key, number: AccountNumber::FIRST, h, floor, share }, op)))
+    (1..3_u64, 1..9_u32, 0..3_u32, share, 0..4_u64, op).prop_map(|(key, h, floor, share, mark, op)| {
+        Op::OnBehalf(Box::new((Origin { key, number: AccountNumber::FIRST, h, floor, share, mark }, op)))
     })
 }
 

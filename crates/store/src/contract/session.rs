@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::session::WHOLE;
-use crate::{ArchiveId, ArchiveOp, ArchivePaging, ArchiveQuery, Counts, Origin, SavedSession, SessionOp};
+use crate::{
+    ArchiveId, ArchiveOp, ArchivePaging, ArchiveQuery, Counts, Left, Origin, SavedSession, SessionOp,
+};
 
 every_back_end! {
     a_stanza_and_its_count_are_one_commit
@@ -12,6 +14,7 @@ every_back_end! {
     a_deleted_account_has_no_sessions
     a_deletion_that_is_refused_deletes_nothing
     after_a_crash_nothing_is_left_that_no_count_covers
+    what_has_been_had_stays_and_is_known_by_its_mark
     what_is_taken_back_leaves_no_gap
     what_a_session_that_is_over_added_stays
     what_a_saved_session_added_stays
@@ -25,14 +28,24 @@ fn ask(store: &mut dyn Backend, op: SessionOp) -> Answer {
 
 fn handled(store: &mut dyn Backend, of: u64) -> Option<u32> {
     match ask(store, SessionOp::Handled { key: KEY, number: number(of) }) {
-        Answer::Handled(h) => h,
+        Answer::Handled(left) => left.map(|left| left.h),
         other => panic!("handled? {other:?}"),
     }
 }
 
 /// Stanza `h` of session `KEY`, which is the first number's, asks for a message to be kept for another.
 fn push(store: &mut dyn Backend, to: u64, h: u32, share: u16) -> Result<Answer, StoreError> {
-    let origin = Origin { key: KEY, number: number(1), h, floor: 0, share };
+    push_marked(store, to, h, share, 0)
+}
+
+fn push_marked(
+    store: &mut dyn Backend,
+    to: u64,
+    h: u32,
+    share: u16,
+    mark: u64,
+) -> Result<Answer, StoreError> {
+    let origin = Origin { key: KEY, number: number(1), h, floor: 0, share, mark };
     let op = Op::PushOffline { number: number(to), stamp: NOW, stanza: b"m".to_vec() };
     store.run_one(NOW, Op::OnBehalf(Box::new((origin, op))))
 }
@@ -140,7 +153,7 @@ fn begin(store: &mut dyn Backend) {
 
 /// A share of stanza `h` asks for a message to be kept in an archive; its text is its id's.
 fn archive(store: &mut dyn Backend, of: u64, id: u64, with: &str, h: u32, share: u16) {
-    let origin = Origin { key: KEY, number: number(1), h, floor: 0, share };
+    let origin = Origin { key: KEY, number: number(1), h, floor: 0, share, mark: 1000 + u64::from(h) };
     let (id, stanza) = (archive_id(id), format!("m{id}").into_bytes());
     let op = Op::Archive(ArchiveOp::Append { number: number(of), id, with: with.into(), stanza });
     assert_eq!(store.run_one(NOW, Op::OnBehalf(Box::new((origin, op)))), Ok(Answer::Done));
@@ -193,6 +206,64 @@ fn after_a_crash_nothing_is_left_that_no_count_covers(store: &mut dyn Backend) {
     assert_eq!((count(store, 2), archived(store, 1, None).len()), ((2, 2), 0), "what is covered stays");
     begin(store);
     assert_eq!(count(store, 2), (2, 2));
+}
+
+/// The marks that are known of session `KEY`.
+fn had(store: &mut dyn Backend) -> Vec<u64> {
+    match ask(store, SessionOp::Handled { key: KEY, number: number(1) }) {
+        Answer::Handled(left) => left.map(|left| left.had).unwrap_or_default(),
+        other => panic!("handled? {other:?}"),
+    }
+}
+
+fn what_has_been_had_stays_and_is_known_by_its_mark(store: &mut dyn Backend) {
+    for of in 1..=2 {
+        create(store, Some(of)).unwrap();
+    }
+    // All of these are ahead of the count. 2 is in all its places and has been fetched; so is 3, but by no mark; 4 waits still; half of 5
+    // is done; 6 was in nobody's queue.
+    let fetched = |store: &mut dyn Backend, h, share, mark| {
+        let Ok(Answer::Pushed(id)) = push_marked(store, 2, h, share, mark) else { panic!("refused") };
+        let op = Op::DeleteOffline { number: number(2), first: id, last: id };
+        store.run_one(NOW, op).unwrap();
+    };
+    fetched(store, 2, WHOLE / 2, 1002);
+    archive(store, 2, 20, "1@x", 2, WHOLE / 2);
+    fetched(store, 3, WHOLE, 0);
+    push_marked(store, 2, 4, WHOLE / 2, 1004).unwrap();
+    archive(store, 2, 40, "1@x", 4, WHOLE / 2);
+    fetched(store, 5, WHOLE / 4, 1005);
+    archive(store, 2, 50, "1@x", 5, WHOLE / 4);
+    archive(store, 1, 60, "2@x", 6, WHOLE);
+    assert_eq!(had(store), [0; 0], "its exchange lives");
+    begin(store);
+    assert_eq!((handled(store, 1), had(store)), (Some(0), vec![1002]));
+    assert_eq!((count(store, 2), archived(store, 2, None)), ((0, 0), vec!["m20".to_owned()]));
+    assert_eq!(archived(store, 1, None), [""; 0]);
+    // It comes again, in another session, ahead of that one's count too.
+    let other = 77;
+    let again = |key, h, first| {
+        let origin = Origin { key, number: number(1), h, floor: 0, share: WHOLE, mark: 1002 };
+        Op::OnBehalf(Box::new((origin, Op::Session(SessionOp::CameAgain { key: first, mark: 1002 }))))
+    };
+    store.run_one(NOW, again(other, 2, KEY)).unwrap();
+    assert_eq!(had(store), [0; 0]);
+    begin(store);
+    let of_other = Op::Session(SessionOp::Handled { key: other, number: number(1) });
+    let left = Left { h: 0, had: vec![1002] };
+    assert_eq!(store.run_one(NOW, of_other.clone()), Ok(Answer::Handled(Some(left))));
+    // And once more, counted at last.
+    store.run_one(NOW, again(78, 1, other)).unwrap();
+    begin(store);
+    let left = Left { h: 0, had: Vec::new() };
+    assert_eq!(store.run_one(NOW, of_other), Ok(Answer::Handled(Some(left))));
+    assert_eq!(archived(store, 2, None), ["m20"]);
+    // With its session, what is known of it goes.
+    fetched(store, 2, WHOLE, 1002);
+    begin(store);
+    assert_eq!(had(store), [1002]);
+    ask(store, SessionOp::Forget { key: KEY });
+    assert_eq!(had(store), [0; 0]);
 }
 
 fn what_is_taken_back_leaves_no_gap(store: &mut dyn Backend) {

@@ -98,6 +98,21 @@ impl Mailboxes {
         Ok(Answer::Offline(page))
     }
 
+    /// Whether a message waits.
+    pub(super) fn has(
+        &mut self,
+        db: &Connection,
+        number: AccountNumber,
+        id: OfflineId,
+    ) -> Result<bool, Stop> {
+        let mailbox = match self.find(db, number) {
+            // Whose it was is gone.
+            Err(Stop::Refused(_)) => return Ok(false),
+            found => found?,
+        };
+        Ok(db.prepare_cached("SELECT 1 FROM offline WHERE id = ?1")?.exists([mailbox.row(id.0)])?)
+    }
+
     pub(super) fn delete_rows(
         &mut self,
         db: &Connection,

@@ -347,9 +347,7 @@ impl Sqlite {
             Op::Pep(op) => nodes::apply(db, op),
             Op::Session(op) => {
                 if let SessionOp::Begin { .. } = op {
-                    for added in self.sessions.take_uncovered(db)? {
-                        self.take_back(added)?;
-                    }
+                    self.take_back_uncovered()?;
                 }
                 self.sessions.apply(&self.connection, now, op)
             }
@@ -360,6 +358,18 @@ impl Sqlite {
                 Ok(answer)
             }
         }
+    }
+
+    /// What no count covers goes, but that of stanzas which have been had.
+    fn take_back_uncovered(&mut self) -> Result<(), Stop> {
+        for (stanza, uncovered) in self.sessions.take_uncovered(&self.connection)? {
+            let (db, mailboxes) = (&self.connection, &mut self.mailboxes);
+            if uncovered.had(|number, id| mailboxes.has(db, number, id))?.is_none() {
+                self.sessions.unmark(db, stanza)?;
+                uncovered.added.into_iter().try_for_each(|added| self.take_back(added))?;
+            }
+        }
+        Ok(self.sessions.keep_marks(&self.connection)?)
     }
 
     /// As if it had never been added.

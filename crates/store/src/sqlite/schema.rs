@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration::sql(UNCOVERED),
     Migration::sql(UNFILED),
     Migration { sql: ARCHIVE_LOG, then: Some(repack::repack) },
+    Migration::sql(HAD),
 ];
 
 /// One step: what SQL can say, and what it cannot.
@@ -275,4 +276,17 @@ const ARCHIVE_LOG: &str = "
     DROP TABLE archive_with;
     DROP TABLE archive_contacts;
     DROP TABLE archives;
+";
+
+const HAD: &str = "
+    -- Marks of stanzas of which all is done though the count of their session (key, h) does not cover them.
+    CREATE TABLE ahead (
+        key  INTEGER NOT NULL,
+        h    INTEGER NOT NULL,
+        mark INTEGER NOT NULL,
+        PRIMARY KEY (key, h)
+    ) WITHOUT ROWID;
+
+    -- Of those, after a crash, the ones whose recipients have had them: until they come again, or their session is known no more.
+    CREATE TABLE had (key INTEGER NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (key, mark)) WITHOUT ROWID;
 ";

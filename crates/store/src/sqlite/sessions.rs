@@ -1,11 +1,11 @@
 //! The records of sessions that may be resumed, in SQLite.
 //!
 //! Spec: XEP-0198 section 5.
-//! Owns: the tables `sessions` and `uncovered`, and the counts of sessions in use, so that a group writes each session's
-//! count once, and lists only what no count covers when it ends: as a rule nothing.
-//! Invariants: a count is written in the transaction that holds what it counts; `uncovered` names what stanzas of live
-//! sessions added that no count covers, at the end of each group; what a group noted is forgotten with it when it is
-//! rolled back.
+//! Owns: the tables `sessions`, `uncovered`, `ahead` and `had`, and the counts of sessions in use, so that a group writes each
+//! session's count once, and lists only what no count covers when it ends: as a rule nothing.
+//! Invariants: a count is written in the transaction that holds what it counts; at the end of each group `uncovered` names what
+//! stanzas of live sessions added that no count covers, and `ahead` the marks of those of which all is done; what a
+//! group noted is forgotten with it when it is rolled back.
 //! Not here: when a stanza counts (`handled`), taking back what it added (`mod`).
 
 use std::collections::HashMap;
@@ -15,8 +15,8 @@ use xmpp::address::AccountNumber;
 use xmpp::time::Wallclock;
 
 use super::{Stop, millis, wallclock};
-use crate::handled::{Added, Handled, Over};
-use crate::{Answer, ArchiveId, OfflineId, Origin, SavedSession, SessionOp};
+use crate::handled::{Added, Handled, Over, Uncovered};
+use crate::{Answer, ArchiveId, Left, OfflineId, Origin, SavedSession, SessionOp};
 
 /// Sessions remembered from group to group, at some 100 bytes each; beyond it those of which nothing is under way are
 /// read anew.
@@ -24,6 +24,13 @@ const KNOWN_MAX: usize = 64 * 1024;
 
 /// A row that lives: when it is forgotten is not known yet.
 const LIVES: i64 = 0;
+
+/// Which stanza of which session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct StanzaOf {
+    key: u64,
+    h: u32,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
@@ -44,6 +51,8 @@ impl Sessions {
                     .execute((LIVES, millis(now)))?;
                 db.prepare_cached("UPDATE sessions SET until = ?2 WHERE until = ?1")?
                     .execute((LIVES, millis(*until)))?;
+                db.prepare_cached("DELETE FROM had WHERE key NOT IN (SELECT key FROM sessions)")?
+                    .execute([])?;
             }
             SessionOp::Count { key, number, h } => {
                 if let Some(handled) = self.stage(db, *key, *number)? {
@@ -56,7 +65,16 @@ impl Sessions {
                     .prepare_cached("SELECT h FROM sessions WHERE key = ?1 AND number = ?2")?
                     .query_row((*key, number.get()), |row| row.get(0))
                     .optional()?;
-                return Ok(Answer::Handled(found));
+                let Some(h) = found else { return Ok(Answer::Handled(None)) };
+                let mut marks = db.prepare_cached("SELECT mark FROM had WHERE key = ?1")?;
+                let marks = marks.query_map([*key], |row| Ok(row.get::<_, i64>(0)? as u64))?;
+                let mut had = marks.collect::<Result<Vec<_>, _>>()?;
+                had.sort_unstable();
+                return Ok(Answer::Handled(Some(Left { h, had })));
+            }
+            SessionOp::CameAgain { key, mark } => {
+                db.prepare_cached("DELETE FROM had WHERE key = ?1 AND mark = ?2")?
+                    .execute((*key, *mark as i64))?;
             }
             SessionOp::Forget { key } => {
                 self.drop_staged(db, *key)?;
@@ -87,23 +105,47 @@ impl Sessions {
         Ok(())
     }
 
-    /// What was added and never covered, as an exchange finds it that starts after a crash; it is not listed any more.
-    pub(super) fn take_uncovered(&mut self, db: &Connection) -> Result<Vec<Added>, Stop> {
+    /// The stanzas that added something and were never covered, as an exchange finds them that starts after a crash; it is not
+    /// listed any more.
+    pub(super) fn take_uncovered(&mut self, db: &Connection) -> Result<Vec<(StanzaOf, Uncovered)>, Stop> {
         self.flush(db)?;
         self.staged.clear();
         self.known.clear();
         self.over = Over::default();
-        let mut all = db.prepare_cached("SELECT number, archive, row FROM uncovered")?;
-        let added = all.query_map([], |row| {
-            let (number, is_archived, id) = (row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64);
-            Ok(AccountNumber::new(number).map(|number| match is_archived {
+        let mut all = db.prepare_cached(
+            "SELECT key, h, mark, number, archive, row FROM uncovered LEFT JOIN ahead USING (key, h)
+             ORDER BY key, h",
+        )?;
+        let mut rows = all.query([])?;
+        let mut stanzas: Vec<(StanzaOf, Uncovered)> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let stanza = StanzaOf { key: row.get(0)?, h: row.get(1)? };
+            let mark = row.get::<_, Option<i64>>(2)?.map(|mark| mark as u64);
+            let (number, is_archived, id) = (row.get(3)?, row.get(4)?, row.get::<_, i64>(5)? as u64);
+            let added = AccountNumber::new(number).map(|number| match is_archived {
                 true => Added::Archived(number, ArchiveId(id)),
                 false => Added::Offline(number, OfflineId(id)),
-            }))
-        })?;
-        let added = added.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+            });
+            match stanzas.last_mut() {
+                Some((last, uncovered)) if *last == stanza => uncovered.added.extend(added),
+                _ => stanzas.push((stanza, Uncovered { mark, added: added.into_iter().collect() })),
+            }
+        }
         db.prepare_cached("DELETE FROM uncovered")?.execute([])?;
-        Ok(added)
+        Ok(stanzas)
+    }
+
+    /// A stanza is to be done anew when it comes again.
+    pub(super) fn unmark(&self, db: &Connection, stanza: StanzaOf) -> rusqlite::Result<()> {
+        db.prepare_cached("DELETE FROM ahead WHERE key = ?1 AND h = ?2")?.execute((stanza.key, stanza.h))?;
+        Ok(())
+    }
+
+    /// Those that are marked still have been had.
+    pub(super) fn keep_marks(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.prepare_cached("INSERT OR IGNORE INTO had SELECT key, mark FROM ahead")?.execute([])?;
+        db.prepare_cached("DELETE FROM ahead")?.execute([])?;
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, db: &Connection, number: AccountNumber) -> Result<(), Stop> {
@@ -112,8 +154,11 @@ impl Sessions {
             self.gone.push(key?);
         }
         self.staged.retain(|_, (of, _)| *of != number);
-        db.prepare_cached("DELETE FROM uncovered WHERE key IN (SELECT key FROM sessions WHERE number = ?1)")?
-            .execute([number.get()])?;
+        for table in ["uncovered", "ahead", "had"] {
+            let theirs = "(SELECT key FROM sessions WHERE number = ?1)";
+            db.prepare_cached(&format!("DELETE FROM {table} WHERE key IN {theirs}"))?
+                .execute([number.get()])?;
+        }
         db.prepare_cached("DELETE FROM sessions WHERE number = ?1")?.execute([number.get()])?;
         Ok(())
     }
@@ -131,6 +176,7 @@ impl Sessions {
             put.execute((*key, number.get(), handled.h, LIVES))?;
             for h in handled.unlist() {
                 db.prepare_cached("DELETE FROM uncovered WHERE key = ?1 AND h = ?2")?.execute((*key, h))?;
+                db.prepare_cached("DELETE FROM ahead WHERE key = ?1 AND h = ?2")?.execute((*key, h))?;
             }
             for (h, added) in handled.list() {
                 let (number, is_archived, id) = match added {
@@ -139,6 +185,13 @@ impl Sessions {
                 };
                 db.prepare_cached("INSERT OR IGNORE INTO uncovered VALUES (?1, ?2, ?3, ?4, ?5)")?
                     .execute((*key, h, number.get(), is_archived, id as i64))?;
+            }
+            for (h, mark) in handled.list_marks() {
+                db.prepare_cached("INSERT OR REPLACE INTO ahead VALUES (?1, ?2, ?3)")?.execute((
+                    *key,
+                    h,
+                    mark as i64,
+                ))?;
             }
         }
         Ok(())
@@ -166,6 +219,8 @@ impl Sessions {
         self.staged.remove(&key);
         self.gone.push(key);
         db.prepare_cached("DELETE FROM uncovered WHERE key = ?1")?.execute([key])?;
+        db.prepare_cached("DELETE FROM ahead WHERE key = ?1")?.execute([key])?;
+        db.prepare_cached("DELETE FROM had WHERE key = ?1")?.execute([key])?;
         Ok(())
     }
 

@@ -225,7 +225,10 @@ fn a_stanza_that_counts_at_once_costs_the_count_and_no_more() {
     let on_behalf = |h: u32, ops: [Op; 3]| {
         let shares = [WHOLE / 2, WHOLE / 4, WHOLE / 4];
         shares.into_iter().zip(ops).map(move |(share, op)| {
-            Op::OnBehalf(Box::new((Origin { key: 1, number: number(10_001), h, floor: 0, share }, op)))
+            Op::OnBehalf(Box::new((
+                Origin { key: 1, number: number(10_001), h, floor: 0, share, mark: 0 },
+                op,
+            )))
         })
     };
     // What there is one of for each account and each session is there from now on.

@@ -192,7 +192,8 @@ fn what_is_taken_back_leaves_no_gap_in_lanes_and_tail() {
         let behind = [PACK_MAX as u64 - 4, last - 5, last].contains(&nth);
         let op = match behind {
             true => {
-                let origin = Origin { key: nth, number: number(10_002), h: 2, floor: 0, share: WHOLE };
+                let origin =
+                    Origin { key: nth, number: number(10_002), h: 2, floor: 0, share: WHOLE, mark: 0 };
                 Op::OnBehalf(Box::new((origin, append(nth))))
             }
             false => append(nth),
