@@ -145,6 +145,9 @@ fn a_client_that_never_reads_is_cut_off_and_its_messages_wait() {
     let deaf = house.account();
     let mut reader = Client::over(tcp_of_one_who_does_not_read(house.tcp()));
     reader.go_online(deaf, PASSWORD, "deaf");
+    // What came while the exchange still looked for what waits would wait too, for who reads nothing in its queue.
+    others.a.message(deaf, "before");
+    reader.expect_message(others.first, "before");
     let before = resident_kib();
     let body = "x".repeat(10_000);
     // The exchange's send buffer holds 4 MiB at most; then its own bound is reached.
