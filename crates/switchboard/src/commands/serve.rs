@@ -156,6 +156,8 @@ fn log_to_standard_error(format: LogFormat) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // A line that cannot be written is lost. Saying so on the same standard error would panic, and end the thread that logged.
+        .log_internal_errors(false)
         .with_target(false);
     match format {
         LogFormat::Text => log.init(),

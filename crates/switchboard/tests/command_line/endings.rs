@@ -25,6 +25,19 @@ fn what_was_acknowledged_outlives_the_exchange_and_it_listens_at_once() {
 }
 
 #[test]
+fn an_exchange_whose_log_nobody_reads_goes_on_and_ends_when_told() {
+    let mut exchange = Exchange::start();
+    exchange.process.nobody_reads_the_log();
+    // What this has to be logged: the certificate is read again.
+    exchange.process.signal(Signal::HUP);
+    let (from, to) = (exchange.account(), exchange.account());
+    exchange.send("tcp", &from, &to, "still here").done();
+    assert_eq!(bodies(&exchange.listen("tls", &to, 1).done()), ["still here"]);
+    exchange.process.signal(Signal::TERM);
+    assert_eq!(exchange.process.end(), (0, String::new()));
+}
+
+#[test]
 fn a_message_that_could_not_be_printed_comes_again() {
     let exchange = Exchange::start();
     let (from, to) = (exchange.account(), exchange.account());

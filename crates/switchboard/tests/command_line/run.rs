@@ -110,6 +110,11 @@ impl Staying {
         kill_process(Pid::from_child(&self.child), signal).expect("it lives");
     }
 
+    /// Whoever read its log has gone away.
+    pub(crate) fn nobody_reads_the_log(&mut self) {
+        self.err = None;
+    }
+
     /// Its exit code, and what it said on standard error.
     pub(crate) fn end(mut self) -> (i32, String) {
         let err = self.rest_of_err();
