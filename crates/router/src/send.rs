@@ -89,7 +89,6 @@ impl Router {
         };
         let to = to.as_ref().and_then(|jid| jid.as_ref().ok());
         match stanza.kind() {
-            StanzaKind::Message if self.came_again(line, stanza, ack) => {}
             StanzaKind::Message => self.message_sent(line, stanza, destination, to, ack),
             StanzaKind::Presence => self.presence_sent(line, stanza, destination, to, ack),
             StanzaKind::Iq => self.iq_sent(line, stanza, destination, to, ack),
@@ -114,6 +113,9 @@ impl Router {
         to: Option<&JidRef<'_>>,
         ack: Ack,
     ) {
+        if self.came_again(line, stanza, ack) {
+            return;
+        }
         let kind = Kind::Message(message_type(stanza.type_().as_deref()));
         match destination {
             Destination::Number(number) if self.turned_back(line, stanza, kind, number, to) => {

@@ -29,7 +29,12 @@ fn to_json(value: &impl serde::Serialize) -> String {
 pub(crate) fn answer(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let printed = lines.into_iter().try_for_each(|line| writeln!(out, "{}", line.as_ref()));
-    match printed.and_then(|()| out.flush()) {
+    unless_gone(printed.and_then(|()| out.flush()))
+}
+
+/// What came of printing an answer: a reader that has gone away had what it wanted.
+pub(crate) fn unless_gone(printed: io::Result<()>) -> Result<(), Failure> {
+    match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed(format!("standard output: {error}")))
         }

@@ -76,12 +76,8 @@ fn play(args: &Lab, scenario: &Scenario) -> Result<bool, Failure> {
         play.draw(&mut out, args.drawing.format, drawing)?;
         out.flush()
     };
-    match print() {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("standard output: {error}")))
-        }
-        _ => Ok(play.held()),
-    }
+    output::unless_gone(print())?;
+    Ok(play.held())
 }
 
 fn notes(args: &Lab) -> Result<(), Failure> {

@@ -20,6 +20,7 @@ use ladder::{Format, LadderOptions};
 
 use crate::args::{Drawing, Ladder};
 use crate::failure::Failure;
+use crate::output;
 use source::{End, Source};
 
 /// Microseconds, as most captures have them.
@@ -40,10 +41,10 @@ pub(crate) fn run(args: &Ladder) -> Result<(), Failure> {
     let flushed = out.flush();
     let end = match done {
         Ok(end) => end,
-        Err(error) => return gone(&error),
+        Err(error) => return output::unless_gone(Err(error)),
     };
-    if let Err(error) = flushed {
-        return gone(&error);
+    if flushed.is_err() {
+        return output::unless_gone(flushed);
     }
     match end {
         Outcome::Whole => Ok(()),
@@ -51,14 +52,6 @@ pub(crate) fn run(args: &Ladder) -> Result<(), Failure> {
         Outcome::NoSuchFlow(number, of) => {
             Err(Failure::failed(format!("{} has no conversation {number}; it has {of}", source.name())))
         }
-    }
-}
-
-/// A reader that went away (`ladder f | head`) has what it wanted.
-fn gone(error: &io::Error) -> Result<(), Failure> {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(Failure::failed(format!("standard output: {error}"))),
     }
 }
 
