@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use report::{Report, Side};
+use report::{Bound, Report, Side};
 
 /// Every byte that is allocated is counted: what the stack's cases of memory read.
 #[global_allocator]
@@ -79,6 +79,8 @@ enum Case {
         /// A folder to fill and to leave there; one that was filled before is measured as it is.
         #[arg(long)]
         folder: Option<PathBuf>,
+        #[command(flatten)]
+        bounds: Bounds,
     },
     /// Log-ins and polite log-outs.
     Churn {
@@ -135,6 +137,15 @@ struct Sides {
     /// Rounds, alternating between the sides.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+#[derive(Args)]
+struct Bounds {
+    /// Fail if this figure of ours is higher, by the median of its rounds.
+    #[arg(long, value_name = "CASE=VALUE")]
+    at_most: Vec<Bound>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -162,7 +173,7 @@ impl Sides {
             }
         }
         report.ratios();
-        whole
+        report.is_within(&self.bounds.at_most) && whole
     }
 }
 
@@ -182,8 +193,10 @@ fn main() -> ExitCode {
         }
         Case::Idle { sides, sessions } => sides.run(|side, report| idle::run(side, sessions, report)),
         Case::Offline { sides, messages } => sides.run(|side, report| offline::run(side, messages, report)),
-        Case::Archive { rows, folder } => {
-            told("archive", &archive::run(rows, folder.as_deref(), &mut Report::default()))
+        Case::Archive { rows, folder, bounds } => {
+            let mut report = Report::default();
+            told("archive", &archive::run(rows, folder.as_deref(), &mut report))
+                && report.is_within(&bounds.at_most)
         }
         Case::Ladder { packets } => told("ladder", &ladder::run(packets, &mut Report::default())),
         Case::Stack { apart: Some(case), side, .. } => {

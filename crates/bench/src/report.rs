@@ -2,6 +2,8 @@
 //! Units: named in each line (`us`, `B`, `1/s`, `count`).
 //! Invariants: a figure that was not measured is never printed as a number.
 
+use std::str::FromStr;
+
 use serde_json::json;
 
 /// Which program a figure belongs to.
@@ -30,6 +32,23 @@ impl Side {
         [Side::Ours, Side::Prosody, Side::Ejabberd, Side::Smoltcp, Side::Kernel]
             .into_iter()
             .find(|side| side.name() == name)
+    }
+}
+
+/// What one of our figures may be at most.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    case: String,
+    most: f64,
+}
+
+impl FromStr for Bound {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(case, most)| Some((case, most.parse().ok()?)));
+        let (case, most) = parts.ok_or_else(|| format!("`{text}` is no CASE=VALUE"))?;
+        Ok(Self { case: case.to_owned(), most })
     }
 }
 
@@ -66,6 +85,20 @@ impl Report {
         }
     }
 
+    /// Whether each of ours is at most so much, by the median of its rounds; what is not, or was not measured, is said.
+    pub(crate) fn is_within(&self, bounds: &[Bound]) -> bool {
+        let exceeded = bounds.iter().filter(|bound| {
+            let ours = self.median(&bound.case, Side::Ours);
+            let holds = ours.is_some_and(|ours| ours <= bound.most);
+            if !holds {
+                let found = ours.map_or_else(|| "not measured".to_owned(), |ours| format!("{ours:.3}"));
+                eprintln!("bench: {}: {found}, and at most {} is allowed", bound.case, bound.most);
+            }
+            !holds
+        });
+        exceeded.count() == 0
+    }
+
     fn median(&self, case: &str, side: Side) -> Option<f64> {
         let mut values: Vec<f64> =
             self.figures.iter().filter(|(c, s, _)| c == case && *s == side).map(|(_, _, v)| *v).collect();
@@ -88,5 +121,18 @@ mod tests {
         assert_eq!(report.median("chat", Side::Ours), Some(5.0));
         assert_eq!(report.median("chat", Side::Prosody), Some(100.0));
         assert_eq!(report.median("chat", Side::Ejabberd), None);
+    }
+
+    #[test]
+    fn a_bound_holds_for_the_median_of_ours_and_for_nothing_that_was_not_measured() {
+        let mut report = Report::default();
+        for (side, value) in [(Side::Ours, 9.0), (Side::Ours, 1.0), (Side::Ours, 5.0), (Side::Prosody, 1.0)] {
+            report.figure("chat", side, value, "us", 1);
+        }
+        let is_within = |bound: &str| report.is_within(&[bound.parse().unwrap()]);
+        assert!(is_within("chat=5"));
+        assert!(!is_within("chat=4.9"));
+        assert!(!is_within("talk=1000"));
+        assert!("chat".parse::<Bound>().is_err() && "chat=much".parse::<Bound>().is_err());
     }
 }
