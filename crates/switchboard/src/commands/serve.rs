@@ -28,6 +28,11 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
     let config = config(args)?;
     log_to_standard_error(config.log.format);
     let (domain, data) = (config.domain.clone(), config.data.clone());
+    if data.is_file() {
+        let file = data.display();
+        let how = format!("a backup becomes one by `mkdir -m 700 DIR && cp {file} DIR/switchboard.db`");
+        return Err(Failure::failed(format!("{file} is a file and no data folder: {how}")));
+    }
     // A folder that was never used has no account to log in with, so it begins with an invite.
     let first =
         config.registration.mode == session::Registration::Invite && !data.join(store::sqlite::FILE).exists();

@@ -133,6 +133,8 @@ fn a_copy_of_a_running_exchange_serves_again_with_all_it_knew() {
     let nothing = run(&["backup", "--data", &text("nowhere"), &text("other")]).failed(1);
     assert!(nothing.contains("nowhere"), "{nothing}");
     exchange.stop();
+    let as_it_is = run(&["serve", "--data", &text("copy")]).failed(1);
+    assert!(as_it_is.contains("is a file") && as_it_is.contains("switchboard.db"), "{as_it_is}");
     run(&["backup", "--data", &text("data"), &text("copy at rest")]).done();
 
     for (copy, folder, waiting) in [
